@@ -1,0 +1,1 @@
+"""From a raw log to an alignment set: no tensors, no cluster."""

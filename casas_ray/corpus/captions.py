@@ -1,0 +1,203 @@
+"""What is said of a window: when, how long, which rooms in what order, what was near.
+
+Captions are built from events and the home's facts. No function here takes a label, so none can
+enter a caption, except as a room's or an object's own name.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from casas_ray.config import CaptionConfig
+from casas_ray.corpus.events import US_PER_DAY, US_PER_SECOND, Events
+from casas_ray.corpus.homes import Home, words
+from casas_ray.corpus.vocab import part_of_day
+from casas_ray.corpus.windows import Windows
+
+_DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_PART_WORDS = {
+    "night_after_midnight": "in the night after midnight",
+    "early_morning": "early in the morning",
+    "late_morning": "in the morning",
+    "afternoon": "in the afternoon",
+    "evening": "in the evening",
+    "night_before_midnight": "late at night before midnight",
+}
+_MOST_ROOMS = 5
+_MOST_OBJECTS = 2
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a caption may say, in words."""
+
+    day: str
+    part: str
+    clock: str
+    span: str
+    path: tuple[str, ...]
+    """Rooms in the order entered; a room comes again when it was left between."""
+
+    mainly: str
+    near: tuple[str, ...]
+
+
+Choice = Iterator[int]
+Template = Callable[[Facts, Choice], str]
+
+
+def describe(
+    windows: Windows, events: Events, home: Home, config: CaptionConfig
+) -> list[tuple[str, ...]]:
+    """`per_window` captions for each window; they depend on the window and the seed alone."""
+    rooms, objects = _room_words(events, home), _object_words(events, home)
+    sensor = events.sensor.codes
+    return [
+        _captions(
+            _facts(events, rooms, objects, sensor[first:after], first, after),
+            config,
+            f"{home.home}:{events.time_us[first]}:{after - first}",
+        )
+        for first, after in zip(windows.first.tolist(), windows.after.tolist(), strict=True)
+    ]
+
+
+def _captions(facts: Facts, config: CaptionConfig, window: str) -> tuple[str, ...]:
+    choices = _choices(f"{config.seed}:{window}")
+    start = next(choices)
+    templates = [
+        _TEMPLATES[(start + place) % len(_TEMPLATES)] for place in range(config.per_window)
+    ]
+    return tuple(template(facts, choices) for template in templates)
+
+
+def _choices(key: str) -> Choice:
+    """Numbers 0 to 255 without end, the same for the same key on any machine."""
+    block = 0
+    while True:
+        yield from hashlib.blake2b(f"{key}:{block}".encode()).digest()
+        block += 1
+
+
+def _room_words(events: Events, home: Home) -> list[str]:
+    return [words(home.sensors[name].room) for name in events.sensor.names]
+
+
+def _object_words(events: Events, home: Home) -> list[str]:
+    return [_object(home.sensors[name].near) for name in events.sensor.names]
+
+
+def _object(near: str) -> str:
+    text = near.strip().lower()
+    for opening in ("near the ", "near ", "at the ", "at "):
+        text = text.removeprefix(opening)
+    return text
+
+
+def _facts(
+    events: Events,
+    rooms: Sequence[str],
+    objects: Sequence[str],
+    sensors: np.ndarray,
+    first: int,
+    after: int,
+) -> Facts:
+    start, end = int(events.time_us[first]), int(events.time_us[after - 1])
+    visited = [rooms[code] for code in sensors.tolist()]
+    near = [objects[code] for code in sensors.tolist() if objects[code]]
+    hour = start % US_PER_DAY // (3600 * US_PER_SECOND)
+    return Facts(
+        day=_DAY_NAMES[(start // US_PER_DAY + 3) % 7],
+        part=_PART_WORDS[part_of_day(hour)],
+        clock=_clock(hour),
+        span=span_words((end - start) / US_PER_SECOND),
+        path=_path(visited),
+        mainly=_most_frequent(visited, 1)[0],
+        near=tuple(_most_frequent(near, _MOST_OBJECTS)),
+    )
+
+
+def _clock(hour: int) -> str:
+    half = "am" if hour < 12 else "pm"
+    return f"after {(hour - 1) % 12 + 1} {half}"
+
+
+def span_words(seconds: float) -> str:
+    """A length of time as a reader would say it: `40 seconds`, `3 minutes`, `2 hours`."""
+    for size, unit in ((3600.0, "hour"), (60.0, "minute")):
+        if seconds >= 1.5 * size or (unit == "minute" and seconds >= 55.0):
+            count = max(1, round(seconds / size))
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    count = round(seconds)
+    return f"{count} second{'' if count == 1 else 's'}" if count else "a moment"
+
+
+def _path(visited: Sequence[str]) -> tuple[str, ...]:
+    entered = [visited[0]]
+    for room in visited[1:]:
+        if room != entered[-1]:
+            entered.append(room)
+    return tuple(entered)
+
+
+def _most_frequent(values: Sequence[str], most: int) -> list[str]:
+    counts = {value: values.count(value) for value in dict.fromkeys(values)}
+    return sorted(counts, key=lambda value: -counts[value])[:most]
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join(f"the {name}" for name in names)
+
+
+def _walk(facts: Facts) -> str:
+    rooms = [f"the {room}" for room in facts.path]
+    if len(rooms) == 1:
+        return f"in {rooms[0]} throughout"
+    if len(rooms) > _MOST_ROOMS:
+        return f"between {len(set(rooms))} rooms, from {rooms[0]} to {rooms[-1]}"
+    return f"from {rooms[0]} to " + ", then ".join(rooms[1:])
+
+
+def _near(facts: Facts, opening: str) -> str:
+    return f"{opening}{_joined(facts.near)}" if facts.near else ""
+
+
+def _pick(choices: Choice, *options: str) -> str:
+    return options[next(choices) % len(options)]
+
+
+def _when_first(facts: Facts, choices: Choice) -> str:
+    mover = _pick(choices, "someone moved", "there was movement", "sensors saw movement")
+    return (
+        f"{facts.day} {facts.part}, {facts.clock}: {mover} {_walk(facts)}"
+        f"{_near(facts, ', near ')}, for {facts.span}."
+    )
+
+
+def _rooms_first(facts: Facts, choices: Choice) -> str:
+    opening = _pick(choices, "Movement", "A trail of signals", "Signals")
+    return (
+        f"{opening} {_walk(facts)}, mostly in the {facts.mainly}"
+        f"{_near(facts, ', close to ')}; {facts.part} on a {facts.day}, lasting {facts.span}."
+    )
+
+
+def _span_first(facts: Facts, choices: Choice) -> str:
+    verb = _pick(choices, "spent mainly in", "mostly in", "centred on")
+    return (
+        f"{facts.span.capitalize()} {verb} the {facts.mainly}, {facts.part}, {facts.clock}"
+        f"{_near(facts, '; passing ')}; {_walk(facts)}."
+    )
+
+
+def _place_first(facts: Facts, choices: Choice) -> str:
+    where = _pick(choices, "In the", "Around the", "Mostly the")
+    return (
+        f"{where} {facts.mainly}{_near(facts, ', by ')}, on {facts.day} {facts.part}; "
+        f"{_walk(facts)} within {facts.span}."
+    )
+
+
+_TEMPLATES: tuple[Template, ...] = (_when_first, _rooms_first, _span_first, _place_first)

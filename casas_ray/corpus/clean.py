@@ -1,0 +1,97 @@
+"""From a log's lines to the event table: sorted, typed by the home's facts, labelled."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from casas_ray.corpus.activities import Mark, label_rows, spans_of
+from casas_ray.corpus.events import NO_ACTIVITY, Coded, Events
+from casas_ray.corpus.homes import Home, derived_home
+from casas_ray.corpus.log import STATES, Line, RawLog, stamps_to_us
+from casas_ray.errors import DataError
+from casas_ray.places import shown
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """The events of a log, and what was noticed on the way."""
+
+    events: Events
+    home: Home
+    dropped_types: dict[str, int] = field(default_factory=dict)
+    """Events left out because of their sensor's type."""
+
+    noticed: dict[str, int] = field(default_factory=dict)
+    """Irregularities that were survived: lines out of order, marks without a partner."""
+
+
+def clean(log: RawLog, home: Home | None, *, name: str, drop_types: Sequence[str]) -> Cleaned:
+    """The log as events of a home; unusable lines are moved to `log.rejected`.
+
+    Raises:
+        DataError: nothing is left.
+    """
+    home = home or _home_of(log, name)
+    lines, times, out_of_order = _in_time_order(log)
+    labels, noticed = _labels(lines)
+    kept, dropped = _wanted(log, lines, home, frozenset(drop_types))
+    if not kept:
+        raise DataError(
+            f"{shown(log.path)}: no event is left for home '{home.home}'.",
+            hint=f"lines were set aside for: {log.reasons() | dropped}",
+        )
+    rows = np.asarray(kept, dtype=np.int64)
+    events = Events(
+        time_us=times[rows],
+        line=np.array([lines[row].number for row in kept], dtype=np.int64),
+        sensor=Coded.of([lines[row].sensor for row in kept]),
+        state=Coded.of([lines[row].value for row in kept]),
+        label=Coded.of([labels[row] for row in kept]),
+    )
+    if out_of_order:
+        noticed["line out of order"] = out_of_order
+    return Cleaned(events, home, dropped, noticed)
+
+
+def _home_of(log: RawLog, name: str) -> Home:
+    rooms = {line.sensor: line.room for line in log.lines}
+    types = {line.sensor: line.type for line in log.lines if line.type}
+    return derived_home(name, rooms=rooms, types=types)
+
+
+def _in_time_order(log: RawLog) -> tuple[list[Line], np.ndarray, int]:
+    times = stamps_to_us([line.stamp for line in log.lines])
+    for row in np.flatnonzero(times < 0).tolist():
+        log.reject(log.lines[row].number, "no such date or time", log.lines[row].stamp)
+    valid = np.flatnonzero(times >= 0)
+    out_of_order = int(np.count_nonzero(np.diff(times[valid]) < 0))
+    order = valid[np.argsort(times[valid], kind="stable")]
+    return [log.lines[row] for row in order.tolist()], times[order], out_of_order
+
+
+def _labels(lines: Sequence[Line]) -> tuple[list[str], dict[str, int]]:
+    if not any(line.mark for line in lines):
+        return [line.label or NO_ACTIVITY for line in lines], {}
+    marks = [Mark(row, line.label, line.mark) for row, line in enumerate(lines) if line.mark]
+    found = spans_of(marks)
+    return label_rows(found.spans, len(lines)), dict(found.irregular)
+
+
+def _wanted(
+    log: RawLog, lines: Sequence[Line], home: Home, drop_types: frozenset[str]
+) -> tuple[list[int], dict[str, int]]:
+    kept: list[int] = []
+    dropped: Counter[str] = Counter()
+    for row, line in enumerate(lines):
+        sensor = home.sensors.get(line.sensor)
+        if sensor is None:
+            log.reject(line.number, f"sensor not in home {home.home}", line.sensor)
+        elif sensor.type in drop_types:
+            dropped[sensor.type] += 1
+        elif line.value not in STATES:
+            log.reject(line.number, f"a number from a {sensor.type} sensor", line.value)
+        else:
+            kept.append(row)
+    return kept, dict(dropped)

@@ -1,0 +1,107 @@
+"""The facts of a home: its sensors, their rooms and where they hang."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from casas_ray.config import Settings
+from casas_ray.errors import DataError, SettingsError, did_you_mean
+from casas_ray.places import drawer_files, shown
+
+UNKNOWN_ROOM = "unknown"
+
+
+class Sensor(Settings):
+    """One sensor as the floor plan shows it."""
+
+    type: str
+    """motion, door, temperature, item, ..."""
+
+    room: str = UNKNOWN_ROOM
+    xy: tuple[float, float] | None = None
+    """Position on the floor plan, in the home's own unit."""
+
+    near: str = ""
+    """What stands by it, in words."""
+
+    floor: str = ""
+
+
+class Home(Settings):
+    """A home's facts, from `data/homes/NAME.toml` or read off a log that has none."""
+
+    home: str
+    residents: str = ""
+    archive: str = ""
+    """Where its owners publish the log."""
+
+    log_in_archive: str = ""
+    xy_unit: str = ""
+    sensors: dict[str, Sensor] = {}
+    activity_groups: dict[str, dict[str, str]] = {}
+    """Published groupings of activity names; never seen by captions or training."""
+
+    derived: bool = False
+    """True when there was no TOML and the facts were read off the log."""
+
+
+def known_homes() -> dict[str, Path]:
+    """Name to TOML of every home with facts."""
+    return drawer_files("data/homes", ".toml")
+
+
+def load_home(name: str) -> Home | None:
+    """The home's facts, or None when nobody wrote any.
+
+    Raises:
+        DataError: the TOML does not parse or holds something else.
+    """
+    path = known_homes().get(name)
+    if path is None:
+        return None
+    try:
+        return Home.build(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, SettingsError) as error:
+        raise DataError(f"{shown(path)}: {error}", hint="see data/homes/milan.toml") from None
+
+
+def home_or_error(name: str) -> Home:
+    """The facts of a home that must have some.
+
+    Raises:
+        DataError: no TOML of that name.
+    """
+    home = load_home(name)
+    if home is None:
+        raise DataError(f"no home '{name}' is known.", hint=did_you_mean(name, known_homes()))
+    return home
+
+
+def derived_home(name: str, *, rooms: Mapping[str, str], types: Mapping[str, str]) -> Home:
+    """A home read off its log: `rooms` and `types` by sensor; where silent, the name tells."""
+    sensors = {
+        sensor: Sensor(type=types.get(sensor) or type_from_name(sensor), room=room or UNKNOWN_ROOM)
+        for sensor, room in rooms.items()
+    }
+    return Home(home=name, sensors=sensors, derived=True)
+
+
+_TYPE_BY_LETTER = {"M": "motion", "D": "door", "T": "temperature", "I": "item", "L": "light"}
+
+
+def type_from_name(sensor: str) -> str:
+    """A type read off an id such as `M012` or a name such as `OutsideDoor`; else motion."""
+    if re.fullmatch(r"[A-Z]{1,2}\d+", sensor):
+        return _TYPE_BY_LETTER.get(sensor[0], "unknown")
+    lowered = sensor.lower()
+    for word in ("door", "light", "temperature", "battery"):
+        if word in lowered:
+            return word
+    return "motion"
+
+
+def words(name: str) -> str:
+    """A room's or sensor's name as a reader would say it: `LivingRoom`, `living_room` → living room."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("_", " "))
+    return spaced.lower()

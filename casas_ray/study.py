@@ -1,0 +1,128 @@
+"""An ablation as a base and its arms; seeds are an axis."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from casas_ray.config import Recipe, differences, flat
+from casas_ray.errors import SettingsError
+
+BASE_ARM = "base"
+
+QUICK = {
+    "model.width": 192,
+    "model.layers": 2,
+    "model.heads": 3,
+    "model.feed_forward": 768,
+    "optim.epochs": 2,
+    "data.captions.per_window": 2,
+}
+"""What `--quick` changes: the tiny model, few epochs, fewer captions."""
+
+QUICK_SIMULATED_DAYS = 10
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A named difference from the base."""
+
+    name: str
+    changes: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a study: an arm with a seed, resolved."""
+
+    study: str
+    arm: str
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        """The trial's folder and its W&B name."""
+        return f"{self.arm}-seed{self.recipe.seed}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """One question, a base and the arms that differ from it.
+
+    Raises:
+        SettingsError: at import, when an arm names an unknown setting, equals the base or another arm.
+    """
+
+    question: str
+    base: Recipe
+    arms: Sequence[Arm]
+    seeds: Sequence[int] = (0, 1, 2)
+    name: str = "unnamed"
+    quick: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        seen = {self.base.digest(): BASE_ARM}
+        for arm in self.arms:
+            digest = self.base.replace(arm.changes).digest()
+            if digest in seen:
+                raise SettingsError(
+                    f"study '{self.name}': arm '{arm.name}' is the same as '{seen[digest]}'.",
+                    hint="the base runs as an arm by itself; leave its value out.",
+                )
+            seen[digest] = arm.name
+
+    def with_base(self, changes: Mapping[str, object]) -> "Study":
+        """The same question asked of a changed base.
+
+        A setting that an arm varies cannot be changed in the base: the arms would be renamed silently.
+        """
+        for arm in self.arms:
+            for path in set(arm.changes) & set(changes):
+                raise SettingsError(
+                    f"'{path}' is what this study varies.",
+                    hint="copy the study file and give it other values, or use train for one run.",
+                )
+        return replace(self, base=self.base.replace(changes))
+
+    def quickened(self) -> "Study":
+        """The study with the tiny model and few epochs, said so wherever it is shown."""
+        return replace(self, base=quickened(self.base), quick=True)
+
+    def trials(self) -> list[Trial]:
+        """Every arm with every seed; seeds outermost, so that a stopped study has whole rounds."""
+        arms = [Arm(BASE_ARM, {}), *self.arms]
+        return [
+            Trial(self.name, arm.name, self.base.replace({**arm.changes, "seed": seed}))
+            for seed in self.seeds
+            for arm in arms
+        ]
+
+    def base_values(self) -> dict[str, object]:
+        """What the base holds for each setting that some arm varies."""
+        varied = {path for arm in self.arms for path in arm.changes}
+        return {path: value for path, value in flat(self.base).items() if path in varied}
+
+
+def quickened(recipe: Recipe) -> Recipe:
+    """The recipe with the tiny model and few epochs, and a short simulation if it is simulated."""
+    return recipe.replace({**QUICK, "data.simulate.days": QUICK_SIMULATED_DAYS})
+
+
+def each(path: str, values: Iterable[object]) -> list[Arm]:
+    """One arm for each value of one setting."""
+    return [Arm(_arm_name({path: value}), {path: value}) for value in values]
+
+
+def cross(axes: Mapping[str, Iterable[object]]) -> list[Arm]:
+    """One arm for each combination of values of several settings."""
+    combinations = itertools.product(*axes.values())
+    changes = [dict(zip(axes, values, strict=True)) for values in combinations]
+    return [Arm(_arm_name(change), change) for change in changes]
+
+
+def _arm_name(changes: Mapping[str, object]) -> str:
+    return "+".join(f"{path.rsplit('.', 1)[-1]}={value}" for path, value in changes.items())
+
+
+def describe_arm(study: Study, arm: Arm) -> dict[str, object]:
+    """What the arm really changes, read off the resolved recipes."""
+    return differences(study.base, study.base.replace(arm.changes))

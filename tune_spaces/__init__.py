@@ -1,0 +1,1 @@
+"""One file, one question, one STUDY; `bases` holds the named starting points."""
