@@ -77,10 +77,8 @@ class RefusedError(CasasError):
     exit_code = 8
 
 
-class Diverged(CasasError):
+class Diverged(AllFailed):
     """The loss is no longer a finite number."""
-
-    exit_code = 6
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,71 @@
+"""Which log of a home is at hand, and how to bring one."""
+
+import os
+from pathlib import Path
+
+from casas_ray.config import DataConfig
+from casas_ray.corpus.homes import home_or_error, known_homes, load_home
+from casas_ray.corpus.simulate import simulated_log
+from casas_ray.errors import DataError, RefusedError, did_you_mean
+from casas_ray.places import raw, safe_name, shown
+
+_USUAL_NAMES = ("data", "data.txt")
+
+
+def log_for(config: DataConfig) -> Path:
+    """The log that the settings ask for: the simulated one only when they say so.
+
+    Raises:
+        DataError: it is not at hand.
+    """
+    if config.simulated:
+        return simulated_log(home_or_error(config.home), config.simulate)
+    found = log_at_hand(config.home)
+    if found is None:
+        raise _missing(config.home)
+    return found
+
+
+def log_at_hand(home: str) -> Path | None:
+    """The home's log under `data/raw/HOME/`, or None."""
+    folder = raw() / safe_name(home, what="home")
+    facts = load_home(home)
+    names = [*_USUAL_NAMES, facts.log_in_archive] if facts else _USUAL_NAMES
+    return next((folder / name for name in names if name and (folder / name).is_file()), None)
+
+
+def _missing(home: str) -> DataError:
+    facts, folder = load_home(home), raw() / home
+    if facts is None:
+        return DataError(
+            f"no log of home '{home}' is at hand.",
+            hint=f"`casas-ray prepare {home} --log PATH` brings one; {did_you_mean(home, known_homes())}",
+        )
+    return DataError(
+        f"no log of home '{home}' is at hand: there is none in {shown(folder)}.",
+        hint=f"download {facts.archive} and unpack it there (the log is {facts.log_in_archive}), or "
+        f"`casas-ray prepare {home} --log PATH`; or try a simulated home with --simulated.",
+    )
+
+
+def link_log(home: str, log: Path) -> Path:
+    """Remember where the user's log of a home lies: a link under `data/raw/HOME/`.
+
+    Raises:
+        DataError: there is no such file.
+        RefusedError: another log of that home, not a link, lies there already.
+    """
+    if not log.is_file():
+        raise DataError(f"{shown(log)}: no such file.", hint="check the path given with --log")
+    folder = raw() / safe_name(home, what="home")
+    target = folder / _USUAL_NAMES[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    if target.exists() and not target.is_symlink() and not target.samefile(log):
+        raise RefusedError(
+            f"{shown(target)} is another log of '{home}'.", hint="move it away first."
+        )
+    if not target.exists() or not target.samefile(log):
+        draft = folder / f".{target.name}.{os.getpid()}"
+        draft.symlink_to(log.resolve())
+        os.replace(draft, target)
+    return target

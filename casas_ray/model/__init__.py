@@ -1,0 +1,1 @@
+"""Tensors, and never a cluster: the encoder, the losses and one training step."""

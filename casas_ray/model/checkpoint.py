@@ -1,0 +1,187 @@
+"""Checkpoints: safetensors and JSON, whole or absent, enough to go on or to judge with nothing else.
+
+    checkpoints/
+      step-00000120/   weights.safetensors  optimizer.safetensors  meta.json
+      best.json        which step is the best, and its value
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from casas_ray.config import Recipe, differences
+from casas_ray.corpus.alignment import new_folder
+from casas_ray.errors import DataError, RefusedError
+from casas_ray.model.step import TrainState
+from casas_ray.places import shown
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+WEIGHTS, OPTIMIZER, META, BEST = (
+    "weights.safetensors",
+    "optimizer.safetensors",
+    "meta.json",
+    "best.json",
+)
+
+
+def save(state: TrainState, run: Path, *, keep: int) -> Path:
+    """Write the state as a checkpoint of the run; keep the newest `keep` and the best."""
+    target = run / "checkpoints" / f"step-{state.step:08d}"
+    if target.exists():
+        shutil.rmtree(target)
+    with new_folder(target) as draft:
+        save_file(_contiguous(state.model.state_dict()), draft / WEIGHTS)
+        save_file(_optimizer_tensors(state), draft / OPTIMIZER)
+        meta = _meta(state) | {"sha256": {name: _hash(draft / name) for name in (WEIGHTS, OPTIMIZER)}}
+        _write_json(draft / META, meta)
+    if state.best.get("step") == state.step:
+        _write_json(target.parent / BEST, state.best)
+    _prune(target.parent, keep=keep, best=int(state.best.get("step", -1)))
+    return target
+
+
+def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+
+
+def _optimizer_tensors(state: TrainState) -> dict[str, Tensor]:
+    found = {
+        f"{place}.{name}": value
+        for place, values in state.optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+    return _contiguous(found)
+
+
+def _meta(state: TrainState) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "step": state.step,
+        "steps_per_epoch": state.steps_per_epoch,
+        "best": state.best,
+        "recipe": state.recipe.model_dump(mode="json"),
+        "about": state.about,
+        "text_size": state.model.project_text.in_features,
+    }
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    os.replace(draft, path)
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _prune(folder: Path, *, keep: int, best: int) -> None:
+    steps = sorted(folder.glob("step-*"))
+    for old in steps[:-keep]:
+        if old.name != f"step-{best:08d}":
+            shutil.rmtree(old)
+
+
+def latest(run: Path) -> Path | None:
+    """The newest checkpoint whose files are whole; a damaged one is passed over with a warning."""
+    for folder in sorted((run / "checkpoints").glob("step-*"), reverse=True):
+        try:
+            read_meta(folder)
+        except DataError as error:
+            log.warning("%s; trying the one before", error.problem)
+        else:
+            return folder
+    return None
+
+
+def best(run: Path) -> Path:
+    """The checkpoint that validation chose.
+
+    Raises:
+        DataError: the run has none.
+    """
+    try:
+        step = json.loads((run / "checkpoints" / BEST).read_text(encoding="utf-8"))["step"]
+    except (OSError, ValueError, KeyError):
+        raise DataError(
+            f"{shown(run)} has no best checkpoint.", hint="did the run reach its first validation?"
+        ) from None
+    return run / "checkpoints" / f"step-{int(step):08d}"
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself, after its files' hashes were checked.
+
+    Raises:
+        DataError: a file is missing, torn or altered.
+    """
+    try:
+        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+        sound = meta["format"] == FORMAT and all(
+            _hash(folder / name) == value for name, value in meta["sha256"].items()
+        )
+    except (OSError, ValueError, KeyError):
+        sound = False
+    if not sound:
+        raise DataError(
+            f"{shown(folder)} is torn, altered or of another version.",
+            hint="its hashes do not fit its files; use an earlier checkpoint.",
+        )
+    return meta
+
+
+def load_weights(model: torch.nn.Module, folder: Path) -> None:
+    """Put a checkpoint's weights into a model of the same shape."""
+    model.load_state_dict(load_file(folder / WEIGHTS))
+
+
+def restore(state: TrainState, folder: Path) -> TrainState:
+    """Bring a fresh state of the same recipe to where a checkpoint left it.
+
+    Raises:
+        RefusedError: the checkpoint is of another recipe or another alignment set.
+    """
+    meta = read_meta(folder)
+    _refuse_other(state, meta, folder)
+    load_weights(state.model, folder)
+    _restore_optimizer(state.optimizer, load_file(folder / OPTIMIZER))
+    state.step, state.best = meta["step"], meta["best"]
+    return state
+
+
+def _refuse_other(state: TrainState, meta: Mapping[str, Any], folder: Path) -> None:
+    changed = differences(Recipe.build(meta["recipe"]), state.recipe)
+    if changed:
+        raise RefusedError(
+            f"{shown(folder)} is of another recipe; it differs in {_list(changed)}.",
+            hint="resume with the recipe it was started with, or start a new run.",
+        )
+    if meta["about"].get("fingerprint") != state.about.get("fingerprint"):
+        raise RefusedError(
+            f"{shown(folder)} was trained on another alignment set.",
+            hint="the log, the home's facts or the preparing code changed; start a new run.",
+        )
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    values: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        place, name = key.split(".", 1)
+        values.setdefault(int(place), {})[name] = tensor
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": values})

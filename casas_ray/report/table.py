@@ -1,0 +1,134 @@
+"""The comparison of a study's arms: mean and spread over seeds, beside chance and the untrained."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from casas_ray.results import RunResult
+from casas_ray.study import BASE_ARM
+
+METRICS = ("val/recall@1", "val/recall@5", "val/recall@10", "val/recall_mean", "val/clip_loss")
+MAIN_METRIC = "val/recall_mean"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A mean over seeds and its sample standard deviation; None with fewer than two seeds."""
+
+    mean: float
+    std: float | None
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread | None":
+        """The spread of some values, or None when there are none."""
+        if not values:
+            return None
+        std = statistics.stdev(values) if len(values) > 1 else None
+        return cls(statistics.fmean(values), std, len(values))
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f}" + (f" ± {self.std:.3f}" if self.std is not None else "")
+
+    def signed(self) -> str:
+        """With a sign, for a difference."""
+        return f"{self.mean:+.3f}" + (f" ± {self.std:.3f}" if self.std is not None else "")
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """One arm: how its seeds ended, and its metrics at the step that validation chose."""
+
+    name: str
+    statuses: Mapping[str, int]
+    metrics: Mapping[str, Spread | None]
+    change: Spread | None
+    """Of the main metric, from the base with the same seed."""
+
+    @property
+    def seeds(self) -> str:
+        """Finished seeds, and of how many when some are missing."""
+        done, total = self.statuses.get("finished", 0), sum(self.statuses.values())
+        return str(total) if done == total else f"{done} of {total}"
+
+    @property
+    def status(self) -> str:
+        """`finished`, or what happened to how many."""
+        if set(self.statuses) == {"finished"}:
+            return "finished"
+        return ", ".join(f"{count} {status}" for status, count in sorted(self.statuses.items()))
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """All arms of a study, the base first, and the two baselines every number is seen beside."""
+
+    arms: Sequence[ArmRow]
+    chance: Mapping[str, float]
+    untrained: Mapping[str, Spread | None]
+    gallery: int
+
+    def as_dict(self) -> dict[str, object]:
+        """The table as JSON can hold it."""
+        return {
+            "metrics": list(METRICS),
+            "main_metric": MAIN_METRIC,
+            "gallery": self.gallery,
+            "chance": dict(self.chance),
+            "untrained": {name: _plain(spread) for name, spread in self.untrained.items()},
+            "arms": [
+                {
+                    "arm": row.name,
+                    "statuses": dict(row.statuses),
+                    "metrics": {name: _plain(spread) for name, spread in row.metrics.items()},
+                    "change_from_base": _plain(row.change),
+                }
+                for row in self.arms
+            ],
+        }
+
+
+def _plain(spread: Spread | None) -> dict[str, float | int | None] | None:
+    return None if spread is None else vars(spread).copy()
+
+
+def study_table(results: Mapping[tuple[str, int], RunResult]) -> StudyTable:
+    """The table of a study's runs, given by (arm, seed); the base must be the first arm."""
+    arms = list(dict.fromkeys(arm for arm, _ in results))
+    seeds = list(dict.fromkeys(seed for _, seed in results))
+    finished = {key: run for key, run in results.items() if run.status == "finished"}
+    first = next(iter(finished.values()), None)
+    return StudyTable(
+        arms=[_arm_row(arm, seeds, results, finished) for arm in arms],
+        chance=_chance(first.best()) if first else {},
+        untrained=_spreads([run.untrained() for run in results.values()]),
+        gallery=int(first.best().get("val/gallery", 0)) if first else 0,
+    )
+
+
+def _arm_row(
+    arm: str,
+    seeds: Sequence[int],
+    results: Mapping[tuple[str, int], RunResult],
+    finished: Mapping[tuple[str, int], RunResult],
+) -> ArmRow:
+    statuses: dict[str, int] = {}
+    for seed in seeds:
+        status = results[arm, seed].status
+        statuses[status] = statuses.get(status, 0) + 1
+    own = [finished[arm, seed].best() for seed in seeds if (arm, seed) in finished]
+    pairs = [seed for seed in seeds if (arm, seed) in finished and (BASE_ARM, seed) in finished]
+    changes = [
+        finished[arm, seed].best()[MAIN_METRIC] - finished[BASE_ARM, seed].best()[MAIN_METRIC]
+        for seed in pairs
+    ]
+    return ArmRow(arm, statuses, _spreads(own), None if arm == BASE_ARM else Spread.of(changes))
+
+
+def _spreads(runs: Sequence[Mapping[str, float]]) -> dict[str, Spread | None]:
+    return {name: Spread.of([run[name] for run in runs if name in run]) for name in METRICS}
+
+
+def _chance(best: Mapping[str, float]) -> dict[str, float]:
+    names = {name: name.replace("val/", "val/chance_") for name in METRICS}
+    return {name: best[chance] for name, chance in names.items() if chance in best}

@@ -1,0 +1,122 @@
+"""Tables for a terminal; made here, printed by the CLI."""
+
+from collections.abc import Mapping
+
+from rich.table import Table
+
+from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.report.table import MAIN_METRIC, METRICS, StudyTable
+from casas_ray.study import BASE_ARM, Study, describe_arm
+
+SIMULATED = "SIMULATED"
+
+
+def heading(name: str, *, simulated: bool, quick: bool) -> str:
+    """A title that says what kind of numbers follow."""
+    marks = [mark for mark, on in ((SIMULATED + " home", simulated), ("quick", quick)) if on]
+    return name + (f" ({', '.join(marks)})" if marks else "")
+
+
+def comparison(table: StudyTable, title: str) -> Table:
+    """The arms of a study beside chance and the untrained model."""
+    shown = Table(title=title, title_justify="left", caption_justify="left")
+    shown.add_column("arm", no_wrap=True)
+    shown.add_column("seeds", justify="right")
+    for metric in METRICS:
+        shown.add_column(metric.removeprefix("val/"), justify="right", no_wrap=True)
+    shown.add_column("change from base", justify="right", no_wrap=True)
+    shown.add_column("status")
+    for row in table.arms:
+        values = [str(row.metrics[metric] or "-") for metric in METRICS]
+        change = row.change.signed() if row.change else "-"
+        shown.add_row(row.name, row.seeds, *values, change, row.status)
+    shown.add_section()
+    untrained = [str(table.untrained.get(metric) or "-") for metric in METRICS]
+    shown.add_row("untrained", "", *untrained, "", "baseline", style="dim")
+    chance = [_number(table.chance, metric) for metric in METRICS]
+    shown.add_row("chance", "", *chance, "", "baseline", style="dim")
+    shown.caption = (
+        f"Validation days, {table.gallery} windows; mean ± standard deviation over seeds, at the step "
+        f"with the best {MAIN_METRIC.removeprefix('val/')} (of recall@1, 5, 10 both ways). Change: of "
+        "that metric, paired by seed. Chosen on these days, so flattering; the test days have not been "
+        "looked at."
+    )
+    return shown
+
+
+def _number(values: Mapping[str, float], name: str) -> str:
+    return f"{values[name]:.3f}" if name in values else "-"
+
+
+def plan(study: Study) -> Table:
+    """The arms of a study, what each changes, and how many trainings that makes."""
+    trials = study.trials()
+    shown = Table(
+        title=heading(study.name, simulated=study.base.data.simulated, quick=study.quick),
+        caption=f"{len(study.arms) + 1} arms x {len(study.seeds)} seeds = {len(trials)} trials; "
+        f"base: {study.base.name}, home {study.base.data.home}.",
+        title_justify="left",
+        caption_justify="left",
+    )
+    shown.add_column("arm", no_wrap=True)
+    shown.add_column("changes")
+    shown.add_column("seeds")
+    seeds = ", ".join(str(seed) for seed in study.seeds)
+    base = ", ".join(f"{path}={value}" for path, value in study.base_values().items())
+    shown.add_row(BASE_ARM, f"nothing ({base})" if base else "nothing", seeds)
+    for arm in study.arms:
+        changes = [f"{path}={value}" for path, value in describe_arm(study, arm).items()]
+        shown.add_row(arm.name, ", ".join(changes), seeds)
+    return shown
+
+
+def summary(prepared: PreparedSet) -> Table:
+    """What is in a prepared set, for a person."""
+    manifest = prepared.manifest
+    title = heading(manifest["home"], simulated=prepared.simulated, quick=False)
+    shown = Table(title=title, show_header=False, title_justify="left")
+    shown.add_column("what", no_wrap=True)
+    shown.add_column("found")
+    for name, value in _summary_rows(manifest):
+        shown.add_row(name, value)
+    return shown
+
+
+def _summary_rows(manifest: Mapping) -> list[tuple[str, str]]:
+    rows = []
+    if "log" in manifest:
+        rows += [
+            ("lines", f"{manifest['log']['lines']:,} read, {manifest['used']:,} used"),
+            ("set aside", _counts(manifest["quarantined"]) or "none"),
+            ("dropped by sensor type", _counts(manifest["dropped_by_type"]) or "none"),
+            ("noticed", _counts(manifest["noticed"]) or "nothing"),
+            ("sensors by room", _counts(manifest["sensors_by_room"])),
+            ("days", _days(manifest["days"])),
+            ("activities (training days)", _counts(manifest["labels"]["train"], most=12)),
+        ]
+    rows += [
+        ("windows", _counts(manifest["windows"])),
+        ("captions", f"{manifest['captions']['distinct']:,} distinct"),
+    ]
+    return rows + [("for example", text) for text in manifest["captions"]["examples"]]
+
+
+def _counts(counts: Mapping[str, int], most: int = 20) -> str:
+    text = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:most])
+    return text + (f" and {len(counts) - most} more" if len(counts) > most else "")
+
+
+def _days(days: Mapping[str, list[str]]) -> str:
+    return ", ".join(f"{split} {len(each)} ({each[0]} to {each[-1]})" for split, each in days.items())
+
+
+def metrics(values: Mapping[str, Mapping[str, float]], title: str) -> Table:
+    """Named columns of metrics side by side."""
+    shown = Table(title=title, title_justify="left")
+    shown.add_column("metric", no_wrap=True)
+    for name in values:
+        shown.add_column(name, justify="right")
+    for metric in next(iter(values.values())):
+        cells = [f"{column[metric]:.3f}" if metric in column else "-" for column in values.values()]
+        shown.add_row(metric, *cells)
+    return shown

@@ -1,0 +1,137 @@
+"""The ledger of one run: append-only, one JSON line an event, the record that everything else mirrors."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+log = logging.getLogger(__name__)
+
+LEDGER = "ledger.jsonl"
+
+Status = Literal["running", "finished", "diverged", "failed", "stopped"]
+
+
+class Ledger:
+    """A run's ledger, open for appending.
+
+    Each row goes out in one write, so a killed process leaves at most a torn last line.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / LEDGER
+        _end_torn_line(self.path)
+
+    def append(self, event: str, step: int, **content: object) -> None:
+        """Add one row; `event` is start, metrics, checkpoint or end."""
+        row = {"event": event, "step": step, "time": round(time.time(), 3), **content}
+        line = (json.dumps(row) + "\n").encode()
+        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            written = os.write(handle, line)
+        finally:
+            os.close(handle)
+        if written != len(line):
+            raise OSError(f"{self.path}: only {written} of {len(line)} bytes were written")
+
+
+def _end_torn_line(path: Path) -> None:
+    if not path.exists() or not path.stat().st_size:
+        return
+    with path.open("rb+") as stream:
+        stream.seek(-1, os.SEEK_END)
+        if stream.read(1) != b"\n":
+            stream.write(b"\n")
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows that count: torn lines are dropped with a warning, and so are rows that a resume redid."""
+    path = folder / LEDGER
+    if not path.exists():
+        return []
+    rows: list[dict[str, Any]] = []
+    for line in path.read_bytes().splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            log.warning("%s: a torn line was dropped (%d bytes)", path, len(line))
+            continue
+        if row["event"] == "start":
+            rows = [old for old in rows if _stands(old, row["step"])]
+        rows.append(row)
+    return rows
+
+
+def _stands(row: Mapping[str, Any], resumed_at: int) -> bool:
+    return row["event"] != "end" and row["step"] <= resumed_at
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run's ledger says."""
+
+    folder: Path
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, folder: Path) -> "RunResult":
+        """The result so far; a folder without a ledger is a run that has not started."""
+        return cls(folder, read_rows(folder))
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What the run said of itself when it (last) started."""
+        starts = [row for row in self.rows if row["event"] == "start"]
+        return starts[-1]["info"] if starts else {}
+
+    @property
+    def status(self) -> Status | Literal["not started"]:
+        """finished, diverged, failed, stopped; running while nobody wrote an end."""
+        if not self.rows:
+            return "not started"
+        last = self.rows[-1]
+        return last["status"] if last["event"] == "end" else "running"
+
+    @property
+    def error(self) -> str:
+        """Why it failed or diverged."""
+        return self.rows[-1].get("error", "") if self.rows else ""
+
+    @property
+    def step(self) -> int:
+        """The last step that any row speaks of."""
+        return max((row["step"] for row in self.rows), default=0)
+
+    def metrics_at(self, step: int, prefix: str) -> dict[str, float]:
+        """Metrics of one step whose names start with the prefix."""
+        found: dict[str, float] = {}
+        for row in self.rows:
+            if row["event"] == "metrics" and row["step"] == step:
+                found |= {k: v for k, v in row["metrics"].items() if k.startswith(prefix)}
+        return found
+
+    def best(self) -> dict[str, float]:
+        """Validation metrics of the selected step; empty before the first validation."""
+        marks = [row for row in self.rows if row["event"] == "checkpoint" and row.get("is_best")]
+        return self.metrics_at(marks[-1]["step"], "val/") if marks else {}
+
+    def untrained(self) -> dict[str, float]:
+        """Validation metrics before the first step."""
+        return self.metrics_at(0, "val/")
+
+
+def finite(metrics: Mapping[str, float]) -> dict[str, float | str]:
+    """The metrics as JSON can hold them: what is not finite becomes text."""
+    return {
+        name: value if abs(value) < float("inf") else str(value) for name, value in metrics.items()
+    }
+
+
+def results_of(folders: Iterable[Path]) -> list[RunResult]:
+    """The results of several runs, in the order given."""
+    return [RunResult.read(folder) for folder in folders]

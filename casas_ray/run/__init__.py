@@ -1,0 +1,1 @@
+"""Running experiments: the only wing that may import ray."""

@@ -1,0 +1,83 @@
+"""A seat: what the loop sees of where it runs. One loop sits in a worker, a trial or a debugger."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from casas_ray.model import checkpoint
+from casas_ray.model.step import TrainState
+from casas_ray.results import Ledger, Status, finite
+
+Metrics = Mapping[str, "Tensor | float"]
+Tell = Callable[[dict[str, Any]], None]
+
+
+def tell_nobody(metrics: dict[str, Any]) -> None:
+    """For a seat that nobody listens to: the debugger's."""
+
+
+@dataclass
+class Seat:
+    """One worker's place in a run; `report` is its only way out."""
+
+    folder: Path
+    rank: int = 0
+    world_size: int = 1
+    log_every: int = 50
+    keep_checkpoints: int = 2
+    tell: Tell = tell_nobody
+    """Passes validation metrics to Ray Train or Tune. Under Train it is a barrier: every worker calls
+    it equally often."""
+
+    _ledger: Ledger | None = field(default=None, repr=False)
+    _pace: tuple[int, float] = (0, 0.0)
+    _last_step: int = 0
+
+    def begin(self, state: TrainState, info: Mapping[str, Any]) -> None:
+        """Open the ledger and say what starts, or from where it goes on."""
+        self._pace = (state.step, time.perf_counter())
+        if self.rank == 0:
+            self._ledger = Ledger(self.folder)
+            self._append("start", state.step, info=dict(info))
+
+    def wants_log(self, step: int) -> bool:
+        """Whether the training metrics of this step are asked for."""
+        return step % self.log_every == 0
+
+    def report(
+        self, step: int, metrics: Metrics, *, checkpoint_of: TrainState | None = None
+    ) -> None:
+        """Record metrics; with a state, mark and save a checkpoint too and tell Ray.
+
+        The ledger goes first: a run killed in between resumes from the checkpoint before, and what
+        the ledger says beyond that is dropped then.
+        """
+        numbers = {name: float(value) for name, value in metrics.items()}
+        self._append("metrics", step, metrics=finite(numbers))
+        if checkpoint_of is not None:
+            is_best = checkpoint_of.note(numbers)
+            self._append("checkpoint", step, is_best=is_best)
+            if self.rank == 0:
+                checkpoint.save(checkpoint_of, self.folder, keep=self.keep_checkpoints)
+            self.tell({"step": step, **numbers})
+
+    def report_training(self, step: int, metrics: Metrics, *, batch_size: int) -> None:
+        """Record training metrics and how many samples a second the run has made since the last."""
+        before, then = self._pace
+        now = time.perf_counter()
+        self._pace = (step, now)
+        pace = {"train/samples_per_s": (step - before) * batch_size / (now - then)}
+        self.report(step, {**metrics, **pace})
+
+    def end(self, status: Status, error: str = "") -> None:
+        """Close the ledger with how it ended, after the last step that it heard of."""
+        self._append("end", self._last_step, status=status, **({"error": error} if error else {}))
+
+    def _append(self, event: str, step: int, **content: object) -> None:
+        self._last_step = step
+        if self._ledger is not None:
+            self._ledger.append(event, step, **content)

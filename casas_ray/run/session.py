@@ -1,0 +1,79 @@
+"""A connection to Ray that is quiet, private and ended by the one who began it."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from casas_ray.config import Machine
+from casas_ray.errors import ClusterError
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+}
+"""Ray reads these from the environment alone; a user's own values stand."""
+
+
+@contextmanager
+def session(machine: Machine) -> Iterator[None]:
+    """Ray, started here or joined where the machine says.
+
+    Raises:
+        ClusterError: the address does not answer or refuses us.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("ray").setLevel(logging.WARNING)
+    _connect(machine)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _connect(machine: Machine) -> None:
+    address = machine.address or os.environ.get("RAY_ADDRESS") or None
+    # The dashboard's State API is what lets Tune give back the resources of an early-stopped trial
+    # that runs a trainer of its own; without such trials it is start-up time for nothing.
+    extra = {} if address else {"include_dashboard": machine.workers > 1}
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=True,
+            **extra,
+        )
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        where = address or "this machine"
+        raise ClusterError(
+            f"no Ray cluster answers at {where}: {str(error).splitlines()[0]}",
+            hint="start one with `ray start --head`, or leave machine.address empty.",
+        ) from None
+    data = logging.getLogger("ray.data")
+    data.setLevel(logging.WARNING)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+
+
+def fits(machine: Machine) -> None:
+    """Nothing, when the cluster can ever hold one training of this machine.
+
+    Raises:
+        ClusterError: it has too few CPUs or GPUs, and the training would wait for ever.
+    """
+    total = ray.cluster_resources()
+    for name, each in (("CPU", machine.cpus_per_worker), ("GPU", machine.gpus_per_worker)):
+        wanted = each * machine.workers
+        if wanted > total.get(name, 0.0):
+            raise ClusterError(
+                f"{machine.workers} worker(s) want {wanted:g} {name}; the cluster has "
+                f"{total.get(name, 0.0):g}.",
+                hint="lower machine.workers or machine.cpus_per_worker, or take another --machine.",
+            )

@@ -1,0 +1,93 @@
+"""Send a command to a Ray cluster as a job: only what git tracks travels; the exit code comes back."""
+
+import asyncio
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from ray.job_submission import JobSubmissionClient
+
+from casas_ray.config import Machine
+from casas_ray.errors import ClusterError, RefusedError, SettingsError
+
+Say = Callable[[str], None]
+
+
+def submit(command: Sequence[str], machine: Machine, say: Say) -> int:
+    """Run `casas-ray COMMAND` on the machine's cluster and follow its log; the job's exit code.
+
+    Raises:
+        SettingsError: the machine has no dashboard address.
+        RefusedError: the working directory is not in a git repository.
+        ClusterError: the cluster does not answer, refuses us, or lost the job.
+    """
+    if not machine.dashboard:
+        raise SettingsError(
+            f"machine '{machine.name}' has no dashboard address.",
+            hint="take --machine local-head, or give machine.dashboard=http://HOST:8265",
+        )
+    client = _client(machine.dashboard)
+    with tempfile.TemporaryDirectory(prefix="casas-ray-job-") as folder:
+        count = copy_tracked(Path.cwd(), Path(folder))
+        say(f"sending {count} files that git tracks to {machine.dashboard}")
+        job = client.submit_job(
+            entrypoint=shlex.join(["casas-ray", *command]), runtime_env={"working_dir": folder}
+        )
+    say(f"job {job} (stop it with: ray job stop {job} --address {machine.dashboard})")
+    asyncio.run(_follow(client, job, say))
+    return _exit_code(client, job)
+
+
+def _client(dashboard: str) -> JobSubmissionClient:
+    try:
+        return JobSubmissionClient(dashboard)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ClusterError(
+            f"no Ray dashboard answers at {dashboard}: {str(error).splitlines()[0]}",
+            hint="start a head with `ray start --head`; with RAY_AUTH_MODE=token use its token here too.",
+        ) from None
+
+
+def copy_tracked(source: Path, target: Path) -> int:
+    """Copy the files that git tracks, as they are now; how many there were.
+
+    Raises:
+        RefusedError: the folder is in no git repository, so nobody can say what may travel.
+    """
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached"], cwd=source, capture_output=True, check=False
+    )
+    if listed.returncode:
+        raise RefusedError(
+            f"{source} is not in a git repository, so nothing says what may travel.",
+            hint="run submit from your checkout; only files that git tracks are sent.",
+        )
+    names = [name for name in listed.stdout.decode().split("\0") if name]
+    present = [name for name in names if (source / name).is_file()]
+    for name in present:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source / name, target / name)
+    return len(present)
+
+
+async def _follow(client: JobSubmissionClient, job: str, say: Say) -> None:
+    async with aclosing(client.tail_job_logs(job)) as lines:
+        async for text in lines:
+            say(text.rstrip("\n"))
+
+
+def _exit_code(client: JobSubmissionClient, job: str) -> int:
+    # A followed log can drop before the job ends, so the status decides, not the log.
+    while not client.get_job_status(job).is_terminal():
+        time.sleep(1.0)
+    info = client.get_job_info(job)
+    if info.driver_exit_code is not None:
+        return int(info.driver_exit_code)
+    if str(info.status) == "SUCCEEDED":
+        return 0
+    raise ClusterError(f"job {job} ended as {info.status}: {info.message or 'no reason given'}")
