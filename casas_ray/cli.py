@@ -31,7 +31,10 @@ app = typer.Typer(
     help="Align smart-home sensor events with text. Start with: casas-ray tune milan_ablation_mlm "
     "--simulated --quick",
 )
-out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+_LOG_WIDTH = 140
+"""Columns of a table that goes to a file or a job's log."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
 err = Console(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
 
 Changes = Annotated[
@@ -130,7 +133,7 @@ def prepare(
     if as_json:
         _print_json({"folder": str(prepared.folder), **prepared.manifest})
     else:
-        out.print(text.summary(prepared), f"It lies in {places.shown(prepared.folder)}", sep="\n")
+        out.print(text.summary(prepared.manifest), f"It lies in {places.shown(prepared.folder)}", sep="\n")
 
 
 @app.command()

@@ -116,7 +116,7 @@ class CaptionConfig(Settings):
     style: Literal["natural"] = "natural"
 
     per_window: Annotated[int, Field(ge=1, le=16)] = 4
-    """Training draws one of them each time; validation and test always take the first."""
+    """For training windows, which draw one of them each time; held-out windows have just the first."""
 
     seed: NonNegativeInt = 0
     """Varies the wording; a window's captions depend on this and on the window only."""

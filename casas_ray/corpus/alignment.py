@@ -172,8 +172,15 @@ def write_manifest(folder: Path, manifest: Mapping[str, object]) -> None:
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
-def caption_index(captions: Sequence[Sequence[str]]) -> tuple[list[str], NDArray[np.int32]]:
-    """The distinct captions, and for each window the ids of its own."""
+def caption_index(
+    splits: Sequence[Sequence[Sequence[str]]],
+) -> tuple[list[str], list[NDArray[np.int32]]]:
+    """The distinct captions of all splits, and for each split the ids of each window's own (N x C)."""
     index: dict[str, int] = {}
-    ids = [[index.setdefault(text, len(index)) for text in row] for row in captions]
-    return list(index), np.asarray(ids, dtype=np.int32)
+    ids = [
+        np.array(
+            [[index.setdefault(text, len(index)) for text in row] for row in rows], dtype=np.int32
+        )
+        for rows in splits
+    ]
+    return list(index), ids

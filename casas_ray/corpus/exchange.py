@@ -186,10 +186,11 @@ def _write(
     longest = max(len(sample.events) for sample in everything)
     scale = _scale(samples["train"])
     widest = max(len(sample.captions) for sample in everything)
-    captions, ids = caption_index([_filled(sample.captions, widest) for sample in everything])
-    sizes = np.cumsum([len(rows) for rows in samples.values()])
+    captions, ids = caption_index(
+        [[_filled(sample.captions, widest) for sample in rows] for rows in samples.values()]
+    )
     unseen: dict[str, int] = {}
-    for (split, rows), part in zip(samples.items(), np.split(ids, sizes[:-1]), strict=True):
+    for (split, rows), part in zip(samples.items(), ids, strict=True):
         table = _columns(rows, vocabulary, part, longest, scale)
         unseen[split] = _count_unknown(table)
         _refuse_unknown(split, rows, vocabulary, vocab, unseen[split])

@@ -113,8 +113,9 @@ def _sha256(path: Path) -> str:
 
 
 def _load(source: str) -> tuple[Any, Any]:  # Any: transformers' Auto classes have no common type
-    from transformers import AutoModel, AutoTokenizer  # two seconds to import
+    from transformers import AutoModel, AutoTokenizer, logging  # two seconds to import
 
+    logging.disable_progress_bar()
     try:
         return AutoTokenizer.from_pretrained(source), AutoModel.from_pretrained(source).eval()
     except (OSError, ValueError) as error:

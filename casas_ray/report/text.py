@@ -1,10 +1,10 @@
 """Tables for a terminal; made here, printed by the CLI."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from rich.table import Table
 
-from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.report.table import MAIN_METRIC, METRICS, StudyTable
 from casas_ray.study import BASE_ARM, Study, describe_arm
 
@@ -23,8 +23,8 @@ def comparison(table: StudyTable, title: str) -> Table:
     shown.add_column("arm", no_wrap=True)
     shown.add_column("seeds", justify="right")
     for metric in METRICS:
-        shown.add_column(metric.removeprefix("val/"), justify="right", no_wrap=True)
-    shown.add_column("change from base", justify="right", no_wrap=True)
+        shown.add_column(metric.removeprefix("val/"), justify="right")
+    shown.add_column("change from base", justify="right")
     shown.add_column("status")
     for row in table.arms:
         values = [str(row.metrics[metric] or "-") for metric in METRICS]
@@ -70,10 +70,9 @@ def plan(study: Study) -> Table:
     return shown
 
 
-def summary(prepared: PreparedSet) -> Table:
+def summary(manifest: Mapping[str, Any]) -> Table:  # Any: what JSON holds
     """What is in a prepared set, for a person."""
-    manifest = prepared.manifest
-    title = heading(manifest["home"], simulated=prepared.simulated, quick=False)
+    title = heading(manifest["home"], simulated=manifest["simulated"], quick=False)
     shown = Table(title=title, show_header=False, title_justify="left")
     shown.add_column("what", no_wrap=True)
     shown.add_column("found")
@@ -82,7 +81,7 @@ def summary(prepared: PreparedSet) -> Table:
     return shown
 
 
-def _summary_rows(manifest: Mapping) -> list[tuple[str, str]]:
+def _summary_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
     if "log" in manifest:
         rows += [
