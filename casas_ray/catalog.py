@@ -97,7 +97,9 @@ def find_machine(name: str) -> Machine:
 
 def _drawers() -> list[Path]:
     installed = importlib.util.find_spec(_DRAWER)
-    packaged = [Path(place) for place in installed.submodule_search_locations or ()] if installed else []
+    packaged = (
+        [Path(place) for place in installed.submodule_search_locations or ()] if installed else []
+    )
     here = Path.cwd() / _DRAWER
     return [*packaged, *([here] if here.is_dir() and here not in packaged else [])]
 

@@ -77,7 +77,9 @@ def _run(words: Sequence[str], *, debug: bool) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        err.print("casas-ray: interrupted; what was done stands, and the same command goes on from it.")
+        err.print(
+            "casas-ray: interrupted; what was done stands, and the same command goes on from it."
+        )
         return 130
 
 
@@ -133,7 +135,9 @@ def prepare(
     if as_json:
         _print_json({"folder": str(prepared.folder), **prepared.manifest})
     else:
-        out.print(text.summary(prepared.manifest), f"It lies in {places.shown(prepared.folder)}", sep="\n")
+        out.print(
+            text.summary(prepared.manifest), f"It lies in {places.shown(prepared.folder)}", sep="\n"
+        )
 
 
 @app.command()
@@ -282,7 +286,8 @@ def submit(
     machine: OnMachine = "local-head",
     dashboard: Annotated[str, typer.Option(help="The cluster's dashboard address.")] = "",
 ) -> None:
-    """Run a command on a Ray cluster, follow its log and exit as it does; only tracked files travel.
+    """Run a command on a Ray cluster, follow its log and exit as it does; only tracked files
+    travel.
 
     Example: casas-ray submit --machine local-head -- tune milan_ablation_mlm --simulated --quick
     """
@@ -330,7 +335,9 @@ def _parsed(
     return recipe, find_machine(machine).replace(on), Tracking().replace(tracking)
 
 
-def _gather_all(study: Study, launch: Any) -> list[Any]:  # Any: the module run.launch, imported late
+def _gather_all(
+    study: Study, launch: Any
+) -> list[Any]:  # Any: the module run.launch, imported late
     made: dict[str, Any] = {}
     with _steps() as steps:
         for trial in study.trials():
@@ -446,11 +453,23 @@ def _steps() -> Iterator[Any]:
 @contextmanager
 def _listeners(jobs: Sequence[Any], name: str, *, no_wandb: bool) -> Iterator[list[Any]]:
     """Who hears of the jobs' ledger rows: the progress board, and W&B unless it is turned off."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     from casas_ray.report.board import Board
 
-    columns = (TextColumn(name), BarColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    columns = (
+        TextColumn(name),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(name, total=None)
         board = Board(

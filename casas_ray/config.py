@@ -24,7 +24,11 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 def _split_commas(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    return (
+        [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(value, str)
+        else value
+    )
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
@@ -116,7 +120,8 @@ class CaptionConfig(Settings):
     style: Literal["natural"] = "natural"
 
     per_window: Annotated[int, Field(ge=1, le=16)] = 4
-    """For training windows, which draw one of them each time; held-out windows have just the first."""
+    """For training windows, which draw one of them each time; held-out windows have just the
+    first."""
 
     seed: NonNegativeInt = 0
     """Varies the wording; a window's captions depend on this and on the window only."""
@@ -204,7 +209,8 @@ class LossConfig(Settings):
     """Weight of the contrastive loss (InfoNCE, both ways)."""
 
     mlm_weight: NonNegativeFloat = 0.3
-    """Weight of the masked-event loss. Events are masked at 0 too, so that only the weight varies."""
+    """Weight of the masked-event loss. Events are masked at 0 too, so that only the weight
+    varies."""
 
     temperature_init: PositiveFloat = 0.03
 

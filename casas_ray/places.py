@@ -1,7 +1,8 @@
 """Where files lie: the user's data folder, and the drawers of homes and machines.
 
-`CASAS_RAY_DATA` names the data folder; without it, it is `data/` in the working directory. A Ray job
-works in a copy of the code that Ray deletes afterwards, so there it is `~/casas_ray_data` instead.
+`CASAS_RAY_DATA` names the data folder; without it, it is `data/` in the working directory. A Ray
+job works in a copy of the code that Ray deletes afterwards, so there it is `~/casas_ray_data`
+instead.
 """
 
 import os

@@ -1,4 +1,5 @@
-"""The ledger of one run: append-only, one JSON line an event, the record that everything else mirrors."""
+"""The ledger of one run: append-only, one JSON line an event, the record that everything else
+mirrors."""
 
 import json
 import logging
@@ -50,7 +51,8 @@ def _end_torn_line(path: Path) -> None:
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:
-    """The rows that count: torn lines are dropped with a warning, and so are rows that a resume redid."""
+    """The rows that count: torn lines are dropped with a warning, and so are rows that a resume
+    redid."""
     path = folder / LEDGER
     if not path.exists():
         return []

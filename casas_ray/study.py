@@ -49,7 +49,8 @@ class Study:
     """One question, a base and the arms that differ from it.
 
     Raises:
-        SettingsError: at import, when an arm names an unknown setting, equals the base or another arm.
+        SettingsError: at import, when an arm names an unknown setting, equals the base or another
+        arm.
     """
 
     question: str
@@ -73,7 +74,8 @@ class Study:
     def with_base(self, changes: Mapping[str, object]) -> "Study":
         """The same question asked of a changed base.
 
-        A setting that an arm varies cannot be changed in the base: the arms would be renamed silently.
+        A setting that an arm varies cannot be changed in the base: the arms would be renamed
+        silently.
         """
         for arm in self.arms:
             for path in set(arm.changes) & set(changes):

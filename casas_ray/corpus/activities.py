@@ -38,8 +38,8 @@ def spans_of(marks: Sequence[Mark]) -> Spans:
     """Pair begins with ends, activity by activity.
 
     A second begin before an end opens a span of its own and leaves the first with its begin event
-    alone. An end with no begin labels its own event, and all before it when it is the log's first mark:
-    the log then starts within that activity. A begin with no end labels its own event.
+    alone. An end with no begin labels its own event, and all before it when it is the log's first
+    mark: the log then starts within that activity. A begin with no end labels its own event.
     """
     found = Spans()
     open_since: dict[str, int] = {}

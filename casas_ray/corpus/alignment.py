@@ -12,7 +12,6 @@ A folder that exists is whole: it is written under another name and renamed at t
 """
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -137,7 +136,8 @@ class PreparedSet:
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `target` when the block ends well and vanishes when it does not.
+    """A folder to fill, which becomes `target` when the block ends well and vanishes when it does
+    not.
 
     When somebody else finished the same target meanwhile, theirs stays: both hold the same.
     """
@@ -147,7 +147,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         yield draft
         draft.chmod(0o755)
         try:
-            os.replace(draft, target)
+            draft.replace(target)
         except OSError:
             if not target.is_dir():
                 raise
@@ -175,7 +175,8 @@ def write_manifest(folder: Path, manifest: Mapping[str, object]) -> None:
 def caption_index(
     splits: Sequence[Sequence[Sequence[str]]],
 ) -> tuple[list[str], list[NDArray[np.int32]]]:
-    """The distinct captions of all splits, and for each split the ids of each window's own (N x C)."""
+    """The distinct captions of all splits, and for each split the ids of each window's own (N x
+    C)."""
     index: dict[str, int] = {}
     ids = [
         np.array(

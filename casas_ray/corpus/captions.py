@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from casas_ray.config import CaptionConfig
 from casas_ray.corpus.events import US_PER_DAY, US_PER_SECOND, Events
@@ -100,13 +101,14 @@ def _facts(
     events: Events,
     rooms: Sequence[str],
     objects: Sequence[str],
-    sensors: np.ndarray,
+    sensors: NDArray[np.int32],
     first: int,
     after: int,
 ) -> Facts:
     start, end = int(events.time_us[first]), int(events.time_us[after - 1])
-    visited = [rooms[code] for code in sensors.tolist()]
-    near = [objects[code] for code in sensors.tolist() if objects[code]]
+    codes: list[int] = sensors.tolist()
+    visited = [rooms[code] for code in codes]
+    near = [objects[code] for code in codes if objects[code]]
     hour = start % US_PER_DAY // (3600 * US_PER_SECOND)
     return Facts(
         day=_DAY_NAMES[(start // US_PER_DAY + 3) % 7],

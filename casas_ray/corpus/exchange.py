@@ -1,7 +1,8 @@
 """Alignment JSON of other pipelines (shape A): read once, checked, and kept as an alignment set.
 
-A file is a JSON array or JSON Lines, plain or gzipped. The user's vocabulary decides which values have
-an id: a training value that it misses is an error, a validation value that it misses becomes UNK.
+A file is a JSON array or JSON Lines, plain or gzipped. The user's vocabulary decides which values
+have an id: a training value that it misses is an error, a validation value that it misses becomes
+UNK.
 """
 
 import gzip
@@ -84,7 +85,8 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{shown(path)}: {error.strerror or error}.", hint="check the path; nothing was written."
+            f"{shown(path)}: {error.strerror or error}.",
+            hint="check the path; nothing was written.",
         ) from None
 
 

@@ -39,12 +39,13 @@ def _missing(home: str) -> DataError:
     if facts is None:
         return DataError(
             f"no log of home '{home}' is at hand.",
-            hint=f"`casas-ray prepare {home} --log PATH` brings one; {did_you_mean(home, known_homes())}",
+            hint=f"`casas-ray prepare {home} --log PATH` brings one; "
+            f"{did_you_mean(home, known_homes())}",
         )
     return DataError(
         f"no log of home '{home}' is at hand: there is none in {shown(folder)}.",
-        hint=f"download {facts.archive} and unpack it there (the log is {facts.log_in_archive}), or "
-        f"`casas-ray prepare {home} --log PATH`; or try a simulated home with --simulated.",
+        hint=f"download {facts.archive} and unpack it there (the log is {facts.log_in_archive}), "
+        f"or `casas-ray prepare {home} --log PATH`; or try a simulated home with --simulated.",
     )
 
 
@@ -67,5 +68,5 @@ def link_log(home: str, log: Path) -> Path:
     if not target.exists() or not target.samefile(log):
         draft = folder / f".{target.name}.{os.getpid()}"
         draft.symlink_to(log.resolve())
-        os.replace(draft, target)
+        draft.replace(target)
     return target

@@ -5,6 +5,8 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import Field
+
 from casas_ray.config import Settings
 from casas_ray.errors import DataError, SettingsError, did_you_mean
 from casas_ray.places import drawer_files, shown
@@ -38,8 +40,8 @@ class Home(Settings):
 
     log_in_archive: str = ""
     xy_unit: str = ""
-    sensors: dict[str, Sensor] = {}
-    activity_groups: dict[str, dict[str, str]] = {}
+    sensors: dict[str, Sensor] = Field(default_factory=dict)
+    activity_groups: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Published groupings of activity names; never seen by captions or training."""
 
     derived: bool = False
@@ -102,6 +104,7 @@ def type_from_name(sensor: str) -> str:
 
 
 def words(name: str) -> str:
-    """A room's or sensor's name as a reader would say it: `LivingRoom`, `living_room` → living room."""
+    """A room's or sensor's name as a reader would say it: `LivingRoom`, `living_room` → living
+    room."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("_", " "))
     return spaced.lower()

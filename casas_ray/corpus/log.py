@@ -95,7 +95,8 @@ def read_log(path: Path) -> RawLog:
 
 
 def stamps_to_us(stamps: list[str]) -> NDArray[np.int64]:
-    """Microseconds since 1970-01-01 for each `YYYY-MM-DD HH:MM:SS.f`; -1 where no such moment is."""
+    """Microseconds since 1970-01-01 for each `YYYY-MM-DD HH:MM:SS.f`; -1 where no such moment
+    is."""
     try:
         return np.array(stamps, dtype="datetime64[us]").astype(np.int64)
     except ValueError:

@@ -1,9 +1,9 @@
 """Which windows make which batch: a function of (seed, epoch, step), for any number of workers.
 
 Windows are dealt once, in a seeded shuffle, to as many lanes as a batch has pairs. Each step takes
-one window from every lane, and each epoch shuffles every lane anew. A worker owns whole lanes, so it
-needs its own shard only, and the batch of a step is the same whoever holds its lanes. (Two windows of
-one lane never meet in a batch.)
+one window from every lane, and each epoch shuffles every lane anew. A worker owns whole lanes, so
+it needs its own shard only, and the batch of a step is the same whoever holds its lanes. (Two
+windows of one lane never meet in a batch.)
 """
 
 from collections.abc import Iterator
@@ -69,7 +69,9 @@ class Lanes:
             offset += size
         return np.stack(columns, axis=1)
 
-    def steps(self, rank: int, world_size: int, *, start: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    def steps(
+        self, rank: int, world_size: int, *, start: int
+    ) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """(step, shard rows) from the given step on, without end."""
         step = start
         while True:

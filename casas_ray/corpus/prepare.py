@@ -97,9 +97,7 @@ def _build(config: DataConfig, log_path: Path, home: Home | None) -> Corpus:
     days = split_days(events, config.split)
     columns = field_columns(events, cleaned.home)
     training_rows = np.flatnonzero(np.isin(events.day, days.train))
-    windows = {
-        split: cut(stretches(events, days.of(split)), config.windows) for split in SPLITS
-    }
+    windows = {split: cut(stretches(events, days.of(split)), config.windows) for split in SPLITS}
     for split, found in windows.items():
         if not len(found):
             raise DataError(
@@ -112,8 +110,8 @@ def _build(config: DataConfig, log_path: Path, home: Home | None) -> Corpus:
 
 def _write(draft: Path, corpus: Corpus, config: DataConfig, fingerprint: str) -> None:
     events, home = corpus.cleaned.events, corpus.cleaned.home
-    # Held-out windows are only ever asked for by their first caption, and every distinct caption costs a
-    # pass of the text tower.
+    # Held-out windows are only ever asked for by their first caption, and every distinct caption
+    # costs a pass of the text tower.
     first_only = config.captions.replace({"per_window": 1})
     styles = {"train": config.captions, "val": first_only, "test": first_only}
     described = [describe(corpus.windows[split], events, home, styles[split]) for split in SPLITS]
@@ -128,7 +126,9 @@ def _write(draft: Path, corpus: Corpus, config: DataConfig, fingerprint: str) ->
     write_manifest(draft, _manifest(corpus, config, fingerprint, captions))
 
 
-def _columns(corpus: Corpus, split: str, captions: NDArray[np.int32], longest: int) -> WindowColumns:
+def _columns(
+    corpus: Corpus, split: str, captions: NDArray[np.int32], longest: int
+) -> WindowColumns:
     events, windows = corpus.cleaned.events, corpus.windows[split]
     rows, real = windows.rows(longest)
     shares = label_shares(windows, events.label)
@@ -163,7 +163,10 @@ def scaled_positions(home: Home) -> dict[str, tuple[float, float]]:
 
 def _event_table(events: Events) -> pa.Table:
     coded = {"sensor": events.sensor, "state": events.state, "label": events.label}
-    columns: dict[str, pa.Array] = {"time_us": pa.array(events.time_us), "line": pa.array(events.line)}
+    columns: dict[str, pa.Array] = {
+        "time_us": pa.array(events.time_us),
+        "line": pa.array(events.line),
+    }
     for name, column in coded.items():
         columns[name] = pa.DictionaryArray.from_arrays(column.codes, list(column.names))
     return pa.table(columns)
@@ -193,9 +196,7 @@ def _manifest(
         "home_facts": "derived from the log" if cleaned.home.derived else "data/homes",
         "sensors_by_room": _sensors_by_room(cleaned),
         "fields": corpus.vocabulary.sizes(),
-        "days": {
-            split: [date_text(day) for day in corpus.days.of(split)] for split in SPLITS
-        },
+        "days": {split: [date_text(day) for day in corpus.days.of(split)] for split in SPLITS},
         "windows": {split: len(windows) for split, windows in corpus.windows.items()},
         "labels": {split: _label_counts(corpus, split) for split in SPLITS},
         "captions": {"distinct": len(captions), "examples": captions[:3]},

@@ -135,7 +135,7 @@ def _day(
             continue
         wanted = midnight + 3600.0 * (habit.hour + 0.4 * rng.standard_normal())
         clock = max(clock + 20.0, wanted)
-        steps = [step for step in plan.way(here, habit.sensors[0])] if here in plan.names else []
+        steps = plan.way(here, habit.sensors[0]) if here in plan.names else []
         for step in steps:
             yield from _fire(rng, step, clock, "")
             clock += 2.0 + 2.0 * rng.random()
@@ -146,9 +146,7 @@ def _day(
         here = habit.sensors[0]
 
 
-def _habit(
-    rng: np.random.Generator, habit: Habit, start: float, length: float
-) -> Iterator[Firing]:
+def _habit(rng: np.random.Generator, habit: Habit, start: float, length: float) -> Iterator[Firing]:
     moves = max(2, int(rng.poisson(length / habit.seconds_between)))
     times = np.sort(start + length * rng.random(moves))
     sensors = rng.integers(len(habit.sensors), size=moves)

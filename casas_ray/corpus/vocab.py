@@ -77,7 +77,7 @@ def _below(seconds: float, limit: float) -> bool:
 
 
 def _gap_column(seconds: NDArray[np.float64]) -> Coded:
-    names = tuple(name for _, name in _GAPS) + (_LONGEST_GAP,)
+    names = (*(name for _, name in _GAPS), _LONGEST_GAP)
     limits = np.array([limit for limit, _ in _GAPS[1:]])
     codes = np.searchsorted(limits, seconds, side="right") + 1
     return Coded(np.where(seconds <= 0.0, 0, codes).astype(np.int32), names)
@@ -89,7 +89,8 @@ def _looked_up(index: NDArray[np.int64], names: tuple[str, ...]) -> Coded:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """For each field its values; a value's id is its place. The first three are PAD, UNK and MASK."""
+    """For each field its values; a value's id is its place. The first three are PAD, UNK and
+    MASK."""
 
     values: Mapping[str, tuple[str, ...]]
 

@@ -74,7 +74,8 @@ class Shard:
     def training_batch(
         self, rows: NDArray[np.int64], vectors: Tensor, masking: MaskingConfig, draws: Draws
     ) -> Batch:
-        """The windows at `rows`, each with one of its captions and a span mask, all drawn by address."""
+        """The windows at `rows`, each with one of its captions and a span mask, all drawn by
+        address."""
         chosen = draws.choice(Site.CAPTION, self.captions.shape[1])
         masked = span_mask(self.length[rows], self.longest, masking, draws)
         return self._batch(rows, chosen, vectors, masked, draws)

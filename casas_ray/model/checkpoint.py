@@ -1,14 +1,14 @@
-"""Checkpoints: safetensors and JSON, whole or absent, enough to go on or to judge with nothing else.
+"""Checkpoints: safetensors and JSON, whole or absent, enough to go on or to judge with nothing
+else.
 
-    checkpoints/
-      step-00000120/   weights.safetensors  optimizer.safetensors  meta.json
-      best.json        which step is the best, and its value
+checkpoints/
+  step-00000120/   weights.safetensors  optimizer.safetensors  meta.json
+  best.json        which step is the best, and its value
 """
 
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -43,7 +43,9 @@ def save(state: TrainState, run: Path, *, keep: int) -> Path:
     with new_folder(target) as draft:
         save_file(_contiguous(state.model.state_dict()), draft / WEIGHTS)
         save_file(_optimizer_tensors(state), draft / OPTIMIZER)
-        meta = _meta(state) | {"sha256": {name: _hash(draft / name) for name in (WEIGHTS, OPTIMIZER)}}
+        meta = _meta(state) | {
+            "sha256": {name: _hash(draft / name) for name in (WEIGHTS, OPTIMIZER)}
+        }
         _write_json(draft / META, meta)
     if state.best.get("step") == state.step:
         _write_json(target.parent / BEST, state.best)
@@ -79,7 +81,7 @@ def _meta(state: TrainState) -> dict[str, Any]:
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     draft = path.with_name(f".{path.name}.draft")
     draft.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    os.replace(draft, path)
+    draft.replace(path)
 
 
 def _hash(path: Path) -> str:
@@ -127,19 +129,22 @@ def read_meta(folder: Path) -> dict[str, Any]:
     Raises:
         DataError: a file is missing, torn or altered.
     """
-    try:
-        meta = json.loads((folder / META).read_text(encoding="utf-8"))
-        sound = meta["format"] == FORMAT and all(
-            _hash(folder / name) == value for name, value in meta["sha256"].items()
-        )
-    except (OSError, ValueError, KeyError):
-        sound = False
-    if not sound:
+    meta = _sound_meta(folder)
+    if meta is None:
         raise DataError(
             f"{shown(folder)} is torn, altered or of another version.",
             hint="its hashes do not fit its files; use an earlier checkpoint.",
         )
     return meta
+
+
+def _sound_meta(folder: Path) -> dict[str, Any] | None:
+    try:
+        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+        hashes = {name: _hash(folder / name) for name in (WEIGHTS, OPTIMIZER)}
+        return meta if meta["format"] == FORMAT and meta["sha256"] == hashes else None
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def load_weights(model: torch.nn.Module, folder: Path) -> None:

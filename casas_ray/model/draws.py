@@ -1,9 +1,9 @@
 """Random numbers by address: what a window draws at a step is the same on any worker.
 
 Numbers come from Philox (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), a
-counter-based generator: a worker that holds rows 32 to 63 of a batch starts the counter at row 32 and
-sees what the only worker of a one-worker run would see there. So neither the number of workers nor
-a resume changes a mask or a dropout, and no generator state is saved.
+counter-based generator: a worker that holds rows 32 to 63 of a batch starts the counter at row 32
+and sees what the only worker of a one-worker run would see there. So neither the number of workers
+nor a resume changes a mask or a dropout, and no generator state is saved.
 """
 
 from dataclasses import dataclass

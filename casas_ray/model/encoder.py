@@ -36,7 +36,8 @@ class Dropout:
 
 
 class EventEmbedding(nn.Module):
-    """Sum of one vector a field, one for the time gap's bin, and Fourier features of the position."""
+    """Sum of one vector a field, one for the time gap's bin, and Fourier features of the
+    position."""
 
     def __init__(self, config: ModelConfig, sizes: Mapping[str, int]) -> None:
         super().__init__()
@@ -45,9 +46,11 @@ class EventEmbedding(nn.Module):
         # One table for all fields and the gap bins: a single fused look-up and sum.
         counts = [*sizes.values(), config.gap_bins + 1]
         offsets = torch.tensor([0, *counts[:-1]]).cumsum(0)
+        self.offsets: Tensor
         self.register_buffer("offsets", offsets.to(torch.int32), persistent=False)
         self.table = nn.Parameter(torch.randn(sum(counts), config.width) * 0.02)
         bands = 2.0 ** torch.arange(config.fourier_bands) * math.pi
+        self.bands: Tensor
         self.register_buffer("bands", bands, persistent=False)
         self.position = nn.Linear(4 * config.fourier_bands, config.width, bias=False)
         self.norm = nn.LayerNorm(config.width)

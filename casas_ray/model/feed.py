@@ -40,7 +40,8 @@ class Feed:
 
 @dataclass(frozen=True)
 class Source:
-    """What a shard was cut from: the whole set's sizes, and what a checkpoint must remember of it."""
+    """What a shard was cut from: the whole set's sizes, and what a checkpoint must remember of
+    it."""
 
     train_windows: int
     val_windows: int
@@ -104,7 +105,11 @@ class Shards:
 
     @classmethod
     def whole(
-        cls, prepared: PreparedSet, recipe: Recipe, vectors: NDArray[np.float32], device: torch.device
+        cls,
+        prepared: PreparedSet,
+        recipe: Recipe,
+        vectors: NDArray[np.float32],
+        device: torch.device,
     ) -> "Shards":
         """Everything, for one worker alone."""
         source = Source.of(prepared)

@@ -36,7 +36,8 @@ def workers() -> int:
 
 
 def gather(x_BD: Tensor) -> Tensor:
-    """G x D: the rows of all workers. Under gradients averaged over workers, the gradient is exact."""
+    """G x D: the rows of all workers. Under gradients averaged over workers, the gradient is
+    exact."""
     return _Gather.apply(x_BD) if workers() > 1 else x_BD  # pyright: ignore[reportReturnType]
 
 
@@ -62,7 +63,8 @@ def contrastive(scores_GG: Tensor) -> Tensor:
 
 
 def in_batch_accuracy(scores_GG: Tensor, caption_G: Tensor) -> tuple[Tensor, Tensor]:
-    """Share of windows whose best caption is their own, and of captions whose best window is theirs.
+    """Share of windows whose best caption is their own, and of captions whose best window is
+    theirs.
 
     An equal caption counts as the window's own.
     """
@@ -74,11 +76,12 @@ def in_batch_accuracy(scores_GG: Tensor, caption_G: Tensor) -> tuple[Tensor, Ten
 def masked_event_loss(
     logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], *, alone: bool = False
 ) -> Tensor:
-    """Cross-entropy of masked events, the mean over fields and over the masked events of all workers.
+    """Cross-entropy of masked events, the mean over fields and over the masked events of all
+    workers.
 
-    `logits` has M x V a field and `targets` M, for the M masked events of this worker. The value and,
-    under gradients averaged over workers, its gradient are those of one worker with all of them.
-    `alone` leaves the other workers out.
+    `logits` has M x V a field and `targets` M, for the M masked events of this worker. The value
+    and, under gradients averaged over workers, its gradient are those of one worker with all of
+    them. `alone` leaves the other workers out.
     """
     here = [F.cross_entropy(logits[field], targets[field], reduction="sum") for field in logits]
     total = torch.stack(here).mean()

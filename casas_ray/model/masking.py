@@ -10,18 +10,18 @@ from casas_ray.model.draws import Draws, Site
 
 
 def span_mask(
-    length_B: NDArray[np.int64], longest: int, config: MaskingConfig, draws: Draws
+    length_B: NDArray[np.integer], longest: int, config: MaskingConfig, draws: Draws
 ) -> NDArray[np.bool_]:
     """B x L, True where an event is masked: exactly round(share x length) events of each window, at
     least one, never padding.
 
-    A window is cut into segments of geometric length (mean `mean_span`); whole segments are taken in
-    random order until the share is met, the last one in part. After SpanBERT (Joshi et al. 2020), with
-    the share made exact.
+    A window is cut into segments of geometric length (mean `mean_span`); whole segments are taken
+    in random order until the share is met, the last one in part. After SpanBERT (Joshi et al.
+    2020), with the share made exact.
     """
     places = np.arange(longest)
     starts = draws.uniform(Site.MASK_SPAN, longest) < 1.0 / config.mean_span
-    segment = np.cumsum(starts, axis=1)
+    segment = np.cumsum(starts, axis=1, dtype=np.int64)
     by_segment = draws.uniform(Site.MASK_PRIORITY, longest + 1)
     priority = np.take_along_axis(by_segment, segment, axis=1)
     priority[places >= length_B[:, None]] = 2.0  # after every real event

@@ -9,7 +9,8 @@ RECALL_AT = (1, 5, 10)
 
 
 def first_hit(similarity_NG: Tensor, relevant_NG: Tensor) -> Tensor:
-    """For each query the place, from 0, of its best relevant entry; ties count against the query."""
+    """For each query the place, from 0, of its best relevant entry; ties count against the
+    query."""
     best_N = similarity_NG.masked_fill(~relevant_NG, float("-inf")).amax(1)
     ahead_NG = (similarity_NG >= best_N[:, None]) & ~relevant_NG
     return ahead_NG.sum(1)

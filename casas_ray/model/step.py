@@ -89,7 +89,8 @@ def _optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     groups = [
         {"params": [weight for weight in trained if weight.ndim >= 2]},
-        # Biases, norms and the temperature are scales, not directions: decay would only shrink them.
+        # Biases, norms and the temperature are scales, not directions: decay would only shrink
+        # them.
         {"params": [weight for weight in trained if weight.ndim < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(

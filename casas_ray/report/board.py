@@ -58,4 +58,6 @@ class Board:
         if not 0 < done < whole:
             return ""
         seconds = (time.monotonic() - self._began) * (whole - done) / done
-        return f"; about {seconds / 60:.0f} min left" if seconds >= 90 else f"; {seconds:.0f} s left"
+        return (
+            f"; about {seconds / 60:.0f} min left" if seconds >= 90 else f"; {seconds:.0f} s left"
+        )

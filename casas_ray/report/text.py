@@ -36,10 +36,10 @@ def comparison(table: StudyTable, title: str) -> Table:
     chance = [_number(table.chance, metric) for metric in METRICS]
     shown.add_row("chance", "", *chance, "", "baseline", style="dim")
     shown.caption = (
-        f"Validation days, {table.gallery} windows; mean ± standard deviation over seeds, at the step "
-        f"with the best {MAIN_METRIC.removeprefix('val/')} (of recall@1, 5, 10 both ways). Change: of "
-        "that metric, paired by seed. Chosen on these days, so flattering; the test days have not been "
-        "looked at."
+        f"Validation days, {table.gallery} windows; mean ± standard deviation over seeds, at the "
+        f"step with the best {MAIN_METRIC.removeprefix('val/')} (of recall@1, 5, 10 both ways). "
+        "Change: of that metric, paired by seed. Chosen on these days, so flattering; the test "
+        "days have not been looked at."
     )
     return shown
 
@@ -106,7 +106,9 @@ def _counts(counts: Mapping[str, int], most: int = 20) -> str:
 
 
 def _days(days: Mapping[str, list[str]]) -> str:
-    return ", ".join(f"{split} {len(each)} ({each[0]} to {each[-1]})" for split, each in days.items())
+    return ", ".join(
+        f"{split} {len(each)} ({each[0]} to {each[-1]})" for split, each in days.items()
+    )
 
 
 def metrics(values: Mapping[str, Mapping[str, float]], title: str) -> Table:

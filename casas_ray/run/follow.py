@@ -33,7 +33,8 @@ class Tail:
         self.offset = 0
 
     def new_rows(self) -> list[dict[str, Any]]:
-        """Whole lines that were added; a torn one waits or, when something follows it, is skipped."""
+        """Whole lines that were added; a torn one waits or, when something follows it, is
+        skipped."""
         if not self.path.exists():
             return []
         with self.path.open("rb") as stream:

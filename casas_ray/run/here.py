@@ -15,7 +15,9 @@ from casas_ray.run.loop import train_to_the_end
 from casas_ray.run.seats import Seat, Tell, tell_nobody
 
 
-def run_here(job: Job, machine: Machine, prepared: PreparedSet, vectors: NDArray[np.float32]) -> None:
+def run_here(
+    job: Job, machine: Machine, prepared: PreparedSet, vectors: NDArray[np.float32]
+) -> None:
     """Train, from the run's last checkpoint when it has one.
 
     Raises:
@@ -52,6 +54,6 @@ def require_finished(job: Job) -> None:
     result = RunResult.read(job.folder)
     if result.status != "finished":
         raise AllFailed(
-            f"run '{job.name}' ended as {result.status}: {result.error or 'no reason was recorded'}",
+            f"run '{job.name}' ended as {result.status}: {result.error or 'for no known reason'}",
             hint=f"its ledger is in {shown(job.folder)}",
         )

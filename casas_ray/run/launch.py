@@ -1,4 +1,5 @@
-"""From what a command line says to runs that have ended: gather the data, lay out folders, start."""
+"""From what a command line says to runs that have ended: gather the data, lay out folders,
+start."""
 
 import contextlib
 import fcntl
@@ -231,7 +232,8 @@ def claim(job: Job) -> None:
         changed = ", ".join(sorted(differences(held, job.recipe)))
         if changed:
             raise RefusedError(
-                f"{places.shown(job.folder)} holds a run of another recipe; it differs in {changed}.",
+                f"{places.shown(job.folder)} holds a run of another recipe; "
+                f"it differs in {changed}.",
                 hint="give the new run another --name or --output-dir.",
             )
     job.folder.mkdir(parents=True, exist_ok=True)

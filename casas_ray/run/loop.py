@@ -62,7 +62,9 @@ def train_to_the_end(seat: Seat, recipe: Recipe, shards: Shards) -> None:
         seat.end("stopped", "interrupted")
         raise
     except Exception as error:
-        text = error.problem if isinstance(error, CasasError) else f"{type(error).__name__}: {error}"
+        text = (
+            error.problem if isinstance(error, CasasError) else f"{type(error).__name__}: {error}"
+        )
         seat.end("failed", text)
         raise
 

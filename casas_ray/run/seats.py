@@ -30,8 +30,8 @@ class Seat:
     log_every: int = 50
     keep_checkpoints: int = 2
     tell: Tell = tell_nobody
-    """Passes validation metrics to Ray Train or Tune. Under Train it is a barrier: every worker calls
-    it equally often."""
+    """Passes validation metrics to Ray Train or Tune. Under Train it is a barrier: every worker
+    calls it equally often."""
 
     _ledger: Ledger | None = field(default=None, repr=False)
     _pace: tuple[int, float] = (0, 0.0)

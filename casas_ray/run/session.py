@@ -42,14 +42,14 @@ def _connect(machine: Machine) -> None:
     address = machine.address or os.environ.get("RAY_ADDRESS") or None
     # The dashboard's State API is what lets Tune give back the resources of an early-stopped trial
     # that runs a trainer of its own; without such trials it is start-up time for nothing.
-    extra = {} if address else {"include_dashboard": machine.workers > 1}
+    dashboard = None if address else machine.workers > 1
     try:
         ray.init(
             address=address,
             log_to_driver=False,
             logging_level=logging.ERROR,
             configure_logging=True,
-            **extra,
+            include_dashboard=dashboard,
         )
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = address or "this machine"

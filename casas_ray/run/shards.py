@@ -1,4 +1,5 @@
-"""Ray Data deals the alignment set to the workers: a shard of whole lanes each, in a fixed order."""
+"""Ray Data deals the alignment set to the workers: a shard of whole lanes each, in a fixed
+order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ class Supply:
         train, val = _table(self.train[rank]), _table(self.val[rank])
         if len(self.train) == 1:
             train = train.take(pa.array(self.source.lanes(recipe).shard_rows(0, 1)))
-        # A copy: what Ray shares between processes cannot be written to, and torch wants it writable.
+        # A copy: what Ray shares between processes cannot be written to, and torch wants it
+        # writable.
         vectors = torch.from_numpy(np.array(ray.get(self.vectors))).to(device)
         return Shards.assemble(
             self.source,

@@ -1,4 +1,5 @@
-"""Send a command to a Ray cluster as a job: only what git tracks travels; the exit code comes back."""
+"""Send a command to a Ray cluster as a job: only what git tracks travels; the exit code comes
+back."""
 
 import asyncio
 import shlex
@@ -7,7 +8,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
 from pathlib import Path
 
 from ray.job_submission import JobSubmissionClient
@@ -49,7 +49,8 @@ def _client(dashboard: str) -> JobSubmissionClient:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(
             f"no Ray dashboard answers at {dashboard}: {str(error).splitlines()[0]}",
-            hint="start a head with `ray start --head`; with RAY_AUTH_MODE=token use its token here too.",
+            hint="start a head with `ray start --head`; if it wants a token, give it here too "
+            "(RAY_AUTH_MODE=token).",
         ) from None
 
 
@@ -76,9 +77,8 @@ def copy_tracked(source: Path, target: Path) -> int:
 
 
 async def _follow(client: JobSubmissionClient, job: str, say: Say) -> None:
-    async with aclosing(client.tail_job_logs(job)) as lines:
-        async for text in lines:
-            say(text.rstrip("\n"))
+    async for text in client.tail_job_logs(job):
+        say(text.rstrip("\n"))
 
 
 def _exit_code(client: JobSubmissionClient, job: str) -> int:

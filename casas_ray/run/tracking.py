@@ -1,9 +1,10 @@
 """W&B as a view of the ledger: the one module that imports wandb, and never in a training process.
 
 Why not Ray's WandbLoggerCallback: with a key it writes WANDB_API_KEY into a world-readable log, on
-Ctrl-C it can wait half an hour, and under Train V2 setup_wandb logs on every rank (docs/findings.md).
-So one listener in the driver reads the ledgers and passes rows on. Without a key, or without a
-network, runs are written offline into their folders; whatever W&B does, training does not wait.
+Ctrl-C it can wait half an hour, and under Train V2 setup_wandb logs on every rank
+(docs/findings.md). So one listener in the driver reads the ledgers and passes rows on. Without a
+key, or without a network, runs are written offline into their folders; whatever W&B does, training
+does not wait.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import wandb
+from wandb.errors import CommError
 
 from casas_ray.config import Tracking
 from casas_ray.run.job import Job
@@ -31,8 +33,8 @@ _INFO_SENT = ("home", "simulated", "fingerprint", "total_steps", "trainable_para
 class WandbMirror:
     """Passes each row of the followed ledgers to its W&B run, once.
 
-    A file beside each ledger remembers how far its W&B run has come; a resumed training repeats rows
-    that were sent before, and those are skipped (they are the same numbers).
+    A file beside each ledger remembers how far its W&B run has come; a resumed training repeats
+    rows that were sent before, and those are skipped (they are the same numbers).
     """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
@@ -62,15 +64,19 @@ class WandbMirror:
         mode = self._mode = self._mode or _mode(job.tracking)
         try:
             self._runs[run] = wandb.init(**_arguments(job, row["info"], mode))
-        except wandb.errors.CommError as error:
-            log.warning("W&B does not answer (%s); these runs are kept offline.", _first_line(error))
+        except CommError as error:
+            log.warning(
+                "W&B does not answer (%s); these runs are kept offline.", _first_line(error)
+            )
             self._mode = "offline"
             self._runs[run] = wandb.init(**_arguments(job, row["info"], "offline"))
         _define(self._runs[run])
         self._sent[run] = _read_cursor(job.folder)
 
     def _log(self, run: int, row: Mapping[str, Any]) -> None:
-        numbers = {name: value for name, value in row["metrics"].items() if not isinstance(value, str)}
+        numbers = {
+            name: value for name, value in row["metrics"].items() if not isinstance(value, str)
+        }
         kind = next(iter(row["metrics"])).partition("/")[0]
         if run not in self._runs or row["step"] <= self._sent[run].get(kind, -1):
             return

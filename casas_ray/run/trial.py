@@ -68,7 +68,9 @@ def _worker(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
     rank, size = context.get_world_rank(), context.get_world_size()
     device = ray.train.torch.get_device()
-    seat = seat_for(config["job"], config["place"], rank=rank, world_size=size, tell=ray.train.report)
+    seat = seat_for(
+        config["job"], config["place"], rank=rank, world_size=size, tell=ray.train.report
+    )
     _train_on(seat, config["job"], config["place"], config["supply"], torch.device(str(device)))
 
 
