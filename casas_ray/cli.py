@@ -397,12 +397,13 @@ def _show_study(folder: Path, *, as_json: bool) -> None:
     rows = sorted(about["trials"], key=lambda row: arms.index(row[0]))
     results = {(arm, seed): RunResult.read(folder / name) for arm, seed, name in rows}
     found = study_table(results)
-    kind = {name: about[name] for name in ("study", "question", "simulated", "quick")}
+    kind = {name: about[name] for name in ("study", "question", "homes", "simulated", "quick")}
     (folder / "results.json").write_text(json.dumps(kind | found.as_dict(), indent=1))
     if as_json:
         _print_json({"folder": str(folder), **kind, **found.as_dict()})
     else:
-        title = text.heading(about["study"], simulated=about["simulated"], quick=about["quick"])
+        name = f"{about['study']} on {', '.join(about['homes'])}"
+        title = text.heading(name, simulated=about["simulated"], quick=about["quick"])
         out.print(about["question"], text.comparison(found, title), sep="\n")
         out.print(f"Runs, ledgers, checkpoints and results.json lie in {places.shown(folder)}")
     _fail_if_any([result.status for result in results.values()], folder)

@@ -25,10 +25,12 @@ class Board:
         self._totals = [0] * len(names)
         self._last: dict[int, float] = {}
         self._ended = 0
-        self._began = time.monotonic()
+        self._began = time.time()
 
     def hear(self, run: int, row: dict[str, Any]) -> None:
-        """A new row of a run's ledger."""
+        """A new row of a run's ledger; rows of an earlier command are passed over."""
+        if row["time"] < self._began:
+            return
         self._steps[run] = row["step"]
         if row["event"] == "start":
             self._totals[run] = row["info"]["total_steps"]
@@ -57,7 +59,7 @@ class Board:
         done, whole = sum(self._steps), self._whole()
         if not 0 < done < whole:
             return ""
-        seconds = (time.monotonic() - self._began) * (whole - done) / done
+        seconds = (time.time() - self._began) * (whole - done) / done
         return (
             f"; about {seconds / 60:.0f} min left" if seconds >= 90 else f"; {seconds:.0f} s left"
         )

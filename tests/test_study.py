@@ -1,0 +1,106 @@
+"""Studies: one parametrised test covers every study there will ever be."""
+
+import subprocess
+import sys
+
+import pytest
+
+from casas_ray.catalog import bases, find_base, find_machine, find_study, study_files
+from casas_ray.config import Recipe
+from casas_ray.errors import SettingsError
+from casas_ray.places import drawer_files
+from casas_ray.study import Study, cross, each
+
+
+@pytest.mark.parametrize("name", sorted(study_files()))
+def test_every_study_resolves_and_no_two_trials_are_the_same(name: str):
+    study = find_study(name)
+    trials = study.trials()
+    digests = {trial.recipe.digest() for trial in trials}
+    assert len(digests) == len(trials) == (len(study.arms) + 1) * len(study.seeds)
+    assert len({trial.name for trial in trials}) == len(trials)
+    assert len(study.seeds) >= 3
+    assert study.question.endswith("?")
+
+
+@pytest.mark.parametrize("name", sorted(bases()))
+def test_every_starting_point_is_a_recipe_of_its_own_name(name: str):
+    assert find_base(name).name == name
+
+
+@pytest.mark.parametrize("name", sorted(drawer_files("cluster", ".toml")))
+def test_every_machine_resolves(name: str):
+    assert find_machine(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "values"),
+    [
+        ("milan_ablation_mlm", "loss.mlm_weight", [0.3, 0.0, 0.1, 0.5, 1.0]),
+        ("milan_ablation_temperature", "loss.temperature_init", [0.03, 0.02, 0.05, 0.07, 0.1]),
+    ],
+)
+def test_the_milan_studies_vary_what_they_say(name: str, path: str, values: list[float]):
+    group, setting = path.split(".")
+    trials = [trial for trial in find_study(name).trials() if trial.recipe.seed == 0]
+    assert [getattr(getattr(trial.recipe, group), setting) for trial in trials] == values
+
+
+def test_an_arm_that_equals_the_base_is_refused_at_import():
+    with pytest.raises(SettingsError, match="arm 'seed=0' is the same as 'base'"):
+        Study(question="?", base=Recipe(), arms=each("seed", [0]))
+
+
+def test_a_misspelt_arm_is_refused_at_import():
+    with pytest.raises(SettingsError, match="unknown setting"):
+        Study(question="?", base=Recipe(), arms=each("loss.mlm_wait", [0.1]))
+
+
+def test_cross_makes_every_combination():
+    arms = cross({"loss.mlm_weight": [0.0, 1.0], "model.layers": [2, 6]})
+    assert [arm.name for arm in arms] == [
+        "mlm_weight=0.0+layers=2",
+        "mlm_weight=0.0+layers=6",
+        "mlm_weight=1.0+layers=2",
+        "mlm_weight=1.0+layers=6",
+    ]
+
+
+def test_what_a_study_varies_cannot_be_changed_in_its_base():
+    with pytest.raises(SettingsError, match="'loss.mlm_weight' is what this study varies"):
+        find_study("milan_ablation_mlm").with_base({"loss.mlm_weight": 0.2})
+
+
+def test_names_of_the_other_kind_say_which_command_wants_them():
+    with pytest.raises(SettingsError) as study:
+        find_study("milan_baseline")
+    assert study.value.hint == "train it: casas-ray train milan_baseline"
+    with pytest.raises(SettingsError) as base:
+        find_base("milan_ablation_mlm")
+    assert base.value.hint == "run all its arms: casas-ray tune milan_ablation_mlm"
+
+
+def test_a_study_of_ones_own_is_found_by_its_path(tmp_path):
+    path = tmp_path / "widths.py"
+    path.write_text(
+        "from casas_ray.study import Study, each\n"
+        "from casas_ray.config import Recipe\n"
+        "STUDY = Study(question='How wide?', base=Recipe(), arms=each('model.width', [256]))\n"
+    )
+    study = find_study(str(path))
+    assert (study.name, [arm.name for arm in study.arms]) == ("widths", ["width=256"])
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["plan", "milan_ablation_mlm"], ["plan", "--json", "milan_ablation_mlm"]]
+)
+def test_help_and_plan_import_neither_torch_nor_ray(words: list[str]):
+    code = (
+        "import sys; sys.argv[1:] = sys.argv[1:]\n"
+        "from casas_ray.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert end.code == 0, end.code\n"
+        "heavy = {'torch', 'ray', 'wandb', 'transformers', 'numpy', 'pyarrow'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
