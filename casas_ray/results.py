@@ -70,7 +70,8 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def _stands(row: Mapping[str, Any], resumed_at: int) -> bool:
-    return row["event"] != "end" and row["step"] <= resumed_at
+    # Taken up at step 0 means begun anew: there was no checkpoint yet.
+    return row["event"] != "end" and 0 < resumed_at >= row["step"]
 
 
 @dataclass(frozen=True)

@@ -92,8 +92,6 @@ def small_vectors(small_recipe: Recipe, small_set: PreparedSet) -> np.ndarray:
 
 
 @pytest.fixture
-def small_shards(
-    small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray
-) -> Shards:
+def small_shards(small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray) -> Shards:
     """All of it, for one worker."""
     return Shards.whole(small_set, small_recipe, small_vectors, torch.device("cpu"))

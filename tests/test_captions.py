@@ -31,7 +31,9 @@ HOME = Home.build(
 def toy_events(sensors: list[str], seconds: list[float], labels: list[str]) -> Events:
     time_us = (np.array(seconds) * US_PER_SECOND).astype(np.int64)
     lines = np.arange(1, len(seconds) + 1)
-    return Events(time_us, lines, Coded.of(sensors), Coded.of(["ON"] * len(lines)), Coded.of(labels))
+    return Events(
+        time_us, lines, Coded.of(sensors), Coded.of(["ON"] * len(lines)), Coded.of(labels)
+    )
 
 
 def captions_of(sensors: list[str], seconds: list[float], labels: list[str]) -> tuple[str, ...]:
@@ -141,5 +143,8 @@ def test_spans_are_said_in_the_unit_a_reader_would_take(seconds: float, wanted: 
 
 def test_the_day_is_the_day_of_the_start():
     start = 3 * US_PER_DAY / US_PER_SECOND + 86_399.0  # Sunday, a second before midnight
-    assert all("Sunday" in text for text in captions_of(["M1", "M1"], [start, start + 9], ["-"] * 2)
-               if "day" in text.split(",")[0])
+    assert all(
+        "Sunday" in text
+        for text in captions_of(["M1", "M1"], [start, start + 9], ["-"] * 2)
+        if "day" in text.split(",")[0]
+    )

@@ -1,4 +1,5 @@
-"""Alignment JSON of other pipelines: read whole or refused with file, sample, field and what was wanted."""
+"""Alignment JSON of other pipelines: read whole or refused with file, sample, field and what was
+wanted."""
 
 import copy
 import gzip

@@ -24,6 +24,7 @@ class Site(IntEnum):
     CAPTION = 1
     MASK_SPAN = 2
     MASK_PRIORITY = 3
+    MASK_TURN = 4
     DROPOUT = 16
 
 

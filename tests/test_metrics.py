@@ -1,0 +1,51 @@
+"""Retrieval metrics on matrices a person can rank."""
+
+import pytest
+import torch
+
+from casas_ray.model.metrics import chance_recall, recall, retrieval
+
+OWN = torch.eye(2, dtype=torch.bool)
+
+
+def test_recall_at_one_counts_only_the_true_caption_in_first_place():
+    similarity = torch.tensor([[0.9, 0.1], [0.8, 0.2]])  # the second window prefers caption 0
+    assert recall(similarity, OWN, k=1) == 0.5
+    assert recall(similarity, OWN, k=2) == 1.0
+
+
+def test_a_tie_counts_against_the_query():
+    # An encoder that says the same of everything has found nothing.
+    assert recall(torch.zeros(4, 4), torch.eye(4, dtype=torch.bool), k=1) == 0.0
+    assert recall(torch.zeros(4, 4), torch.eye(4, dtype=torch.bool), k=4) == 1.0
+
+
+def test_the_best_of_several_relevant_entries_counts():
+    relevant = torch.tensor([[True, False, True]])
+    assert recall(torch.tensor([[0.1, 0.5, 0.9]]), relevant, k=1) == 1.0
+
+
+def test_chance_is_k_over_the_gallery_and_more_with_more_relevant_entries():
+    assert chance_recall(torch.eye(10, dtype=torch.bool), k=1) == pytest.approx(0.1)
+    assert chance_recall(torch.eye(10, dtype=torch.bool), k=5) == pytest.approx(0.5)
+    two_of_four = torch.tensor([[True, True, False, False]])
+    assert chance_recall(two_of_four, k=2) == pytest.approx(1 - (2 / 4) * (1 / 3))
+
+
+def test_retrieval_ranks_both_ways_over_the_whole_gallery():
+    sensor = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    text = torch.tensor([[0.6, 0.8], [0.0, 1.0]])
+    found = retrieval(sensor, text, torch.tensor([0, 1]))
+    # Windows: 0.6 beats 0.0, and 1.0 beats 0.8. Captions: caption 0 prefers window 1 (0.8 to 0.6).
+    assert found["recall@1"] == 1.0
+    assert found["text_recall@1"] == 0.5
+    assert found["chance_recall@1"] == 0.5
+    assert found["gallery"] == 2.0
+    assert found["recall_mean"] == pytest.approx((1.0 + 0.5 + 4 * 1.0) / 6)
+
+
+def test_an_equal_caption_is_relevant():
+    sensor = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    text = torch.tensor([[0.0, 1.0], [1.0, 0.0]])  # crosswise, but said alike
+    assert retrieval(sensor, text, torch.tensor([5, 5]))["recall@1"] == 1.0
+    assert retrieval(sensor, text, torch.tensor([5, 6]))["recall@1"] == 0.0
