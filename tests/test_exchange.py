@@ -178,7 +178,7 @@ def test_a_vocabulary_of_another_shape_is_refused(tmp_path: Path, vocab: object,
 
 def test_a_missing_file_is_named(tmp_path: Path):
     paths, vocab = files(tmp_path)
-    with pytest.raises(DataError, match="nowhere.json"):
+    with pytest.raises(DataError, match=r"nowhere\.json"):
         prepare_json({**paths, "val": tmp_path / "nowhere.json"}, vocab)
 
 

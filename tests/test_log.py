@@ -129,15 +129,28 @@ def test_a_line_without_an_end_and_bytes_that_are_no_text_are_set_aside(tmp_path
 
 
 FIELD = st.sampled_from(
-    ["2009-10-16", "08:00:01.5", "M012", "ON", "OFF", "T001", "Sleep", "begin", "end", "", "\t",
-    "é"]
+    [
+        "2009-10-16",
+        "08:00:01.5",
+        "M012",
+        "ON",
+        "OFF",
+        "T001",
+        "Sleep",
+        "begin",
+        "end",
+        "",
+        "\t",
+        "é",
+    ]
 )
 
 
 @given(st.lists(st.lists(FIELD, max_size=7).map(" ".join), max_size=20))
 def test_whatever_the_lines_hold_each_is_used_or_rejected(tmp_path_factory, rows: list[str]):
-    path = written(tmp_path_factory.mktemp("log"), "\n".join([*rows, "2009-10-16 09:00:00 M012
-    ON"])) log = read_log(path)
+    good = "2009-10-16 09:00:00 M012 ON"
+    path = written(tmp_path_factory.mktemp("log"), "\n".join([*rows, good]))
+    log = read_log(path)
     assert len(log.lines) + len(log.rejected) == log.total
     try:
         cleaned = clean(log, load_home("milan"), name="milan", drop_types=("temperature",))

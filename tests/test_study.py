@@ -67,7 +67,7 @@ def test_cross_makes_every_combination():
 
 
 def test_what_a_study_varies_cannot_be_changed_in_its_base():
-    with pytest.raises(SettingsError, match="'loss.mlm_weight' is what this study varies"):
+    with pytest.raises(SettingsError, match=r"'loss\.mlm_weight' is what this study varies"):
         find_study("milan_ablation_mlm").with_base({"loss.mlm_weight": 0.2})
 
 

@@ -1,4 +1,4 @@
-"""The loop: exact resumes, repeatable runs, divergence, and checkpoints that are whole or refused."""
+"""The loop: exact resumes, repeatable runs, divergence, checkpoints that are whole or refused."""
 
 import json
 import os
@@ -227,9 +227,7 @@ def test_every_weight_is_trained(small_recipe: Recipe, small_shards: Shards):
     for _, batch in zip(range(3), small_shards.train.batches(start=0), strict=False):
         train_step(state, batch)
     still = [
-        name
-        for name, weight in state.model.named_parameters()
-        if torch.equal(weight, before[name])
+        name for name, weight in state.model.named_parameters() if torch.equal(weight, before[name])
     ]
     assert still == []
 

@@ -10,12 +10,14 @@ does not wait.
 import hashlib
 import json
 import logging
+import os
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import wandb
-from wandb.errors import CommError
 
 from casas_ray.config import Tracking
 from casas_ray.run.job import Job
@@ -23,6 +25,7 @@ from casas_ray.run.job import Job
 log = logging.getLogger(__name__)
 
 _INIT_SECONDS = 8
+_REACH_SECONDS = 5
 _CURSOR = "wandb.json"
 _PRIVATE_SETTINGS = frozenset({"recipe.text.model"})
 """Settings that can hold a path of this machine."""
@@ -61,15 +64,8 @@ class WandbMirror:
         if run in self._runs:  # the training was taken up again within this sweep
             return
         job = self._jobs[run]
-        mode = self._mode = self._mode or _mode(job.tracking)
-        try:
-            self._runs[run] = wandb.init(**_arguments(job, row["info"], mode))
-        except CommError as error:
-            log.warning(
-                "W&B does not answer (%s); these runs are kept offline.", _first_line(error)
-            )
-            self._mode = "offline"
-            self._runs[run] = wandb.init(**_arguments(job, row["info"], "offline"))
+        self._mode = self._mode or _mode(job.tracking)
+        self._runs[run] = wandb.init(**_arguments(job, row["info"], self._mode))
         _define(self._runs[run])
         self._sent[run] = _read_cursor(job.folder)
 
@@ -97,9 +93,26 @@ def run_id(job: Job) -> str:
 
 
 def _mode(tracking: Tracking) -> str:
-    if tracking.mode != "auto":
-        return tracking.mode
-    return "online" if wandb.login(prompt=False, verify=False) else "offline"
+    mode: str = tracking.mode
+    if mode == "auto":
+        has_key = wandb.login(prompt=False, verify=False)
+        mode = os.environ.get("WANDB_MODE") or ("online" if has_key else "offline")
+    # Asked before the first run: a run that failed to start online keeps its id for this process,
+    # and cannot be begun again offline.
+    if mode == "online" and not _answers(wandb.setup().settings.base_url):
+        log.warning("W&B does not answer; runs are kept offline in their folders.")
+        return "offline"
+    return mode
+
+
+def _answers(url: str) -> bool:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=_REACH_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def _arguments(job: Job, info: Mapping[str, Any], mode: str) -> dict[str, Any]:
@@ -149,7 +162,3 @@ def _read_cursor(folder: Path) -> dict[str, int]:
 
 def _write_cursor(folder: Path, sent: Mapping[str, int]) -> None:
     (folder / _CURSOR).write_text(json.dumps(dict(sent)), encoding="utf-8")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
