@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 
@@ -36,6 +35,8 @@ _LOG_WIDTH = 140
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
 err = Console(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
+
+_INTERRUPTED = 130
 
 Changes = Annotated[
     list[str] | None, typer.Argument(metavar="[PATH=VALUE]...", help="e.g. optim.epochs=3")
@@ -62,8 +63,7 @@ def main() -> None:
 
 def _run(words: Sequence[str], *, debug: bool) -> int:
     try:
-        code = app(list(words), standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        app(list(words))
     except CasasError as error:
         if debug:
             raise
@@ -71,16 +71,12 @@ def _run(words: Sequence[str], *, debug: bool) -> int:
         if error.hint:
             err.print(f"  hint: {error.hint}", markup=False)
         return error.exit_code
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        err.print(
-            "casas-ray: interrupted; what was done stands, and the same command goes on from it."
-        )
-        return 130
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
+        if code == _INTERRUPTED:
+            err.print("casas-ray: interrupted; what was done stands, and the same command goes on.")
+        return code
+    return 0
 
 
 def _terminated(number: int, frame: object) -> None:
@@ -295,9 +291,12 @@ def submit(
     if dashboard:
         on = on.replace({"dashboard": dashboard})
     words = command[1:] if command[0] == "casas-ray" else command
+    from casas_ray.run.environment import prepare_environment
+
+    prepare_environment()
     from casas_ray.run.submit import submit as send
 
-    raise typer.Exit(send(words, on, lambda text: out.print(text, markup=False)))
+    raise typer.Exit(send(words, on, lambda text: print(text, flush=True)))
 
 
 def _study(

@@ -22,6 +22,7 @@ from casas_ray.corpus.prepare import prepare
 from casas_ray.errors import RefusedError
 from casas_ray.model.text import caption_vectors
 from casas_ray.results import RunResult
+from casas_ray.run.environment import prepare_environment
 from casas_ray.run.follow import Follower, Listener
 from casas_ray.run.here import run_here
 from casas_ray.run.job import Job
@@ -172,6 +173,7 @@ def _one_by_one(jobs: Sequence[Job], machine: Machine, data: Sequence[Ready]) ->
 def _through_tune(
     jobs: Sequence[Job], machine: Machine, data: Sequence[Ready], folder: Path
 ) -> None:
+    prepare_environment()
     from casas_ray.run.session import fits, session  # ray.tune takes seconds to import
     from casas_ray.run.shards import Supply
     from casas_ray.run.sweep import sweep
@@ -212,6 +214,7 @@ def run_training(
 
 
 def _through_trainer(job: Job, machine: Machine, ready: Ready) -> None:
+    prepare_environment()
     from casas_ray.run.session import fits, session  # ray takes seconds to import
     from casas_ray.run.shards import Supply
     from casas_ray.run.trial import run_in_trainer

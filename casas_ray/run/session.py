@@ -6,19 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+import ray.data
+from ray.exceptions import AuthenticationError
 
 from casas_ray.config import Machine
 from casas_ray.errors import ClusterError
-
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-}
-"""Ray reads these from the environment alone; a user's own values stand."""
+from casas_ray.run.environment import guard_token
 
 
 @contextmanager
@@ -28,8 +21,6 @@ def session(machine: Machine) -> Iterator[None]:
     Raises:
         ClusterError: the address does not answer or refuses us.
     """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
     logging.getLogger("ray").setLevel(logging.WARNING)
     _connect(machine)
     try:
@@ -51,7 +42,8 @@ def _connect(machine: Machine) -> None:
             configure_logging=True,
             include_dashboard=dashboard,
         )
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        guard_token()
+    except (ConnectionError, AuthenticationError, RuntimeError, ValueError, OSError) as error:
         where = address or "this machine"
         raise ClusterError(
             f"no Ray cluster answers at {where}: {str(error).splitlines()[0]}",

@@ -2,6 +2,7 @@
 back."""
 
 import asyncio
+import logging
 import shlex
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from casas_ray.config import Machine
@@ -31,10 +33,13 @@ def submit(command: Sequence[str], machine: Machine, say: Say) -> int:
             f"machine '{machine.name}' has no dashboard address.",
             hint="take --machine local-head, or give machine.dashboard=http://HOST:8265",
         )
+    logging.getLogger("ray").setLevel(logging.WARNING)
     client = _client(machine.dashboard)
     with tempfile.TemporaryDirectory(prefix="casas-ray-job-") as folder:
         count = copy_tracked(Path.cwd(), Path(folder))
         say(f"sending {count} files that git tracks to {machine.dashboard}")
+        if new := _listed(Path.cwd(), "--others", "--exclude-standard"):
+            say(f"{len(new)} files that git does not track stay here, {new[0]} among them")
         job = client.submit_job(
             entrypoint=shlex.join(["casas-ray", *command]), runtime_env={"working_dir": folder}
         )
@@ -46,11 +51,16 @@ def submit(command: Sequence[str], machine: Machine, say: Say) -> int:
 def _client(dashboard: str) -> JobSubmissionClient:
     try:
         return JobSubmissionClient(dashboard)
+    except AuthenticationError:
+        raise ClusterError(
+            f"the cluster at {dashboard} wants its token.",
+            hint="put it into ~/.ray/auth_token (mode 0600) or name its file in "
+            "RAY_AUTH_TOKEN_PATH, and set RAY_AUTH_MODE=token",
+        ) from None
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(
             f"no Ray dashboard answers at {dashboard}: {str(error).splitlines()[0]}",
-            hint="start a head with `ray start --head`; if it wants a token, give it here too "
-            "(RAY_AUTH_MODE=token).",
+            hint="start a head with `ray start --head`, or give another --dashboard",
         ) from None
 
 
@@ -60,20 +70,23 @@ def copy_tracked(source: Path, target: Path) -> int:
     Raises:
         RefusedError: the folder is in no git repository, so nobody can say what may travel.
     """
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached"], cwd=source, capture_output=True, check=False
-    )
-    if listed.returncode:
-        raise RefusedError(
-            f"{source} is not in a git repository, so nothing says what may travel.",
-            hint="run submit from your checkout; only files that git tracks are sent.",
-        )
-    names = [name for name in listed.stdout.decode().split("\0") if name]
-    present = [name for name in names if (source / name).is_file()]
+    present = [name for name in _listed(source, "--cached") if (source / name).is_file()]
     for name in present:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source / name, target / name)
     return len(present)
+
+
+def _listed(folder: Path, *which: str) -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", *which], cwd=folder, capture_output=True, check=False
+    )
+    if listed.returncode:
+        raise RefusedError(
+            f"{folder} is not in a git repository, so nothing says what may travel.",
+            hint="run submit from your checkout; only files that git tracks are sent.",
+        )
+    return [name for name in listed.stdout.decode().split("\0") if name]
 
 
 async def _follow(client: JobSubmissionClient, job: str, say: Say) -> None:

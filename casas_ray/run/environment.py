@@ -1,0 +1,30 @@
+"""What Ray reads from the environment, set before Ray is imported; it looks only once."""
+
+import os
+from pathlib import Path
+
+_DEFAULTS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+}
+_TOKEN = Path(".ray") / "auth_token"
+
+
+def prepare_environment() -> None:
+    """Make Ray quiet, quick to hear reports, and send its token; what the user set stands."""
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    named = "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
+    if named or (Path.home() / _TOKEN).exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def guard_token() -> None:
+    """Let nobody else read the token: Ray 2.60 writes its file world-readable."""
+    path = Path.home() / _TOKEN
+    if path.exists() and path.stat().st_uid == os.getuid():
+        path.chmod(0o600)
