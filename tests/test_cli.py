@@ -1,0 +1,219 @@
+"""The command line as a user types it: what it prints, refuses and leaves behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import SMALL
+from test_exchange import files
+
+from casas_ray.cli import _run
+from casas_ray.places import runs
+from casas_ray.results import RunResult
+
+WORDS = [f"{name}={json.dumps(value)}" for name, value in SMALL.items()]
+ONE_LINE = 2
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]):
+    """Runs a command in this process: (exit code, standard output, standard error)."""
+
+    def command(*words: object) -> tuple[int, str, str]:
+        code = _run([str(word) for word in words], debug=False)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command
+
+
+@pytest.fixture
+def study(tmp_path: Path, text_model: str) -> Path:
+    """A study of a small model with an arm that must diverge: its rate is beyond all reason."""
+    path = tmp_path / "small_study.py"
+    changes = {**SMALL, "text.model": text_model, "optim.epochs": 1}
+    path.write_text(
+        "from casas_ray.config import Recipe\n"
+        "from casas_ray.study import Study, each\n"
+        f"BASE = Recipe(name='small').replace({changes!r})\n"
+        "STUDY = Study(question='Too fast?', base=BASE, seeds=(0, 1),\n"
+        "    arms=each('optim.learning_rate', [1e30]))\n"
+    )
+    return path
+
+
+def test_plan_as_json_names_arms_and_trials(run):
+    code, out, _ = run("plan", "milan_ablation_mlm", "--json")
+    plan = json.loads(out)
+    assert code == 0
+    assert plan["arms"]["mlm_weight=0.5"] == {"loss.mlm_weight": 0.5}
+    assert len(plan["trials"]) == 15
+
+
+def test_prepare_tells_what_it_found_and_gives_the_same_as_json(run):
+    code, out, _ = run("prepare", "milan", "--simulated", "data.simulate.days=4")
+    assert code == 0
+    assert "milan (SIMULATED home)" in out
+    assert "train 2 (2009-10-16 to 2009-10-17)" in out
+    code, out, _ = run("prepare", "milan", "--simulated", "data.simulate.days=4", "--json")
+    assert json.loads(out)["simulated"] is True
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "problem"),
+    [
+        (["plan", "milan_ablation_ml"], 2, "no study 'milan_ablation_ml'"),
+        (["tune", "milan_ablation_mlm", "optim.epoch=1"], 2, "unknown setting 'optim.epoch'"),
+        (["tune", "milan_ablation_mlm", "loss.mlm_weight=1"], 2, "is what this study varies"),
+        (["tune", "milan_baseline"], 2, "is a starting point, not a study"),
+        (["train", "milan_ablation_mlm"], 2, "is a study, not a starting point"),
+        (["train", "--machine", "moon"], 2, "no machine 'moon'"),
+        (["train", "--train-data", "x.json"], 2, "alignment JSON needs --vocab, --val-data too"),
+        (["tune", "milan_ablation_mlm", "data.homes=cairo"], 3, "no log of home 'cairo'"),
+        (["tune", "milan_ablation_mlm", "data.homes=nowhere"], 3, "no log of home 'nowhere'"),
+        (["prepare", "here", "--log", "nowhere.txt"], 3, "nowhere.txt: no such file"),
+        (["table", "nowhere"], 3, "nowhere holds no study"),
+        (["evaluate", "nowhere"], 3, "nowhere has no best checkpoint"),
+        (["prepare", "../../x"], 8, "home '../../x' would leave its folder"),
+        (["train", "--name", "../x"], 8, "run '../x' would leave its folder"),
+        (["submit", "--machine", "laptop", "--", "plan", "x"], 2, "has no dashboard address"),
+    ],
+)
+def test_each_mistake_has_one_line_a_hint_and_its_exit_code(run, words, code, problem):
+    found, out, err = run(*words)
+    assert found == code
+    assert problem in err
+    assert len(err.strip().splitlines()) <= ONE_LINE
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_a_home_without_a_log_says_where_to_get_it_and_offers_the_simulated_one(run, monkeypatch):
+    monkeypatch.setenv("CASAS_RAY_DATA", "/nonexistent")
+    code, _, err = run("tune", "milan_ablation_mlm")
+    assert code == 3
+    assert "download https://casas.wsu.edu/datasets/milan.zip and unpack it there" in err
+    assert "--simulated" in err
+
+
+def test_a_study_with_a_diverging_arm_goes_on_shows_it_and_exits_5(run, study: Path):
+    code, out, err = run("tune", study, "--machine", "debug", "--no-wandb")
+    assert code == 5
+    assert "2 of 4 trials did not finish: 2 diverged" in err
+    assert "small_study on milan (SIMULATED home)" in out
+    assert "2 diverged" in out
+    assert "0 of 2" in out
+    (folder,) = runs().glob("small_study-milan-simulated-*")
+    table = json.loads((folder / "results.json").read_text())
+    assert [row["statuses"] for row in table["arms"]] == [{"finished": 2}, {"diverged": 2}]
+    assert table["chance"]["val/recall@1"] > 0
+    diverged = RunResult.read(folder / "learning_rate=1e+30-seed0")
+    assert diverged.step <= 2
+
+    stamp = (folder / "base-seed0" / "ledger.jsonl").stat().st_mtime_ns
+    code, again, err = run("tune", study, "--machine", "debug", "--no-wandb")
+    assert (code, again) == (5, out)
+    assert "4 of 4 trials ended before" in err
+    assert (folder / "base-seed0" / "ledger.jsonl").stat().st_mtime_ns == stamp
+    code, shown, _ = run("table", folder, "--json")
+    assert code == 5
+    assert json.loads(shown)["simulated"] is True
+
+
+def test_train_evaluate_and_train_again(run, text_model: str):
+    words = ["train", "milan_baseline", *WORDS, f"text.model={text_model}", "--name", "mine"]
+    code, out, _ = run(*words, "--machine", "debug", "--no-wandb", "--json")
+    assert code == 0
+    result = json.loads(out)
+    assert result["status"] == "finished"
+    assert result["best"]["val/recall_mean"] > result["untrained"]["val/recall_mean"]
+    code, out, _ = run("evaluate", result["folder"])
+    assert code == 0
+    assert "mine, test days" in out
+    assert "SIMULATED" in out
+    code, _, err = run(*words, "seed=1", "--machine", "debug", "--no-wandb")
+    assert code == 8
+    assert "holds a run of another recipe; it differs in seed" in err
+
+
+def test_train_on_alignment_json_of_shape_a(run, tmp_path: Path, text_model: str):
+    paths, vocab = files(tmp_path)
+    words = ["train", "--train_data", paths["train"], "--vocab", vocab, "--val_data", paths["val"]]
+    small = [word for word in WORDS if not word.startswith("data.")]
+    settings = [*small, "optim.batch_size=2", f"text.model={text_model}", "--machine", "debug"]
+    code, out, _ = run(*words, "--output_dir", tmp_path / "out", "--no_wandb", *settings, "--json")
+    assert code == 0
+    assert json.loads(out)["status"] == "finished"
+    assert RunResult.read(tmp_path / "out").info["home"].startswith("json-")
+    code, _, err = run("evaluate", tmp_path / "out")
+    assert code == 3
+    assert "has no test windows" in err
+
+
+def test_a_torn_json_file_leaves_no_run_behind(run, tmp_path: Path):
+    paths, vocab = files(tmp_path)
+    paths["train"].write_text(paths["train"].read_text()[:-20])
+    words = ["train", "--train-data", paths["train"], "--vocab", vocab, "--val-data", paths["val"]]
+    code, _, err = run(*words, "--output-dir", tmp_path / "out")
+    assert code == 3
+    assert "is not whole JSON" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_ends_a_run_with_130_and_the_same_command_goes_on(tmp_path: Path, text_model: str):
+    words = ["train", "milan_baseline", *WORDS, f"text.model={text_model}", "optim.epochs=30"]
+    words += ["--machine", "debug", "--no-wandb", "--output-dir", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "casas_ray", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while RunResult.read(tmp_path / "out").step < 36:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert RunResult.read(tmp_path / "out").status == "stopped"
+    subprocess.run(command, check=True, capture_output=True)
+    result = RunResult.read(tmp_path / "out")
+    assert result.status == "finished"
+    assert result.step == result.info["total_steps"] == 30 * 18
+
+
+def test_two_commands_do_not_work_in_one_folder(tmp_path: Path):
+    from casas_ray.errors import RefusedError
+    from casas_ray.run.launch import locked
+
+    with (
+        locked(tmp_path),
+        pytest.raises(RefusedError, match="another casas-ray is at work"),
+        locked(tmp_path),
+    ):
+        pass
+
+
+BREAKPOINT = """
+import sys
+from casas_ray.run import loop
+stopped = []
+sys.breakpointhook = lambda: stopped.append("ray" in sys.modules)
+step = loop.train_step
+def with_breakpoint(state, batch):
+    if state.step == 1:
+        breakpoint()
+    return step(state, batch)
+loop.train_step = with_breakpoint
+from casas_ray.cli import _run
+assert _run(sys.argv[1:], debug=True) == 0
+assert stopped == [False], stopped
+"""
+
+
+def test_a_breakpoint_in_the_loop_stops_in_this_process_without_ray(tmp_path, text_model: str):
+    words = ["train", "milan_baseline", *WORDS, f"text.model={text_model}", "optim.epochs=1"]
+    words += ["--machine", "debug", "--no-wandb", "--output-dir", str(tmp_path / "out")]
+    subprocess.run([sys.executable, "-c", BREAKPOINT, *words], check=True, env=os.environ.copy())
