@@ -75,8 +75,16 @@ class Study:
         """The same question asked of a changed base.
 
         A setting that an arm varies cannot be changed in the base: the arms would be renamed
-        silently.
+        silently. Seeds are an axis of their own.
+
+        Raises:
+            SettingsError: a setting is unknown, or is what the study varies.
         """
+        if "seed" in changes:
+            raise SettingsError(
+                f"a study runs seeds {', '.join(str(seed) for seed in self.seeds)} of each arm.",
+                hint="give the study file other `seeds`, or use train for one seed.",
+            )
         for arm in self.arms:
             for path in set(arm.changes) & set(changes):
                 raise SettingsError(

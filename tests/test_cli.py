@@ -70,6 +70,7 @@ def test_prepare_tells_what_it_found_and_gives_the_same_as_json(run):
         (["plan", "milan_ablation_ml"], 2, "no study 'milan_ablation_ml'"),
         (["tune", "milan_ablation_mlm", "optim.epoch=1"], 2, "unknown setting 'optim.epoch'"),
         (["tune", "milan_ablation_mlm", "loss.mlm_weight=1"], 2, "is what this study varies"),
+        (["tune", "milan_ablation_mlm", "seed=7"], 2, "a study runs seeds 0, 1, 2 of each arm"),
         (["tune", "milan_baseline"], 2, "is a starting point, not a study"),
         (["train", "milan_ablation_mlm"], 2, "is a study, not a starting point"),
         (["train", "--machine", "moon"], 2, "no machine 'moon'"),

