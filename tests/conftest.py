@@ -1,6 +1,8 @@
 """Fixtures: a small simulated home, a small text model, and settings that train in seconds."""
 
 import os
+import secrets
+import tempfile
 from pathlib import Path
 
 # One thread: bit-equality is promised per number of threads, and two cores are shared with Ray.
@@ -8,6 +10,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.pop("WANDB_API_KEY", None)
+# A token of this session's own, before anything imports Ray: Ray looks only once.
+_token, _token_path = tempfile.mkstemp(prefix="casas-ray-token-")  # mode 0600
+os.write(_token, secrets.token_hex(32).encode())
+os.close(_token)
+os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": _token_path}
 
 import numpy as np
 import pytest

@@ -52,13 +52,13 @@ def dashboard(data_root: Path) -> Iterator[str]:
     words += [f"--dashboard-port={dashboard_port}", f"--temp-dir={folder}"]
     ray = Path(sys.executable).with_name("ray")
     with (Path(folder) / "head.log").open("w") as log:
-        head = subprocess.Popen([ray, *words], stdout=log, stderr=log)
+        head = subprocess.Popen([ray, *words], stdout=log, stderr=log, start_new_session=True)
     os.environ["RAY_ADDRESS"] = f"127.0.0.1:{port}"
     try:
         wait_until(lambda: answers(dashboard_port), seconds=90)
         yield f"http://127.0.0.1:{dashboard_port}"
     finally:
-        head.terminate()
+        os.killpg(head.pid, signal.SIGKILL)  # its own session; a graceful end takes half a minute
         head.wait(timeout=60)
         os.environ.clear()
         os.environ |= before
@@ -87,6 +87,15 @@ def job_in(folder: Path, recipe: Recipe) -> Job:
     return Job(folder.name, folder, recipe, Tracking(log_every=5), simulated=True)
 
 
+def nearness(metric: str) -> dict[str, float]:
+    """How near two and one worker must be: a rank can flip on the last bit of a float."""
+    if "recall" in metric:
+        return {"abs": 2.5 / 300}  # two of the 341 windows of the gallery
+    if "acc" in metric:
+        return {"abs": 1.5 / 32}  # one of a batch
+    return {"rel": 1e-5 if "loss" in metric else 1e-4}
+
+
 def test_two_workers_give_the_losses_of_one(
     dashboard: str, tmp_path: Path, small_recipe: Recipe, ready: Ready
 ):
@@ -101,10 +110,7 @@ def test_two_workers_give_the_losses_of_one(
     ]
     for row, other in zip(one, two, strict=True):
         for name, value in row["metrics"].items():
-            near = 1e-5 if "loss" in name else 2e-3  # a rank may flip on the last bit of a float
-            assert other["metrics"][name] == pytest.approx(
-                value, rel=near, abs=2e-3 * (near > 1e-5)
-            )
+            assert other["metrics"][name] == pytest.approx(value, **nearness(name))
     assert max(row["step"] for row in two) >= 50
 
 
@@ -172,10 +178,12 @@ def test_a_study_through_tune_gives_what_the_debug_seat_gives(
 
 
 def test_trials_of_two_workers_run_in_trainers_of_their_own(dashboard: str, study: Path):
-    ended = casas_ray("tune", study, "--no-wandb", "--fresh", "machine.workers=2", "--json")
+    one_seed = study.with_name("one_seed.py")
+    one_seed.write_text(study.read_text().replace("seeds=(0, 1)", "seeds=(0,)"))
+    ended = casas_ray("tune", one_seed, "--no-wandb", "machine.workers=2", "--json")
     assert ended.returncode == 5, ended.stderr
     table = json.loads(ended.stdout)
-    assert [row["statuses"] for row in table["arms"]] == [{"finished": 2}, {"diverged": 2}]
+    assert [row["statuses"] for row in table["arms"]] == [{"finished": 1}, {"diverged": 1}]
     assert RunResult.read(Path(table["folder"]) / "base-seed0").info["workers"] == 2
 
 

@@ -25,16 +25,17 @@ class Supply:
 
     source: Source
     train: Sequence[Refs]
-    """For each worker its lanes in order; a single entry holds the whole table, not yet dealt."""
+    """For each worker its lanes in order; or one entry with the whole table, not yet dealt."""
 
     val: Sequence[Refs]
     vectors: Any  # ray's ObjectRef of an array
+    is_dealt: bool
 
     @classmethod
     def shared(cls, prepared: PreparedSet, vectors: NDArray[np.float32]) -> "Supply":
         """For many one-worker trials: one copy of the set, dealt by each trial's own seed."""
         train, val = prepared.windows("train"), prepared.windows("val")
-        return cls(Source.of(prepared), [_stored(train)], [_stored(val)], ray.put(vectors))
+        return cls(Source.of(prepared), [_stored(train)], [_stored(val)], ray.put(vectors), False)
 
     @classmethod
     def dealt(
@@ -51,12 +52,13 @@ class Supply:
             _split(train, [len(part) for part in rows]),
             _split(prepared.windows("val"), vals),
             ray.put(vectors),
+            True,
         )
 
     def open(self, recipe: Recipe, rank: int, world_size: int, device: torch.device) -> Shards:
         """What a worker trains on, fetched to where it runs."""
         train, val = _table(self.train[rank]), _table(self.val[rank])
-        if len(self.train) == 1:
+        if not self.is_dealt:
             train = train.take(pa.array(self.source.lanes(recipe).shard_rows(0, 1)))
         # A copy: what Ray shares between processes cannot be written to, and torch wants it
         # writable.

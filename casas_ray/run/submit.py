@@ -3,6 +3,7 @@ back."""
 
 import asyncio
 import logging
+import os
 import shlex
 import shutil
 import subprocess
@@ -34,6 +35,9 @@ def submit(command: Sequence[str], machine: Machine, say: Say) -> int:
             hint="take --machine local-head, or give machine.dashboard=http://HOST:8265",
         )
     logging.getLogger("ray").setLevel(logging.WARNING)
+    # Ray lets these override the address that it is given.
+    for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+        os.environ.pop(name, None)
     client = _client(machine.dashboard)
     with tempfile.TemporaryDirectory(prefix="casas-ray-job-") as folder:
         count = copy_tracked(Path.cwd(), Path(folder))

@@ -1,5 +1,7 @@
 """All trials of a study through Ray Tune; what each trial did stands in its ledger."""
 
+import contextlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,9 @@ def sweep(jobs: Sequence[Job], machine: Machine, supplies: Sequence[Supply], fol
         ),
         run_config=tune.RunConfig(name="ray", storage_path=str(folder), verbose=0),
     )
-    tuner.fit()
+    # Tune prints to the standard output whatever its verbosity; that is for our tables and JSON.
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        tuner.fit()
 
 
 def concurrent(machine: Machine) -> int:
