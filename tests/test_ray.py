@@ -177,6 +177,23 @@ def test_a_study_through_tune_gives_what_the_debug_seat_gives(
         assert rows_of(folders[0] / name) == rows_of(folders[1] / name)
 
 
+def test_ctrl_c_ends_a_study_with_130_and_the_same_command_goes_on(dashboard: str, study: Path):
+    stopped_study = study.with_name("stopped_study.py")
+    stopped_study.write_text(study.read_text().replace("seeds=(0, 1)", "seeds=(0, 1, 2, 3)"))
+    command = [sys.executable, "-m", "casas_ray", "tune", str(stopped_study), "--no-wandb"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    next(line for line in process.stderr if line.startswith("[2/"))
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in rest
+    again = casas_ray("tune", stopped_study, "--no-wandb")
+    assert again.returncode == 5
+    assert re.search(r"[2-7] of 8 trials ended before; they stand", again.stderr)
+    assert "4 of 8 trials did not finish: 4 diverged" in again.stderr
+
+
 def test_trials_of_two_workers_run_in_trainers_of_their_own(dashboard: str, study: Path):
     one_seed = study.with_name("one_seed.py")
     one_seed.write_text(study.read_text().replace("seeds=(0, 1)", "seeds=(0,)"))

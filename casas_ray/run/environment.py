@@ -8,6 +8,7 @@ _DEFAULTS = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours to answer, with 130
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
 }
 _TOKEN = Path(".ray") / "auth_token"

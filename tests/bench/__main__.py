@@ -91,6 +91,27 @@ def sweep_share() -> list[tuple[str, str]]:
     ]
 
 
+def worker_difference() -> list[tuple[str, str]]:
+    """The same recipe on one and on two gloo workers: how far their losses are apart."""
+    command = [sys.executable, "-m", "casas_ray", "train", "milan_tiny", "--simulated", "--quick"]
+    command += ["--no-wandb", "--json", "data.simulate.days=5", "tracking.log_every=10"]
+    losses = {}
+    for machine in ("laptop", "two-workers"):
+        with tempfile.TemporaryDirectory(prefix="casas-ray-bench-run-") as folder:
+            words = ["optim.epochs=4", "--machine", machine, "--output-dir", folder]
+            subprocess.run([*command, *words], check=True, capture_output=True)
+            losses[machine] = {
+                row["step"]: row["metrics"]["train/total_loss"]
+                for row in RunResult.read(Path(folder)).rows
+                if "train/total_loss" in row.get("metrics", {})
+            }
+    one, two = losses["laptop"][50], losses["two-workers"][50]
+    return [
+        ("train/total_loss at step 50, 1 and 2 workers", f"{one:.7f} and {two:.7f}"),
+        ("relative difference", f"{abs(one - two) / one:.1e}"),
+    ]
+
+
 def main() -> None:
     """All figures, in a data folder of their own."""
     with tempfile.TemporaryDirectory(prefix="casas-ray-bench-") as folder:
@@ -99,6 +120,7 @@ def main() -> None:
         shown("Corpus, one core", prepare_rate())
         shown("Train step, one thread, fp32, SIMULATED windows", step_rates())
         shown("Sweep", sweep_share())
+        shown("Workers, tiny, fp32, SIMULATED", worker_difference())
 
 
 main()
