@@ -134,7 +134,7 @@ def test_a_diverging_run_ends_within_a_step_and_says_so(
     poisoned = small_vectors.copy()
     poisoned[:] = np.nan
     shards = Shards.whole(small_set, small_recipe, poisoned, CPU)
-    train_to_the_end(Seat(tmp_path, log_every=1), small_recipe, shards)
+    train_to_the_end(Seat(tmp_path, log_every=1), small_recipe, lambda: shards)
     result = RunResult.read(tmp_path)
     assert result.status == "diverged"
     assert "the loss is nan" in result.error
@@ -146,8 +146,18 @@ def test_any_other_error_is_recorded_and_flies_on(
 ):
     (tmp_path / "checkpoints").write_text("a file where a folder must be")
     with pytest.raises(OSError):
-        train_to_the_end(Seat(tmp_path), small_recipe, small_shards)
+        train_to_the_end(Seat(tmp_path), small_recipe, lambda: small_shards)
     assert RunResult.read(tmp_path).status == "failed"
+
+
+def test_data_that_cannot_be_opened_is_recorded_too(tmp_path: Path, small_recipe: Recipe):
+    def lost() -> Shards:
+        raise DataError("the set is gone")
+
+    with pytest.raises(DataError):
+        train_to_the_end(Seat(tmp_path), small_recipe, lost)
+    result = RunResult.read(tmp_path)
+    assert (result.status, result.error) == ("failed", "the set is gone")
 
 
 def test_only_the_newest_and_the_best_checkpoints_are_kept(

@@ -1,5 +1,7 @@
 """One training in this very process, without Ray: breakpoints and debuggers work."""
 
+import functools
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,8 +28,8 @@ def run_here(
     place = Place.of(machine)
     device = torch.device("cuda" if place.gpus_per_worker else "cpu")
     torch.set_num_threads(place.threads)
-    shards = Shards.whole(prepared, job.recipe, vectors, device)
-    train_to_the_end(seat_for(job, place), job.recipe, shards)
+    open_shards = functools.partial(Shards.whole, prepared, job.recipe, vectors, device)
+    train_to_the_end(seat_for(job, place), job.recipe, open_shards)
     require_finished(job)
 
 

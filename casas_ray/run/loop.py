@@ -1,6 +1,7 @@
 """The training loop, whole on one screen; the same for every seat."""
 
 import functools
+from collections.abc import Callable
 
 from casas_ray.config import Recipe, flat
 from casas_ray.errors import CasasError, Diverged
@@ -49,13 +50,13 @@ def start(seat: Seat, recipe: Recipe, shards: Shards) -> TrainState:
     return state
 
 
-def train_to_the_end(seat: Seat, recipe: Recipe, shards: Shards) -> None:
-    """Train, and write into the ledger how it ended, whatever happens.
+def train_to_the_end(seat: Seat, recipe: Recipe, open_shards: Callable[[], Shards]) -> None:
+    """Open the shards, train, and write into the ledger how it ended, whatever happens.
 
     A run that diverges ends here with its status; any other error is recorded and flies on.
     """
     try:
-        train(seat, recipe, shards)
+        train(seat, recipe, open_shards())
     except Diverged as error:
         seat.end("diverged", error.problem)
     except KeyboardInterrupt:

@@ -38,11 +38,9 @@ class Seat:
     _last_step: int = 0
 
     def begin(self, state: TrainState, info: Mapping[str, Any]) -> None:
-        """Open the ledger and say what starts, or from where it goes on."""
+        """Say what starts, or from where it goes on."""
         self._pace = (state.step, time.perf_counter())
-        if self.rank == 0:
-            self._ledger = Ledger(self.folder)
-            self._append("start", state.step, info=dict(info))
+        self._append("start", state.step, info=dict(info))
 
     def wants_log(self, step: int) -> bool:
         """Whether the training metrics of this step are asked for."""
@@ -79,5 +77,6 @@ class Seat:
 
     def _append(self, event: str, step: int, **content: object) -> None:
         self._last_step = step
-        if self._ledger is not None:
+        if self.rank == 0:
+            self._ledger = self._ledger or Ledger(self.folder)
             self._ledger.append(event, step, **content)

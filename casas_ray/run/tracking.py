@@ -87,8 +87,8 @@ class WandbMirror:
 
 
 def run_id(job: Job) -> str:
-    """The W&B id of a run: the same for the same run folder's name, study, arm and recipe."""
-    text = json.dumps([job.group, job.name, job.arm, job.recipe.digest(), job.folder.name])
+    """The W&B id of a run: the same for the same recipe in the same folder of the same study."""
+    text = json.dumps([*job.folder.parts[-2:], job.recipe.digest()])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

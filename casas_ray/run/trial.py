@@ -1,5 +1,6 @@
 """One training through Ray: in the workers of a TorchTrainer, or straight in a Tune trial."""
 
+import functools
 import shutil
 from typing import Any
 
@@ -83,5 +84,5 @@ def run_in_trial(job: Job, place: Place, supply: Supply) -> None:
 
 def _train_on(seat: Seat, job: Job, place: Place, supply: Supply, device: torch.device) -> None:
     torch.set_num_threads(place.threads)
-    shards = supply.open(job.recipe, seat.rank, seat.world_size, device)
-    train_to_the_end(seat, job.recipe, shards)
+    open_shards = functools.partial(supply.open, job.recipe, seat.rank, seat.world_size, device)
+    train_to_the_end(seat, job.recipe, open_shards)
