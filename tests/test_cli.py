@@ -12,7 +12,7 @@ import pytest
 from conftest import SMALL
 from test_exchange import files
 
-from casas_ray.cli import _run
+from casas_ray.cli import run as run_words
 from casas_ray.places import runs
 from casas_ray.results import RunResult
 
@@ -25,7 +25,7 @@ def run(capsys: pytest.CaptureFixture[str]):
     """Runs a command in this process: (exit code, standard output, standard error)."""
 
     def command(*words: object) -> tuple[int, str, str]:
-        code = _run([str(word) for word in words], debug=False)
+        code = run_words([str(word) for word in words], debug=False)
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 
@@ -208,8 +208,8 @@ def with_breakpoint(state, batch):
         breakpoint()
     return step(state, batch)
 loop.train_step = with_breakpoint
-from casas_ray.cli import _run
-assert _run(sys.argv[1:], debug=True) == 0
+from casas_ray.cli import run as run_words
+assert run_words(sys.argv[1:], debug=True) == 0
 assert stopped == [False], stopped
 """
 

@@ -164,10 +164,8 @@ def casas_ray(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_a_study_through_tune_gives_what_the_debug_seat_gives(
-    dashboard: str, study: Path, tmp_path: Path, monkeypatch
-):
-    tuned = casas_ray("tune", study, "--no-wandb", "--json")
+def test_a_study_through_tune_gives_what_the_debug_seat_gives(dashboard: str, study: Path):
+    tuned = casas_ray("tune", study, "--no-wandb", "--json", "--fresh")
     here = casas_ray("tune", study, "--no-wandb", "--json", "--machine", "debug", "--fresh")
     assert tuned.returncode == here.returncode == 5, tuned.stderr + here.stderr
     assert "2 of 4 trials did not finish: 2 diverged" in tuned.stderr
@@ -221,7 +219,7 @@ def test_a_job_is_followed_and_its_exit_code_comes_back(dashboard: str):
     assert "no log of home 'cairo' is at hand" in missing.stdout
 
 
-def test_a_cluster_that_does_not_answer_is_exit_7(monkeypatch):
+def test_a_cluster_that_does_not_answer_is_exit_7():
     (port,) = free_ports(1)
     ended = casas_ray("submit", "--dashboard", f"http://127.0.0.1:{port}", "--", "plan", "x")
     assert ended.returncode == 7

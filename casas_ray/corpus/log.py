@@ -119,8 +119,10 @@ def detect_dialect(path: Path) -> Dialect:
     head = [text.split() for _, text in islice(_numbered_lines(path), _LINES_TO_JUDGE_BY)]
     votes: Counter[Dialect] = Counter()
     for fields in head:
+        if len(fields) < 4 or not _DATE.fullmatch(fields[0]) or not _TIME.fullmatch(fields[1]):
+            continue
         for dialect, place in _VALUE_AT.items():
-            if len(fields) > place and _DATE.fullmatch(fields[0]) and fields[place] in STATES:
+            if len(fields) > place and fields[place] in STATES:
                 votes[dialect] += 1
                 break
     if not votes:

@@ -1,0 +1,66 @@
+"""The application, the options that commands share, and how words become settings."""
+
+from typing import Annotated
+
+import typer
+
+from casas_ray.catalog import find_machine, find_study
+from casas_ray.config import Machine, Recipe, Tracking, parse_overrides, split_overrides
+from casas_ray.study import Study
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Align smart-home sensor events with text. Start with: casas-ray tune milan_ablation_mlm "
+    "--simulated --quick",
+)
+
+
+Changes = Annotated[
+    list[str] | None, typer.Argument(metavar="[PATH=VALUE]...", help="e.g. optim.epochs=3")
+]
+Simulated = Annotated[bool, typer.Option("--simulated", help="Use a simulated log of the home.")]
+Quick = Annotated[bool, typer.Option("--quick", help="The tiny model and few epochs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+OnMachine = Annotated[str, typer.Option("--machine", help="A machine from cluster/.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="A new folder, even when one is there.")]
+NoWandb = Annotated[bool, typer.Option("--no-wandb", "--no_wandb", help="Tell W&B nothing.")]
+
+
+def study_settings(
+    name: str,
+    changes: list[str] | None,
+    *,
+    quick: bool,
+    simulated: bool,
+    machine: str = "laptop",
+) -> tuple[Study, Machine, Tracking]:
+    """A study by name with the words' changes to its base, and where and how it is to run."""
+    study = find_study(name)
+    study = study.quickened() if quick else study
+    recipe_changes, on, tracking = _parsed(changes, simulated=simulated, machine=machine)
+    return study.with_base(recipe_changes), on, tracking
+
+
+def settings(
+    recipe: Recipe,
+    changes: list[str] | None,
+    *,
+    simulated: bool,
+    machine: str = "laptop",
+    extra: dict[str, object] | None = None,
+) -> tuple[Recipe, Machine, Tracking]:
+    """A recipe with the words' changes (over `extra`'s), and where and how it is to run."""
+    recipe_changes, on, tracking = _parsed(changes, simulated=simulated, machine=machine)
+    return recipe.replace({**(extra or {}), **recipe_changes}), on, tracking
+
+
+def _parsed(
+    changes: list[str] | None, *, simulated: bool, machine: str
+) -> tuple[dict[str, object], Machine, Tracking]:
+    recipe, on, tracking = split_overrides(parse_overrides(changes or []))
+    if simulated:
+        recipe["data.simulated"] = True
+    return recipe, find_machine(machine).replace(on), Tracking().replace(tracking)

@@ -1,0 +1,80 @@
+"""Where output goes: tables and JSON to the standard output, progress and errors beside it."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+
+_LOG_WIDTH = 140
+"""Columns of a table that goes to a file or a job's log."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
+err = Console(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
+
+
+def say(text: str) -> None:
+    """A line of progress, on the error output."""
+    err.print(text, markup=False)
+
+
+def print_json(value: object) -> None:
+    """JSON for scripts, on the standard output."""
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+@contextmanager
+def stepping() -> Iterator[Any]:
+    """A bar for preparations that take long; a callable (what, done, total)."""
+    from rich.progress import Progress
+
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+        tasks: dict[str, Any] = {}
+
+        def advance(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+                if not err.is_terminal:
+                    say(f"{what}: {total:,} to compute, once")
+            bar.update(tasks[what], completed=done)
+
+        yield advance
+
+
+@contextmanager
+def listening(jobs: Sequence[Any], name: str, *, no_wandb: bool) -> Iterator[list[Any]]:
+    """Who hears of the jobs' ledger rows: the progress board, and W&B unless it is turned off."""
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from casas_ray.report.board import Board
+
+    columns = (
+        TextColumn(name),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(name, total=None)
+        board = Board(
+            [job.name.rpartition("/")[2] for job in jobs],
+            say,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+        listeners: list[Any] = [board]
+        if jobs and not no_wandb and jobs[0].tracking.mode != "disabled":
+            os.environ.setdefault("WANDB_SILENT", "true")
+            from casas_ray.run.tracking import WandbMirror
+
+            listeners.append(WandbMirror(jobs))
+        yield listeners

@@ -1,0 +1,50 @@
+"""The door: run a command, and turn how it ends into one line and an exit code."""
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+from casas_ray.cli import data, results, runs
+from casas_ray.cli.app import app
+from casas_ray.cli.console import err
+from casas_ray.errors import CasasError
+
+_INTERRUPTED = 130
+COMMANDS = (data, runs, results)
+"""The files whose commands the application has; importing one registers them."""
+
+
+def main() -> None:
+    """Run a command and exit with its code; --debug anywhere before `--` shows tracebacks."""
+    words = sys.argv[1:]
+    own = words[: words.index("--")] if "--" in words else words
+    debug = "--debug" in own
+    if debug:
+        words.remove("--debug")
+    logging.basicConfig(level=logging.WARNING, format="casas-ray: %(message)s")
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.exit(run(words, debug=debug))
+
+
+def run(words: Sequence[str], *, debug: bool) -> int:
+    """Run a command in this process; its exit code. With debug a CasasError flies on."""
+    try:
+        app(list(words))
+    except CasasError as error:
+        if debug:
+            raise
+        err.print(f"casas-ray: {error.problem}", markup=False)
+        if error.hint:
+            err.print(f"  hint: {error.hint}", markup=False)
+        return error.exit_code
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
+        if code == _INTERRUPTED:
+            err.print("casas-ray: interrupted; what was done stands, and the same command goes on.")
+        return code
+    return 0
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)

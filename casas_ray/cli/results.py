@@ -1,0 +1,131 @@
+"""Commands about what was run: table, evaluate."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from casas_ray import places
+from casas_ray.cli.app import AsJson, app
+from casas_ray.cli.console import out, print_json
+from casas_ray.config import Recipe
+from casas_ray.errors import AllFailed, DataError, SomeFailed
+from casas_ray.results import RunResult
+
+
+@app.command()
+def table(
+    folder: Annotated[Path, typer.Argument(help="The folder of a study's runs.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show a study's comparison again, from its ledgers.
+
+    Example: casas-ray table data/runs/milan_ablation_mlm-quick-simulated-1a2b3c4d
+    """
+    show_study(folder, as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    as_json: AsJson = False,
+) -> None:
+    """Judge a run's best checkpoint on the test days, once; later calls repeat the answer.
+
+    Example: casas-ray evaluate data/runs/milan_baseline-milan-seed0-1a2b3c4d
+    """
+    from casas_ray.evals.judge import judge, recorded
+    from casas_ray.report import text
+
+    verdict = recorded(run)
+    if verdict is None:
+        from casas_ray.corpus.alignment import PreparedSet
+        from casas_ray.model.checkpoint import best, read_meta
+        from casas_ray.model.text import caption_vectors
+
+        meta = read_meta(best(run))
+        prepared = PreparedSet(_set_of(meta["about"]["fingerprint"]))
+        if "test" not in prepared.manifest["windows"]:
+            raise DataError(
+                f"{places.shown(prepared.folder)} has no test windows.",
+                hint="train again with --test-data, then evaluate.",
+            )
+        vectors = caption_vectors(prepared.captions(), Recipe.build(meta["recipe"]).text)
+        verdict = judge(run, prepared, vectors)
+    if as_json:
+        print_json(verdict)
+    else:
+        title = text.heading(
+            f"{run.name}, test days, step {verdict['step']}",
+            simulated=verdict["simulated"],
+            quick=False,
+        )
+        columns = {"trained": verdict["trained"], "untrained": verdict["untrained"]}
+        out.print(text.metrics(columns, title))
+
+
+def show_study(folder: Path, *, as_json: bool) -> None:
+    """Print a study's comparison, and keep it as results.json.
+
+    Raises:
+        DataError: the folder holds no study.
+        SomeFailed, AllFailed: after printing, when trials did not finish.
+    """
+    from casas_ray.report import text
+    from casas_ray.report.table import study_table
+
+    try:
+        about = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise DataError(f"{places.shown(folder)} holds no study.", hint="see data/runs/") from None
+    arms = list(dict.fromkeys(arm for arm, _, _ in about["trials"]))
+    rows = sorted(about["trials"], key=lambda row: arms.index(row[0]))
+    results = {(arm, seed): RunResult.read(folder / name) for arm, seed, name in rows}
+    found = study_table(results)
+    kind = {name: about[name] for name in ("study", "question", "homes", "simulated", "quick")}
+    (folder / "results.json").write_text(json.dumps(kind | found.as_dict(), indent=1))
+    if as_json:
+        print_json({"folder": str(folder), **kind, **found.as_dict()})
+    else:
+        name = f"{about['study']} on {', '.join(about['homes'])}"
+        title = text.heading(name, simulated=about["simulated"], quick=about["quick"])
+        out.print(about["question"], text.comparison(found, title), sep="\n")
+        out.print(f"Runs, ledgers, checkpoints and results.json lie in {places.shown(folder)}")
+    _fail_if_any([result.status for result in results.values()], folder)
+
+
+def _fail_if_any(statuses: Sequence[str], folder: Path) -> None:
+    bad = [status for status in statuses if status != "finished"]
+    if not bad:
+        return
+    counts = ", ".join(f"{bad.count(status)} {status}" for status in sorted(set(bad)))
+    kind = AllFailed if len(bad) == len(statuses) else SomeFailed
+    raise kind(
+        f"{len(bad)} of {len(statuses)} trials did not finish: {counts}.",
+        hint=f"each says why in the last line of its ledger, {places.shown(folder)}/*/ledger.jsonl",
+    )
+
+
+def show_run(result: RunResult, *, simulated: bool, quick: bool, as_json: bool) -> None:
+    """Print a run's metrics at its best step beside the untrained model's."""
+    from casas_ray.report import text
+
+    columns = {"best": result.best(), "untrained": result.untrained()}
+    if as_json:
+        print_json({"folder": str(result.folder), "status": result.status, **columns})
+        return
+    title = text.heading(f"{result.folder.name}, validation days", simulated=simulated, quick=quick)
+    out.print(text.metrics(columns, title))
+    out.print(f"Ledger and checkpoints lie in {places.shown(result.folder)}")
+
+
+def _set_of(fingerprint: str) -> Path:
+    found = list(places.aligned().glob(f"*-{fingerprint[:12]}"))
+    if not found:
+        raise DataError(
+            f"the alignment set {fingerprint[:12]} is not in {places.shown(places.aligned())}.",
+            hint="prepare it again with the settings and the log of the run.",
+        )
+    return found[0]
