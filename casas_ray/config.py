@@ -117,7 +117,9 @@ class SplitConfig(Settings):
 class CaptionConfig(Settings):
     """What is said of a window, from the window and the home's facts alone."""
 
-    style: Literal["natural"] = "natural"
+    style: Literal["natural", "structured"] = "natural"
+    """`natural` varies its wording by seed; `structured` always says started, ended, mainly where
+    and the two busiest sensors, so that all captions of a window are one."""
 
     per_window: Annotated[int, Field(ge=1, le=16)] = 4
     """For training windows, which draw one of them each time; held-out windows have just the

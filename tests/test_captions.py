@@ -148,3 +148,18 @@ def test_the_day_is_the_day_of_the_start():
         for text in captions_of(["M1", "M1"], [start, start + 9], ["-"] * 2)
         if "day" in text.split(",")[0]
     )
+
+
+def test_the_structured_style_says_started_ended_mainly_where_and_the_busiest():
+    nine = 9 * 3600.0 + 300.0
+    events = toy_events(["M1", "M2", "M1"], [nine, nine + 60.0, nine + 180.0], ["-"] * 3)
+    config = CaptionConfig(style="structured", per_window=2)
+    found = describe(Windows(np.array([0]), np.array([3])), events, HOME, config)[0]
+    assert (
+        found
+        == (
+            "Started Thursday at 9:05 am, ended at 9:08 am. Mainly in the kitchen. "
+            "Busiest: motion sensor by the stove and motion sensor in the living room.",
+        )
+        * 2
+    )

@@ -218,3 +218,42 @@ def test_a_breakpoint_in_the_loop_stops_in_this_process_without_ray(tmp_path, te
     words = ["train", "milan_baseline", *WORDS, f"text.model={text_model}", "optim.epochs=1"]
     words += ["--machine", "debug", "--no-wandb", "--output-dir", str(tmp_path / "out")]
     subprocess.run([sys.executable, "-c", BREAKPOINT, *words], check=True, env=os.environ.copy())
+
+
+def test_a_simulated_log_has_the_truth_beside_it(run, data_root: Path):
+    code, out, _ = run("simulate", "milan", "--days", "3", "--seed", "5")
+    assert code == 0
+    assert "SIMULATED" in out
+    (log,) = (data_root / "raw").glob("milan-simulated-3d-seed5-*/data")
+    truth = log.with_name("truth.tsv").read_text().splitlines()
+    marks = [line.split("\t")[3] for line in log.read_text().splitlines() if line.count("\t") == 3]
+    assert truth[0] == "activity\tbegin\tend"
+    assert len(truth) - 1 == sum(mark.endswith(" begin") for mark in marks) == len(marks) / 2
+    assert all(begin < end for _, begin, end in (row.split("\t") for row in truth[1:]))
+
+
+def test_homes_shows_what_is_known_and_what_is_at_hand(run, tmp_path: Path):
+    log = tmp_path / "log"
+    log.write_text("2009-10-16 08:00:02\tM012\tON\n")
+    run("prepare", "one_day", "--log", log)
+    code, out, _ = run("homes", "--json")
+    homes = json.loads(out)
+    assert code == 0
+    assert {"milan", "aruba", "cairo", "kyoto", "tulum", "one_day"} <= set(homes)
+    assert homes["milan"]["sensors"] == 33
+    assert homes["cairo"]["log"] is None
+    assert homes["one_day"]["log"].endswith("one_day/data")
+    assert not [name for name in homes if "simulated" in name]
+    assert run("homes")[0] == 0
+
+
+def test_describe_draws_a_window_with_its_captions_and_labels(run, small_set):
+    code, out, _ = run("describe", small_set.folder, "--window", "3")
+    assert code == 0
+    assert "milan (SIMULATED home)" in out
+    assert "Labels, never seen by captions or training:" in out
+    assert out.count(" s │") == 20
+    code, _, err = run("describe", small_set.folder, "--window", "99999")
+    assert code == 2
+    assert "there is no training window 99999" in err
+    assert run("describe", "nowhere")[0] == 3

@@ -122,10 +122,12 @@ def show_run(result: RunResult, *, simulated: bool, quick: bool, as_json: bool) 
 
 
 def _set_of(fingerprint: str) -> Path:
-    found = list(places.aligned().glob(f"*-{fingerprint[:12]}"))
-    if not found:
+    from casas_ray.corpus.inventory import set_folder
+
+    found = set_folder(fingerprint)
+    if found is None:
         raise DataError(
             f"the alignment set {fingerprint[:12]} is not in {places.shown(places.aligned())}.",
             hint="prepare it again with the settings and the log of the run.",
         )
-    return found[0]
+    return found

@@ -7,9 +7,7 @@ enter a caption, except as a room's or an object's own name.
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TypeVar
 
 from casas_ray.config import CaptionConfig
 from casas_ray.corpus.events import US_PER_DAY, US_PER_SECOND, Events
@@ -43,8 +41,13 @@ class Facts:
 
     mainly: str
     near: tuple[str, ...]
+    started: str
+    ended: str
+    busiest: tuple[str, ...]
+    """The two sensors with the most events, described."""
 
 
+T = TypeVar("T")
 Choice = Iterator[int]
 Template = Callable[[Facts, Choice], str]
 
@@ -53,11 +56,10 @@ def describe(
     windows: Windows, events: Events, home: Home, config: CaptionConfig
 ) -> list[tuple[str, ...]]:
     """`per_window` captions for each window; they depend on the window and the seed alone."""
-    rooms, objects = _room_words(events, home), _object_words(events, home)
-    sensor = events.sensor.codes
+    said = _Words.of(events, home)
     return [
         _captions(
-            _facts(events, rooms, objects, sensor[first:after], first, after),
+            _facts(events, said, first, after),
             config,
             f"{home.home}:{events.time_us[first]}:{after - first}",
         )
@@ -66,6 +68,8 @@ def describe(
 
 
 def _captions(facts: Facts, config: CaptionConfig, window: str) -> tuple[str, ...]:
+    if config.style == "structured":
+        return (_structured(facts),) * config.per_window
     choices = _choices(f"{config.seed}:{window}")
     start = next(choices)
     templates = [
@@ -82,12 +86,24 @@ def _choices(key: str) -> Choice:
         block += 1
 
 
-def _room_words(events: Events, home: Home) -> list[str]:
-    return [words(home.sensors[name].room) for name in events.sensor.names]
+@dataclass(frozen=True)
+class _Words:
+    """For each sensor of a log how its room, what it is near, and itself are said."""
 
+    rooms: list[str]
+    objects: list[str]
+    sensors: list[str]
 
-def _object_words(events: Events, home: Home) -> list[str]:
-    return [_object(home.sensors[name].near) for name in events.sensor.names]
+    @classmethod
+    def of(cls, events: Events, home: Home) -> "_Words":
+        facts = [home.sensors[name] for name in events.sensor.names]
+        rooms = [words(sensor.room) for sensor in facts]
+        objects = [_object(sensor.near) for sensor in facts]
+        sensors = [
+            f"{words(sensor.type)} sensor " + (f"by the {near}" if near else f"in the {room}")
+            for sensor, room, near in zip(facts, rooms, objects, strict=True)
+        ]
+        return cls(rooms, objects, sensors)
 
 
 def _object(near: str) -> str:
@@ -97,18 +113,11 @@ def _object(near: str) -> str:
     return text
 
 
-def _facts(
-    events: Events,
-    rooms: Sequence[str],
-    objects: Sequence[str],
-    sensors: NDArray[np.int32],
-    first: int,
-    after: int,
-) -> Facts:
+def _facts(events: Events, said: _Words, first: int, after: int) -> Facts:
     start, end = int(events.time_us[first]), int(events.time_us[after - 1])
-    codes: list[int] = sensors.tolist()
-    visited = [rooms[code] for code in codes]
-    near = [objects[code] for code in codes if objects[code]]
+    codes: list[int] = events.sensor.codes[first:after].tolist()
+    visited = [said.rooms[code] for code in codes]
+    near = [said.objects[code] for code in codes if said.objects[code]]
     hour = start % US_PER_DAY // (3600 * US_PER_SECOND)
     return Facts(
         day=_DAY_NAMES[(start // US_PER_DAY + 3) % 7],
@@ -118,7 +127,15 @@ def _facts(
         path=_path(visited),
         mainly=_most_frequent(visited, 1)[0],
         near=tuple(_most_frequent(near, _MOST_OBJECTS)),
+        started=_minute(start),
+        ended=_minute(end),
+        busiest=tuple(said.sensors[code] for code in _most_frequent(codes, _MOST_OBJECTS)),
     )
+
+
+def _minute(time_us: int) -> str:
+    hour, minute = divmod(time_us % US_PER_DAY // (60 * US_PER_SECOND), 60)
+    return f"{(hour - 1) % 12 + 1}:{minute:02d} {'am' if hour < 12 else 'pm'}"
 
 
 def _clock(hour: int) -> str:
@@ -144,7 +161,7 @@ def _path(visited: Sequence[str]) -> tuple[str, ...]:
     return tuple(entered)
 
 
-def _most_frequent(values: Sequence[str], most: int) -> list[str]:
+def _most_frequent(values: Sequence[T], most: int) -> list[T]:
     counts = {value: values.count(value) for value in dict.fromkeys(values)}
     return sorted(counts, key=lambda value: -counts[value])[:most]
 
@@ -168,6 +185,13 @@ def _near(facts: Facts, opening: str) -> str:
 
 def _pick(choices: Choice, *options: str) -> str:
     return options[next(choices) % len(options)]
+
+
+def _structured(facts: Facts) -> str:
+    return (
+        f"Started {facts.day} at {facts.started}, ended at {facts.ended}. "
+        f"Mainly in the {facts.mainly}. Busiest: {' and '.join(facts.busiest)}."
+    )
 
 
 def _when_first(facts: Facts, choices: Choice) -> str:

@@ -19,7 +19,7 @@ from casas_ray.places import raw
 
 _FIRST_DAY = np.datetime64("2009-10-16", "s")
 _HOLD_SECONDS = 1.8
-_LOG_NAME = "data"
+_LOG_NAME, TRUTH_NAME = "data", "truth.tsv"
 
 
 class Habit(NamedTuple):
@@ -104,7 +104,9 @@ def simulated_log(home: Home, config: SimulateConfig) -> Path:
     folder = raw() / f"{home.home}-simulated-{config.days}d-seed{config.seed}-{home.digest()[:6]}"
     if not folder.is_dir():
         with new_folder(folder) as draft:
-            _write(draft / _LOG_NAME, simulate(home, config))
+            firings = simulate(home, config)
+            _write(draft / _LOG_NAME, firings)
+            _write_truth(draft / TRUTH_NAME, firings)
     return folder / _LOG_NAME
 
 
@@ -164,11 +166,27 @@ def _fire(rng: np.random.Generator, sensor: str, second: float, mark: str) -> It
     yield Firing(second + hold, sensor, off, "")
 
 
-def _write(path: Path, firings: Sequence[Firing]) -> None:
+def _stamps(firings: Sequence[Firing]) -> list[str]:
     seconds = np.array([firing.second for firing in firings])
-    stamps = _FIRST_DAY.astype("datetime64[us]") + (seconds * 1e6).astype("timedelta64[us]")
-    texts = np.datetime_as_string(stamps, unit="us")
+    moments = _FIRST_DAY.astype("datetime64[us]") + (seconds * 1e6).astype("timedelta64[us]")
+    return [text.replace("T", " ") for text in np.datetime_as_string(moments, unit="us")]
+
+
+def _write(path: Path, firings: Sequence[Firing]) -> None:
     with path.open("w", encoding="utf-8") as out:
-        for text, firing in zip(texts, firings, strict=True):
+        for stamp, firing in zip(_stamps(firings), firings, strict=True):
             tail = f"\t{firing.mark}" if firing.mark else ""
-            out.write(f"{text.replace('T', ' ')}\t{firing.sensor}\t{firing.state}{tail}\n")
+            out.write(f"{stamp}\t{firing.sensor}\t{firing.state}{tail}\n")
+
+
+def _write_truth(path: Path, firings: Sequence[Firing]) -> None:
+    """Each planted activity with its begin and end, as the log's marks say them."""
+    begun: dict[str, str] = {}
+    with path.open("w", encoding="utf-8") as out:
+        out.write("activity\tbegin\tend\n")
+        for stamp, firing in zip(_stamps(firings), firings, strict=True):
+            activity, _, kind = firing.mark.partition(" ")
+            if kind == "begin":
+                begun[activity] = stamp
+            elif kind == "end":
+                out.write(f"{activity}\t{begun.pop(activity)}\t{stamp}\n")

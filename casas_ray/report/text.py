@@ -100,6 +100,44 @@ def _summary_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows + [("for example", text) for text in manifest["captions"]["examples"]]
 
 
+def homes(rows: Mapping[str, Mapping[str, Any]]) -> Table:  # Any: text, a number or a list
+    """The homes known, with what is at hand of each."""
+    shown = Table(title="Homes", title_justify="left")
+    for column in ("home", "residents", "sensors", "log", "prepared sets"):
+        shown.add_column(column, no_wrap=column == "home")
+    for name, row in rows.items():
+        sensors = "read off its log" if row["sensors"] is None else str(row["sensors"])
+        sets = "\n".join(row["sets"]) or "-"
+        shown.add_row(name, row["residents"] or "-", sensors, row["log"] or "not at hand", sets)
+    return shown
+
+
+def window(found: Any) -> Table:  # Any: corpus.inventory.ReadableWindow, whose import is heavy
+    """One window, event by event, with its captions and labels below."""
+    labels = ", ".join(f"{name} {share:.0%}" for name, share in found.labels)
+    captions = "\n".join(f"- {text}" for text in found.captions)
+    shown = Table(
+        title=f"A window from {found.start}",
+        caption=f"Captions:\n{captions}\nLabels, never seen by captions or training: {labels}",
+        title_justify="left",
+        caption_justify="left",
+    )
+    rooms = list(dict.fromkeys(found.fields["room"]))
+    for column in ("after", "sensor", "state", *rooms):
+        shown.add_column(column, justify="right" if column == "after" else "left")
+    events = zip(
+        found.gap_seconds,
+        found.fields["sensor"],
+        found.fields["state"],
+        found.fields["room"],
+        strict=True,
+    )
+    for gap, sensor, state, room in events:
+        lane = ["#" if room == each else "" for each in rooms]
+        shown.add_row(f"{gap:.1f} s", sensor, state, *lane)
+    return shown
+
+
 def _counts(counts: Mapping[str, int], most: int = 20) -> str:
     text = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:most])
     return text + (f" and {len(counts) - most} more" if len(counts) > most else "")
