@@ -101,6 +101,15 @@ def test_the_table_gives_mean_spread_and_change_paired_by_seed(tmp_path: Path):
     assert arm.change.signed() == "+0.200 ± 0.141"
 
 
+def test_the_untrained_are_those_of_the_base_counted_once(tmp_path: Path):
+    starts = {("base", 0): 0.1, ("base", 1): 0.3, ("arm", 0): 0.1, ("arm", 1): 0.3}
+    runs = {
+        (arm, seed): filled(tmp_path / f"{arm}{seed}", {0: value, 9: 0.9})
+        for (arm, seed), value in starts.items()
+    }
+    assert str(study_table(runs).untrained["val/recall_mean"]) == "0.200 ± 0.141"
+
+
 def test_a_diverged_arm_is_a_row_and_its_numbers_are_not_in_the_mean(tmp_path: Path):
     runs = {
         ("base", 0): filled(tmp_path / "a", {0: 0.0, 9: 0.3}),

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -26,19 +27,39 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False))
 
 
+class _Lines:
+    """Progress for a log: a line at the start and at each quarter, with the time left."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, float] = {}
+        self._said: dict[str, int] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if what not in self._began:
+            self._began[what], self._said[what] = now, 0
+            say(f"{what}: {total:,} to compute, once")
+        quarter = 4 * done // total
+        if self._said[what] < quarter < 4:
+            self._said[what] = quarter
+            left = (now - self._began[what]) * (total - done) / done
+            say(f"{what}: {done:,} of {total:,}; {left:.0f} s left")
+
+
 @contextmanager
 def stepping() -> Iterator[Any]:
-    """A bar for preparations that take long; a callable (what, done, total)."""
+    """Progress of preparations that take long: a callable (what, done, total)."""
+    if not err.is_terminal:
+        yield _Lines()
+        return
     from rich.progress import Progress
 
-    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+    with Progress(console=err, transient=True) as bar:
         tasks: dict[str, Any] = {}
 
         def advance(what: str, done: int, total: int) -> None:
             if what not in tasks:
                 tasks[what] = bar.add_task(what, total=total)
-                if not err.is_terminal:
-                    say(f"{what}: {total:,} to compute, once")
             bar.update(tasks[what], completed=done)
 
         yield advance

@@ -101,7 +101,9 @@ def study_table(results: Mapping[tuple[str, int], RunResult]) -> StudyTable:
     return StudyTable(
         arms=[_arm_row(arm, seeds, results, finished) for arm in arms],
         chance=_chance(first.best()) if first else {},
-        untrained=_spreads([run.untrained() for run in results.values()]),
+        # Of the base alone: arms of one seed start from equal weights, and counting them again
+        # would make the spread look smaller than it is.
+        untrained=_spreads([results[arms[0], seed].untrained() for seed in seeds]),
         gallery=int(first.best().get("val/gallery", 0)) if first else 0,
     )
 
