@@ -329,6 +329,13 @@ class Tracking(Settings):
 
     project: str = "discover-v2"
     entity: str = ""
+
+    name: str = ""
+    """The W&B name of one run; empty takes the run's own. Trials of a study keep theirs."""
+
+    group: str = ""
+    """The W&B group; empty takes the study's name."""
+
     tags: Names = ()
     notes: str = ""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import SMALL
 from test_exchange import files
+from wandb_file import run_file, the_run
 
 from casas_ray.cli import run as run_words
 from casas_ray.places import runs
@@ -154,6 +155,27 @@ def test_train_on_alignment_json_of_shape_a(run, tmp_path: Path, text_model: str
     code, _, err = run("evaluate", tmp_path / "out")
     assert code == 3
     assert "has no test windows" in err
+
+
+@pytest.mark.parametrize("word", ["--simulated", "data.windows.length=50"])
+def test_a_setting_that_alignment_json_cannot_heed_is_refused(run, tmp_path: Path, word: str):
+    paths, vocab = files(tmp_path)
+    words = ["train", "--train-data", paths["train"], "--vocab", vocab, "--val-data", paths["val"]]
+    code, _, err = run(*words, word)
+    assert code == 2
+    assert f"{word} has no effect on alignment JSON" in err
+
+
+def test_the_wandb_options_of_the_earlier_scripts_reach_the_run(run, tmp_path: Path, text_model):
+    words = ["train", "milan_baseline", *WORDS, f"text.model={text_model}", "optim.epochs=1"]
+    told = ["--wandb_project", "ours", "--wandb-name", "milan_v1", "--wandb_tags", "milan,baseline"]
+    told += ["--wandb-tags", "dual-encoder", "--wandb_notes", "why = so", "--wandb-group", "g"]
+    code, _, _ = run(*words, *told, "--machine", "debug", "--output-dir", tmp_path / "out")
+    assert code == 0
+    found = the_run(run_file(tmp_path / "out"))
+    assert (found.project, found.display_name) == ("ours", "SIMULATED milan_v1")
+    assert (found.run_group, found.notes, found.job_type) == ("g", "why = so", "train")
+    assert {"milan", "baseline", "dual-encoder", "SIMULATED", "seed:0"} <= set(found.tags)
 
 
 def test_a_torn_json_file_leaves_no_run_behind(run, tmp_path: Path):

@@ -1,5 +1,6 @@
 """The application, the options that commands share, and how words become settings."""
 
+import json
 from typing import Annotated
 
 import typer
@@ -27,6 +28,32 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 OnMachine = Annotated[str, typer.Option("--machine", help="A machine from cluster/.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="A new folder, even when one is there.")]
 NoWandb = Annotated[bool, typer.Option("--no-wandb", "--no_wandb", help="Tell W&B nothing.")]
+
+# The names that users of the earlier scripts type; each is a tracking setting.
+WandbProject = Annotated[
+    str | None, typer.Option("--wandb-project", "--wandb_project", help="The W&B project.")
+]
+WandbName = Annotated[
+    str | None, typer.Option("--wandb-name", "--wandb_name", help="The run's name on W&B.")
+]
+WandbTags = Annotated[
+    list[str] | None,
+    typer.Option("--wandb-tags", "--wandb_tags", help="Tags: with commas, or repeated."),
+]
+WandbNotes = Annotated[
+    str | None, typer.Option("--wandb-notes", "--wandb_notes", help="What the run is for.")
+]
+WandbGroup = Annotated[
+    str | None, typer.Option("--wandb-group", "--wandb_group", help="The W&B group.")
+]
+
+
+def tracking_words(tags: list[str] | None, **given: str | None) -> list[str]:
+    """The W&B options as `tracking.NAME=value` words; those not given are left out."""
+    every = {**given, "tags": ",".join(tags) if tags else None}
+    return [
+        f"tracking.{name}={json.dumps(value)}" for name, value in every.items() if value is not None
+    ]
 
 
 def study_settings(

@@ -15,9 +15,15 @@ from casas_ray.cli.app import (
     OnMachine,
     Quick,
     Simulated,
+    WandbGroup,
+    WandbName,
+    WandbNotes,
+    WandbProject,
+    WandbTags,
     app,
     settings,
     study_settings,
+    tracking_words,
 )
 from casas_ray.cli.console import listening, out, print_json, say, stepping
 from casas_ray.cli.results import show_run, show_study
@@ -106,6 +112,11 @@ def train(
     simulated: Simulated = False,
     machine: OnMachine = "laptop",
     no_wandb: NoWandb = False,
+    wandb_project: WandbProject = None,
+    wandb_name: WandbName = None,
+    wandb_tags: WandbTags = None,
+    wandb_notes: WandbNotes = None,
+    wandb_group: WandbGroup = None,
     as_json: AsJson = False,
 ) -> None:
     """Train one recipe; the same command goes on where it was stopped.
@@ -116,10 +127,19 @@ def train(
         base, changes = "", [base, *(changes or [])]
     recipe = find_base(base or "milan_baseline")
     given = _from_json(train_data, vocab, val_data, test_data)
+    if given:
+        _refuse_log_settings(changes or [], simulated=simulated)
+    told = tracking_words(
+        wandb_tags,
+        project=wandb_project,
+        name=wandb_name,
+        notes=wandb_notes,
+        group=wandb_group,
+    )
     extra: dict[str, object] = {"data.homes": given.manifest["home"]} if given else {}
     recipe, on, tracking = settings(
         quickened(recipe) if quick else recipe,
-        changes,
+        [*told, *(changes or [])],
         simulated=simulated,
         machine=machine,
         extra=extra,
@@ -193,6 +213,16 @@ def _from_json(
 
     files = {"train": train_data, "val": val_data} | ({"test": test_data} if test_data else {})
     return prepare_json(files, vocab)
+
+
+def _refuse_log_settings(changes: list[str], *, simulated: bool) -> None:
+    idle = [word for word in changes if word.startswith("data.")]
+    if simulated or idle:
+        raise SettingsError(
+            f"{'--simulated' if simulated else idle[0]} has no effect on alignment JSON, whose "
+            "windows are cut already.",
+            hint="leave it out, or prepare a raw log instead.",
+        )
 
 
 def _run_folder(recipe: Recipe, name: str, output_dir: Path | None, *, quick: bool) -> Path:

@@ -116,6 +116,7 @@ def _answers(url: str) -> bool:
 
 
 def _arguments(job: Job, info: Mapping[str, Any], mode: str) -> dict[str, Any]:
+    name = job.name if job.group else job.tracking.name or job.name
     settings = wandb.Settings(
         x_disable_meta=True,  # argv, host and user names
         disable_git=True,
@@ -128,8 +129,8 @@ def _arguments(job: Job, info: Mapping[str, Any], mode: str) -> dict[str, Any]:
         "id": run_id(job),
         "project": job.tracking.project,
         "entity": job.tracking.entity or None,
-        "name": f"SIMULATED {job.name}" if job.simulated else job.name,
-        "group": job.group or None,
+        "name": f"SIMULATED {name}" if job.simulated else name,
+        "group": job.tracking.group or job.group or None,
         "job_type": "tune" if job.group else "train",
         "tags": job.tags(),
         "notes": job.tracking.notes or None,
