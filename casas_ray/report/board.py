@@ -11,7 +11,9 @@ Advance = Callable[[float, float], None]
 
 
 class Board:
-    """Hears ledger rows; says a line for each run that ends and how much of the whole is done.
+    """Hears ledger rows; says how runs end, and how much of the whole is done.
+
+    Of a lone run it also tells each look at the validation days.
 
     `advance` is given steps done and steps in all; runs that have not started are counted as long
     as those that have.
@@ -36,6 +38,7 @@ class Board:
             self._totals[run] = row["info"]["total_steps"]
         elif row["event"] == "metrics" and MAIN_METRIC in row["metrics"]:
             self._last[run] = row["metrics"][MAIN_METRIC]
+            self._validated(run)
         elif row["event"] == "end":
             self._end(run, row["status"])
         self._advance(float(sum(self._steps)), float(self._whole()))
@@ -46,6 +49,11 @@ class Board:
     def _whole(self) -> int:
         longest = max(self._totals)
         return sum(total or longest for total in self._totals)
+
+    def _validated(self, run: int) -> None:
+        if len(self._names) == 1:  # of many runs, only their ends are news
+            step, total = self._steps[run], self._totals[run]
+            self._say(f"step {step}/{total}: {MAIN_METRIC} {self._last[run]:.3f}{self._left()}")
 
     def _end(self, run: int, status: str) -> None:
         self._ended += 1
