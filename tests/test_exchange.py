@@ -113,6 +113,8 @@ def broken(change: str) -> dict:
         del row["events"][3]["room_id"]
     elif change == "text for a number":
         row["events"][1]["x"] = "left"
+    elif change == "endless gap":
+        row["events"][2]["delta_t_since_prev"] = 10**400
     elif change == "unknown sensor":
         row["events"][4]["sensor_id"] = "M099"
     return row
@@ -126,6 +128,7 @@ def broken(change: str) -> dict:
         ("numeric caption", "sample 1: wanted at least one caption, all of them text"),
         ("missing field", "sample 1: event 3 has no 'room_id'"),
         ("text for a number", "sample 1: event 1: 'x' is 'left'; wanted a number"),
+        ("endless gap", "sample 1: event 2: 'delta_t_since_prev' is 1000"),
         ("unknown sensor", "sample 1: event 4: sensor_id 'M099' is not in"),
     ],
 )

@@ -45,6 +45,9 @@ JSON_NAMES = {
     "floor": "floor_id",
 }
 _SPECIAL_NAMES = frozenset(SPECIAL) | {"<PAD>", "<UNK>", "<MASK>"}
+_LARGEST_NUMBER = 1e15
+"""In milliseconds thirty thousand years; no time, gap or coordinate is larger."""
+
 _CAPTION_LISTS = ("captions", "long_captions", "short_captions")
 
 
@@ -262,17 +265,25 @@ def _missing(samples: Sequence[Sample], name: str) -> DataError:
 
 def _numbers(samples: Sequence[Sample], name: str, *, missing: float) -> np.ndarray:
     values = [event.get(name) for sample in samples for event in sample.events]
+    for place, value in enumerate(values):
+        if value is not None and not _is_number(value):
+            where = _event_at(samples, place)
+            raise DataError(f"{where}: '{name}' is {value!r:.40}; wanted a number.")
     filled = [missing if value is None else value for value in values]
-    if not all(isinstance(value, (int, float)) for value in filled):
-        wrong = next(value for value in filled if not isinstance(value, (int, float)))
-        where = next(
-            f"{sample.where}: event {place}"
-            for sample in samples
-            for place, event in enumerate(sample.events)
-            if event.get(name) is wrong
-        )
-        raise DataError(f"{where}: '{name}' is {wrong!r}; wanted a number.")
     return np.asarray(filled, dtype=np.float64)
+
+
+def _is_number(value: object) -> bool:
+    # JSON can write 1e999, which Python reads as infinite.
+    return isinstance(value, (int, float)) and abs(value) <= _LARGEST_NUMBER
+
+
+def _event_at(samples: Sequence[Sample], place: int) -> str:
+    for sample in samples:
+        if place < len(sample.events):
+            return f"{sample.where}: event {place}"
+        place -= len(sample.events)
+    raise AssertionError("unreachable: the place is one of an event")
 
 
 def _count_unknown(columns: WindowColumns) -> int:

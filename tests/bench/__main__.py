@@ -123,4 +123,5 @@ def main() -> None:
         shown("Workers, tiny, fp32, SIMULATED", worker_difference())
 
 
-main()
+if __name__ == "__main__":
+    main()
