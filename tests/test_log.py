@@ -163,3 +163,15 @@ def test_a_line_that_only_looks_like_another_dialect_does_not_decide(tmp_path: P
     odd = "2009-10-16 2009-10-16 2009-10-16 2009-10-16 ON"
     log = read_log(written(tmp_path, f"{odd}\n2009-10-16 09:00:00 M012 ON"))
     assert (log.dialect, [line.number for line in log.lines]) == ("marked", [2])
+
+
+def test_labels_with_spaces_and_a_misspelt_begin_are_read(tmp_path: Path):
+    text = (
+        "2009-10-16 08:00:01\tM1\tON\tR2 take medicine begin\n"
+        "2009-10-16 08:00:02\tM1\tOFF\tR2 take medicine end\n"
+        "2009-10-16 08:00:03\tM1\tON\tSleep begub\n"
+        "2009-10-16 08:00:04\tM1\tOFF\tSleep end\n"
+    )
+    events = clean(read_log(written(tmp_path, text)), None, name="x", drop_types=()).events
+    labels = [events.label.names[code] for code in events.label.codes]
+    assert labels == ["R2 take medicine"] * 2 + ["Sleep"] * 2
