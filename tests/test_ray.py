@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_cli import WORDS
 from test_cli import study as study  # the fixture
 from test_training import rows_of, weights
 
@@ -190,6 +191,23 @@ def test_ctrl_c_ends_a_study_with_130_and_the_same_command_goes_on(dashboard: st
     assert again.returncode == 5
     assert re.search(r"[2-7] of 8 trials ended before; they stand", again.stderr)
     assert "4 of 8 trials did not finish: 4 diverged" in again.stderr
+
+
+def test_ctrl_c_ends_a_trainer_with_130_and_the_same_command_goes_on(
+    dashboard: str, tmp_path: Path, text_model: str
+):
+    words = ["train", "milan_baseline", *WORDS, f"text.model={text_model}", "optim.epochs=60"]
+    words += ["--no-wandb", "--output-dir", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "casas_ray", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    wait_until(lambda: RunResult.read(tmp_path / "out").step >= 36, seconds=90)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert RunResult.read(tmp_path / "out").status == "running"
+    assert casas_ray(*words).returncode == 0
+    assert RunResult.read(tmp_path / "out").step == 60 * 18
 
 
 def test_trials_of_two_workers_run_in_trainers_of_their_own(dashboard: str, study: Path):

@@ -51,6 +51,8 @@ def run_in_trainer(job: Job, machine: Machine, supply: Supply) -> None:
     )
     try:
         trainer.fit()
+    except SystemExit:  # Ray's own answer to Ctrl-C; ours is to stop with 130
+        raise KeyboardInterrupt from None
     except Exception as error:  # Ray has no common base for what fit raises; see docs/findings.md
         raise _failed(job, error) from error
     require_finished(job)
