@@ -1,116 +1,90 @@
 """The settings: Recipe (all that may change a result), Machine and Tracking (all that may not)."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
     model_validator,
 )
 
-from casas_ray.errors import CasasError, SettingsError, did_you_mean
-
-Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-
-
-def _split_commas(value: object) -> object:
-    return (
-        [part.strip() for part in value.split(",") if part.strip()]
-        if isinstance(value, str)
-        else value
-    )
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
-
-
-class Settings(BaseModel):
-    """A frozen group of settings that refuses names it does not know."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-    def replace(self, changes: Mapping[str, object]) -> Self:
-        """A copy with `{"path.to.setting": value}` changed, checked as a whole.
-
-        Raises:
-            SettingsError: a path or a value does not fit.
-        """
-        tree = self.model_dump()
-        for path, value in changes.items():
-            _plant(tree, type(self), path, value)
-        return self.build(tree)
-
-    @classmethod
-    def build(cls, tree: Mapping[str, object]) -> Self:
-        """These settings from a plain dictionary.
-
-        Raises:
-            SettingsError: a name is unknown or a value has the wrong type.
-        """
-        try:
-            return cls.model_validate(tree)
-        except ValidationError as error:
-            raise _readable(error, cls) from None
-
-    def digest(self) -> str:
-        """Twelve hexadecimal digits that change when any value changes."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+from casas_ray.settings import Fraction, Names, Settings
 
 
 class WindowConfig(Settings):
     """How a stream of events is cut into windows."""
 
-    kind: Literal["fixed_length"] = "fixed_length"
+    kind: Literal["fixed_length", "fixed_duration"] = "fixed_length"
 
     length: Annotated[int, Field(ge=2, le=4096)] = 20
-    """Events in a window."""
+    """Events in a window of fixed length."""
+
+    seconds: Annotated[float, Field(gt=0.0, le=86_400.0)] = 60.0
+    """Duration of a window of fixed duration; it starts at an event."""
 
     overlap: Fraction = 0.5
-    """Share of a window's events that the next window holds again."""
+    """Share of a window (of its events, or of its seconds) that the next window holds again."""
 
-    min_events: PositiveInt = 8
-    """A shorter rest at the end of a stretch of days is left out."""
+    min_events: NonNegativeInt = 0
+    """A window of fewer events is left out; 0 takes 8 for fixed length and 3 for fixed duration."""
+
+    presegmented: bool = False
+    """Cut within runs of one activity label: an ORACLE variant, which needs what nobody has in a
+    home without labels. Every table made from it says so."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.min_events > self.length:
-            raise ValueError(f"min_events {self.min_events} is more than length {self.length}")
+        unused = "seconds" if self.kind == "fixed_length" else "length"
+        if getattr(self, unused) != type(self).model_fields[unused].default:
+            raise ValueError(f"{unused} has no effect on windows of kind {self.kind}")
+        if self.kind == "fixed_length" and self.least_events > self.length:
+            raise ValueError(f"min_events {self.least_events} is more than length {self.length}")
         return self
 
     @property
+    def least_events(self) -> int:
+        """Events that a window has at least."""
+        usual = min(8, self.length) if self.kind == "fixed_length" else 3
+        return self.min_events or usual
+
+    @property
     def stride(self) -> int:
-        """Events from the start of one window to the start of the next."""
+        """Events from the start of one window of fixed length to the start of the next."""
         return max(1, round(self.length * (1.0 - self.overlap)))
 
 
 class SplitConfig(Settings):
     """Which days train, validate and test; days are split before windows are cut."""
 
-    kind: Literal["chronological"] = "chronological"
+    kind: Literal["chronological", "random_days", "leave_home_out"] = "chronological"
+    """`chronological`: the earliest days train, the latest are tested. `random_days`: days drawn by
+    seed, which is easier, for neighbouring days are alike; tables say so. `leave_home_out`: all
+    days of one home are tested, the latest days of the others validate."""
 
     val_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     """Share of the days that choose; at least one day."""
 
     test_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
-    """Share of the days that judge once; at least one day."""
+    """Share of the days that judge once; at least one day. No days of the homes that train are
+    tested when a home is left out."""
+
+    seed: NonNegativeInt = 0
+    """Draws the days of `random_days`."""
+
+    held_out: str = ""
+    """The home that `leave_home_out` tests."""
 
     @model_validator(mode="after")
-    def _leaves_some_to_train(self) -> Self:
+    def _fits(self) -> Self:
         if self.val_share + self.test_share >= 1.0:
             raise ValueError("val_share + test_share leave no days to train on")
+        if self.seed and self.kind != "random_days":
+            raise ValueError(f"seed has no effect on a {self.kind} split")
+        if bool(self.held_out) != (self.kind == "leave_home_out"):
+            raise ValueError("held_out names the home of leave_home_out, and of nothing else")
         return self
 
 
@@ -128,6 +102,10 @@ class CaptionConfig(Settings):
     seed: NonNegativeInt = 0
     """Varies the wording; a window's captions depend on this and on the window only."""
 
+    file: str = ""
+    """A JSON file of captions from elsewhere, `{"captions": [{"sample_id", "captions": [...]}]}`,
+    in place of the style; `casas-ray prepare HOME --json` writes the windows with their ids."""
+
 
 class SimulateConfig(Settings):
     """The simulated home, used only where it is asked for."""
@@ -136,15 +114,18 @@ class SimulateConfig(Settings):
 
     seed: NonNegativeInt = 0
 
+    residents: Annotated[int, Field(ge=1, le=2)] = 1
+    """Two residents move at the same time; their activities are marked R1_ and R2_."""
+
 
 class DataConfig(Settings):
     """Which homes, and how their logs become an alignment set."""
 
     homes: Names = ("milan",)
-    """Names of homes, with commas between them; this version takes one."""
+    """Names of homes, with commas between them: several become one set, with one vocabulary."""
 
     simulated: bool = False
-    """Use a simulated log of the home. Never turned on by itself."""
+    """Use a simulated log of each home. Never turned on by itself."""
 
     drop_types: Names = ("temperature", "battery", "light_level")
     """Sensor types left out of the windows; by type, never by what a value looks like."""
@@ -155,15 +136,31 @@ class DataConfig(Settings):
     captions: CaptionConfig = CaptionConfig()
 
     @model_validator(mode="after")
-    def _one_home(self) -> Self:
-        if len(self.homes) != 1:
-            raise ValueError(f"homes has {len(self.homes)} names; this version takes exactly one")
+    def _homes_fit(self) -> Self:
+        if not self.homes or len(set(self.homes)) < len(self.homes):
+            raise ValueError("homes wants at least one name, and none of them twice")
+        held_out = self.split.held_out
+        if held_out and (held_out not in self.homes or len(self.homes) < 2):
+            raise ValueError(
+                f"split.held_out {held_out} must be one of two homes or more in data.homes"
+            )
         return self
 
     @property
-    def home(self) -> str:
-        """The home's name."""
-        return self.homes[0]
+    def label(self) -> str:
+        """The homes as one word: `milan`, `milan+aruba`."""
+        return "+".join(self.homes)
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What every table made from this data has to say of it."""
+        said = [
+            ("SIMULATED home", self.simulated),
+            ("ORACLE windows", self.windows.presegmented),
+            ("random days", self.split.kind == "random_days"),
+            (f"home {self.split.held_out} left out", self.split.kind == "leave_home_out"),
+        ]
+        return tuple(words for words, applies in said if applies)
 
 
 class TextConfig(Settings):
@@ -349,93 +346,3 @@ class Setup(Settings):
     recipe: Recipe = Recipe()
     machine: Machine = Machine()
     tracking: Tracking = Tracking()
-
-
-def parse_overrides(words: Iterable[str]) -> dict[str, object]:
-    """`["optim.epochs=3"]` as `{"optim.epochs": 3}`; values are JSON where they parse as JSON.
-
-    Raises:
-        SettingsError: a word is not `path=value`.
-    """
-    return dict(_override(word) for word in words)
-
-
-def _override(word: str) -> tuple[str, object]:
-    path, equals, text = word.partition("=")
-    if not equals or not path:
-        raise SettingsError(
-            f"'{word}' is not a setting.", hint="write path=value, for example optim.epochs=3"
-        )
-    try:
-        return path.strip(), json.loads(text)
-    except ValueError:
-        return path.strip(), text
-
-
-def split_overrides(
-    changes: Mapping[str, object],
-) -> tuple[dict[str, object], dict[str, object], dict[str, object]]:
-    """Changes to the recipe, to the machine and to the tracking, by the first word of each path."""
-    groups: dict[str, dict[str, object]] = {"recipe": {}, "machine": {}, "tracking": {}}
-    for path, value in changes.items():
-        head, _, rest = path.partition(".")
-        if rest and head in ("machine", "tracking"):
-            groups[head][rest] = value
-        else:
-            groups["recipe"][path] = value
-    return groups["recipe"], groups["machine"], groups["tracking"]
-
-
-def differences(base: Settings, other: Settings) -> dict[str, object]:
-    """`{"path": other's value}` for every setting in which the two differ."""
-    before, after = flat(base), flat(other)
-    return {path: value for path, value in after.items() if before.get(path) != value}
-
-
-def flat(settings: Settings) -> dict[str, object]:
-    """Every setting by its path: `{"optim.epochs": 5, ...}`."""
-    return dict(_leaves(settings.model_dump(mode="json"), ""))
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, object]]:
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
-def _plant(tree: dict[str, Any], kind: type[Settings], path: str, value: object) -> None:
-    *groups, leaf = path.split(".")
-    for group in groups:
-        _known(group, tree, kind, path)
-        if not isinstance(tree[group], dict):
-            raise SettingsError(f"'{path}': '{group}' is one setting, not a group of settings.")
-        tree = tree[group]
-    _known(leaf, tree, kind, path)
-    if isinstance(tree[leaf], dict):
-        raise SettingsError(
-            f"'{path}' is a group of settings.", hint=f"name one in it: {', '.join(tree[leaf])}"
-        )
-    tree[leaf] = value
-
-
-def _known(name: str, tree: Mapping[str, object], kind: type[Settings], path: str) -> None:
-    if name not in tree:
-        everywhere = flat(kind())
-        hint = did_you_mean(path, everywhere) if "." in path else did_you_mean(name, tree)
-        raise SettingsError(f"unknown setting '{path}'.", hint=hint)
-
-
-def _readable(error: ValidationError, kind: type[Settings]) -> CasasError:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or kind.__name__
-    if first["type"] == "extra_forbidden":
-        return SettingsError(f"unknown setting '{where}'.", hint=did_you_mean(where, flat(kind())))
-    wanted = first["msg"].removeprefix("Value error, ")
-    return SettingsError(f"{where}: {wanted}; found {_short(first.get('input'))}.")
-
-
-def _short(value: object) -> str:
-    text = "these settings" if isinstance(value, dict) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

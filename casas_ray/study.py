@@ -4,8 +4,9 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from casas_ray.config import Recipe, differences, flat
+from casas_ray.config import Recipe
 from casas_ray.errors import SettingsError
+from casas_ray.settings import differences, flat
 
 BASE_ARM = "base"
 

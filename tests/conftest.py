@@ -22,7 +22,7 @@ import torch
 
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
-from casas_ray.corpus.fetch import log_for
+from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare
 from casas_ray.model.feed import Shards
 from casas_ray.model.text import caption_vectors
@@ -89,7 +89,7 @@ def small_recipe(text_model: str) -> Recipe:
 @pytest.fixture(scope="session")
 def small_set(small_recipe: Recipe) -> PreparedSet:
     """Its prepared set."""
-    return prepare(small_recipe.data, log_for(small_recipe.data))
+    return prepare(small_recipe.data, logs_for(small_recipe.data))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from casas_ray.config import CaptionConfig, DataConfig
 from casas_ray.corpus import captions as captions_module
 from casas_ray.corpus.captions import describe, span_words
 from casas_ray.corpus.events import US_PER_DAY, US_PER_SECOND, Coded, Events
-from casas_ray.corpus.fetch import log_for
+from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.homes import Home, home_or_error, words
 from casas_ray.corpus.prepare import prepare
 from casas_ray.corpus.windows import Windows
@@ -69,7 +69,7 @@ TIME_WORDS = {"morning", "evening", "night", "afternoon"}
 
 def test_no_label_word_stands_in_a_simulated_homes_captions():
     data = DataConfig.build({"simulated": True, "simulate": {"days": 4}})
-    prepared = prepare(data, log_for(data))
+    prepared = prepare(data, logs_for(data))
     home = home_or_error("milan")
     said_by_home = " ".join(
         f"{words(sensor.room)} {sensor.near}" for sensor in home.sensors.values()

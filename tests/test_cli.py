@@ -62,7 +62,7 @@ def test_prepare_tells_what_it_found_and_gives_the_same_as_json(run):
     assert "milan (SIMULATED home)" in out
     assert "train 2 (2009-10-16 to 2009-10-17)" in out
     code, out, _ = run("prepare", "milan", "--simulated", "data.simulate.days=4", "--json")
-    assert json.loads(out)["simulated"] is True
+    assert json.loads(out)["caveats"] == ["SIMULATED home"]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_study_with_a_diverging_arm_goes_on_shows_it_and_exits_5(run, study: P
     assert (folder / "base-seed0" / "ledger.jsonl").stat().st_mtime_ns == stamp
     code, shown, _ = run("table", folder, "--json")
     assert code == 5
-    assert json.loads(shown)["simulated"] is True
+    assert json.loads(shown)["caveats"] == ["SIMULATED home"]
 
 
 def test_train_evaluate_and_train_again(run, text_model: str):

@@ -33,10 +33,10 @@ def changed(batch: Batch, **columns: torch.Tensor) -> Batch:
 
 def test_a_masked_events_fields_gap_and_position_cannot_be_seen(model: DualEncoder, batch: Batch):
     before = model(batch)
-    ids = {name: column.masked_fill(batch.masked_BL, 3) for name, column in batch.ids.items()}
+    ids = batch.ids_BLF.masked_fill(batch.masked_BL.unsqueeze(-1), 3)
     gaps = batch.gap_seconds_BL.masked_fill(batch.masked_BL, 999.0)
     xy = batch.xy_BL2.masked_fill(batch.masked_BL.unsqueeze(-1), 0.123)
-    after = model(changed(batch, ids=ids, gap_seconds_BL=gaps, xy_BL2=xy))
+    after = model(changed(batch, ids_BLF=ids, gap_seconds_BL=gaps, xy_BL2=xy))
     assert torch.equal(before.sensor_BD, after.sensor_BD)
     assert all(torch.equal(before.masked[name], after.masked[name]) for name in before.masked)
 
@@ -47,10 +47,10 @@ def test_a_masked_events_fields_gap_and_position_cannot_be_seen(model: DualEncod
 def test_every_field_of_a_visible_event_changes_the_vector(
     model: DualEncoder, batch: Batch, column: str
 ):
-    ids = dict(batch.ids)
-    ids[column] = ids[column].clone()
-    ids[column][:, 10] = (ids[column][:, 10] + 1) % model.sizes[column]
-    assert not torch.equal(model(batch).sensor_BD, model(changed(batch, ids=ids)).sensor_BD)
+    ids = batch.ids_BLF.clone()
+    field = batch.fields.index(column)
+    ids[:, 10, field] = (ids[:, 10, field] + 1) % model.sizes[column]
+    assert not torch.equal(model(batch).sensor_BD, model(changed(batch, ids_BLF=ids)).sensor_BD)
 
 
 def test_gap_and_position_of_a_visible_event_change_the_vector(model: DualEncoder, batch: Batch):
@@ -65,12 +65,11 @@ def test_what_stands_on_padding_changes_nothing(model: DualEncoder, batch: Batch
     real = batch.real_BL.clone()
     real[0, 12:] = False
     short = changed(batch, real_BL=real)
-    ids = {name: column.clone() for name, column in batch.ids.items()}
-    for column in ids.values():
-        column[0, 12:] = 2
+    ids = batch.ids_BLF.clone()
+    ids[0, 12:] = 2
     gaps = batch.gap_seconds_BL.clone()
     gaps[0, 12:] = 5000.0
-    before, after = model(short), model(changed(short, ids=ids, gap_seconds_BL=gaps))
+    before, after = model(short), model(changed(short, ids_BLF=ids, gap_seconds_BL=gaps))
     torch.testing.assert_close(before.sensor_BD, after.sensor_BD, rtol=1e-5, atol=1e-6)
 
 

@@ -3,16 +3,28 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import REAL_LOG, needs_real_log
 
 from casas_ray.config import DataConfig
-from casas_ray.corpus.alignment import PreparedSet, matrix, new_folder
-from casas_ray.corpus.fetch import link_log, log_at_hand, log_for
-from casas_ray.corpus.prepare import prepare
+from casas_ray.corpus.alignment import PreparedSet, flat, new_folder
+from casas_ray.corpus.fetch import link_log, log_at_hand, logs_for
+from casas_ray.corpus.prepare import prepare as prepare_logs
 from casas_ray.corpus.vocab import PAD, UNK, Vocabulary, gap_bucket, part_of_day
 from casas_ray.errors import DataError, RefusedError
+from casas_ray.model.batch import Shard
+
+
+def prepare(config: DataConfig, log: Path) -> PreparedSet:
+    """The set of the one home that the settings name."""
+    return prepare_logs(config, {config.homes[0]: log})
+
+
+def column(table: pa.Table, name: str) -> list[list[float]]:
+    """A list column as Python lists."""
+    return table.column(name).to_pylist()
 
 
 def written(path: Path, days: int, *, last_sensor: str = "M012") -> Path:
@@ -30,36 +42,41 @@ def written(path: Path, days: int, *, last_sensor: str = "M012") -> Path:
 def test_windows_hold_what_the_log_says(tmp_path: Path):
     prepared = prepare(DataConfig(), written(tmp_path / "log", 4))
     train = prepared.windows("train")
-    assert prepared.manifest["days"]["train"] == ["2009-10-01", "2009-10-02"]
+    assert prepared.manifest["homes"]["milan"]["days"]["train"] == ["2009-10-01", "2009-10-02"]
     assert prepared.manifest["windows"] == {"train": 7, "val": 3, "test": 3}
     sensors = prepared.vocabulary.values["sensor"]
-    first = [sensors[code] for code in matrix(train, "id_sensor")[0]]
+    first = [sensors[code] for code in column(train, "id_sensor")[0]]
     assert first == ["M012", "M013", "M014", "M015"] * 5
-    assert matrix(train, "gap_seconds")[0].tolist() == [0.0] + [60.0] * 19
+    assert column(train, "gap_seconds")[0] == [0.0] + [60.0] * 19
     # The second window starts ten events in, and its first gap reaches back across its start.
-    assert matrix(train, "gap_seconds")[1][0] == 60.0
+    assert column(train, "gap_seconds")[1][0] == 60.0
 
 
 def test_a_value_that_training_days_never_show_is_unknown_later(tmp_path: Path):
     prepared = prepare(DataConfig(), written(tmp_path / "log", 4, last_sensor="M021"))
     assert "M021" not in prepared.vocabulary.values["sensor"]
-    assert (matrix(prepared.windows("test"), "id_sensor") == UNK).sum() > 0
-    assert (matrix(prepared.windows("train"), "id_sensor") == UNK).sum() == 0
+    assert (flat(prepared.windows("test"), "id_sensor") == UNK).sum() > 0
+    assert (flat(prepared.windows("train"), "id_sensor") == UNK).sum() == 0
 
 
-def test_a_short_last_window_is_padded_with_pad_nan_and_zero(tmp_path: Path):
+def test_a_short_last_window_is_kept_and_padded_with_pad_nan_and_zero_in_a_batch(tmp_path: Path):
     config = DataConfig().replace({"windows.length": 24, "windows.overlap": 0.0})
     prepared = prepare(config, written(tmp_path / "log", 4))
     test = prepared.windows("test")
     assert test.column("length").to_pylist() == [24, 16]
-    assert (matrix(test, "id_room")[1][16:] == PAD).all()
-    assert np.isnan(matrix(test, "xy")[1][32:]).all()
+    assert len(column(test, "id_room")[1]) == 16
+    found = Shard.of(test).records(np.array([0, 1]), 24)
+    assert (found["ids"][0] != PAD).all()
+    assert (found["ids"][1, 16:] == PAD).all()
+    assert np.isnan(found["xy"][1, 16:]).all()
+    assert (found["gap_seconds"][1, 16:] == 0).all()
 
 
 def test_positions_are_scaled_by_the_home_not_by_the_file(tmp_path: Path):
     prepared = prepare(DataConfig(), written(tmp_path / "log", 4))
-    xy = matrix(prepared.windows("train"), "xy").reshape(-1, 20, 2)
-    assert xy[0, 0].tolist() == pytest.approx([1570 / 2507, 401 / 2507], rel=1e-6)  # M012
+    train = prepared.windows("train")
+    first = [column(train, name)[0][0] for name in "xy"]
+    assert first == pytest.approx([1570 / 2507, 401 / 2507], rel=1e-6)  # M012
 
 
 def test_preparing_again_changes_nothing_and_other_settings_make_another_set(tmp_path: Path):
@@ -104,7 +121,7 @@ def test_plain_pyarrow_reads_the_windows(tmp_path: Path):
 
 def test_no_log_at_hand_says_where_to_get_it_and_offers_the_simulated_home():
     with pytest.raises(DataError) as caught:
-        log_for(DataConfig(homes=("cairo",)))
+        logs_for(DataConfig(homes=("cairo",)))
     assert caught.value.exit_code == 3
     assert "cairo.zip" in caught.value.hint
     assert "--simulated" in caught.value.hint
@@ -137,7 +154,7 @@ def test_the_set_of_a_simulated_home_says_so(small_set: PreparedSet):
 @needs_real_log
 def test_the_real_log_goes_through_with_every_line_accounted_for():
     prepared = prepare(DataConfig(homes=("al_smarthome",)), REAL_LOG)
-    manifest = prepared.manifest
+    manifest = prepared.manifest["homes"]["al_smarthome"]
     assert manifest["log"] == {"name": "data.txt", "shape": "labelled", "lines": 61_578}
     assert manifest["used"] == 61_578
     assert manifest["quarantined"] == manifest["dropped_by_type"] == {}

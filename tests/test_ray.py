@@ -85,7 +85,7 @@ def ready(small_set: PreparedSet, small_vectors: np.ndarray) -> Ready:
 
 
 def job_in(folder: Path, recipe: Recipe) -> Job:
-    return Job(folder.name, folder, recipe, Tracking(log_every=5), simulated=True)
+    return Job(folder.name, folder, recipe, Tracking(log_every=5), caveats=("SIMULATED home",))
 
 
 def nearness(metric: str) -> dict[str, float]:

@@ -34,7 +34,7 @@ def job(tmp_path: Path, small_recipe: Recipe) -> Job:
         tracking=Tracking(mode="offline", log_every=4, tags=("mine",), notes="why"),
         group="question",
         arm="base",
-        simulated=True,
+        caveats=("SIMULATED home",),
         quick=True,
     )
 

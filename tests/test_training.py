@@ -255,7 +255,7 @@ def test_the_test_days_are_judged_once_and_the_answer_is_kept(
     copied: Path, small_set: PreparedSet, small_vectors: np.ndarray
 ):
     verdict = judge(copied, small_set, small_vectors)
-    assert verdict["simulated"]
+    assert verdict["caveats"] == ["SIMULATED home"]
     assert verdict["trained"]["test/gallery"] == small_set.manifest["windows"]["test"]
     assert verdict["trained"]["test/recall_mean"] > verdict["untrained"]["test/recall_mean"]
     shutil.rmtree(copied / "checkpoints")

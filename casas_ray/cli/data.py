@@ -23,7 +23,7 @@ def prepare(
 
     Example: casas-ray prepare al_smarthome --log data.txt data.windows.length=20
     """
-    from casas_ray.corpus.fetch import link_log, log_for
+    from casas_ray.corpus.fetch import link_log, logs_for
     from casas_ray.corpus.prepare import prepare as prepare_set
     from casas_ray.report import text
 
@@ -31,7 +31,7 @@ def prepare(
     recipe, _, _ = settings(Recipe(), changes, simulated=simulated, extra={"data.homes": home})
     if log is not None:
         link_log(home, log)
-    prepared = prepare_set(recipe.data, log_for(recipe.data), watch=say)
+    prepared = prepare_set(recipe.data, logs_for(recipe.data), watch=say)
     if as_json:
         print_json({"folder": str(prepared.folder), **prepared.manifest})
     else:
@@ -81,7 +81,7 @@ def homes(as_json: AsJson = False) -> None:
             "residents": facts.residents if facts else "",
             "sensors": len(facts.sensors) if facts else None,
             "log": places.shown(log) if log else None,
-            "sets": [places.shown(one.folder) for one in sets if one.manifest["home"] == name],
+            "sets": [places.shown(one.folder) for one in sets if name in one.manifest["homes"]],
         }
     if as_json:
         print_json(rows)

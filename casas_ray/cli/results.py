@@ -59,8 +59,7 @@ def evaluate(
     else:
         title = text.heading(
             f"{run.name}, test days, step {verdict['step']}",
-            simulated=verdict["simulated"],
-            quick=False,
+            verdict["caveats"],
         )
         columns = {"trained": verdict["trained"], "untrained": verdict["untrained"]}
         out.print(text.metrics(columns, title))
@@ -84,13 +83,13 @@ def show_study(folder: Path, *, as_json: bool) -> None:
     rows = sorted(about["trials"], key=lambda row: arms.index(row[0]))
     results = {(arm, seed): RunResult.read(folder / name) for arm, seed, name in rows}
     found = study_table(results)
-    kind = {name: about[name] for name in ("study", "question", "homes", "simulated", "quick")}
+    kind = {name: about[name] for name in ("study", "question", "homes", "caveats", "quick")}
     (folder / "results.json").write_text(json.dumps(kind | found.as_dict(), indent=1))
     if as_json:
         print_json({"folder": str(folder), **kind, **found.as_dict()})
     else:
         name = f"{about['study']} on {', '.join(about['homes'])}"
-        title = text.heading(name, simulated=about["simulated"], quick=about["quick"])
+        title = text.heading(name, about["caveats"], quick=about["quick"])
         out.print(about["question"], text.comparison(found, title), sep="\n")
         out.print(f"Runs, ledgers, checkpoints and results.json lie in {places.shown(folder)}")
     _fail_if_any([result.status for result in results.values()], folder)
@@ -108,7 +107,7 @@ def _fail_if_any(statuses: Sequence[str], folder: Path) -> None:
     )
 
 
-def show_run(result: RunResult, *, simulated: bool, quick: bool, as_json: bool) -> None:
+def show_run(result: RunResult, caveats: Sequence[str], *, quick: bool, as_json: bool) -> None:
     """Print a run's metrics at its best step beside the untrained model's."""
     from casas_ray.report import text
 
@@ -116,7 +115,7 @@ def show_run(result: RunResult, *, simulated: bool, quick: bool, as_json: bool) 
     if as_json:
         print_json({"folder": str(result.folder), "status": result.status, **columns})
         return
-    title = text.heading(f"{result.folder.name}, validation days", simulated=simulated, quick=quick)
+    title = text.heading(f"{result.folder.name}, validation days", caveats, quick=quick)
     out.print(text.metrics(columns, title))
     out.print(f"Ledger and checkpoints lie in {places.shown(result.folder)}")
 

@@ -151,10 +151,10 @@ def train(
     with stepping() as steps:
         ready = launch.gather(recipe, say, steps, given)
     launch.check(recipe, on, ready.prepared)
-    job = Job(folder.name, folder, recipe, tracking, simulated=recipe.data.simulated, quick=quick)
+    job = Job(folder.name, folder, recipe, tracking, caveats=ready.prepared.caveats, quick=quick)
     with listening([job], folder.name, no_wandb=no_wandb) as listeners:
         result = launch.run_training(job, on, ready, listeners)
-    show_run(result, simulated=job.simulated, quick=quick, as_json=as_json)
+    show_run(result, job.caveats, quick=quick, as_json=as_json)
 
 
 @app.command(
@@ -209,10 +209,10 @@ def _from_json(
             f"alignment JSON needs {', '.join(missing)} too.",
             hint="--train-data train.json --vocab vocab.json --val-data val.json",
         )
-    from casas_ray.corpus.exchange import prepare_json
+    from casas_ray.corpus.exchange import JsonFiles, prepare_json
 
     files = {"train": train_data, "val": val_data} | ({"test": test_data} if test_data else {})
-    return prepare_json(files, vocab)
+    return prepare_json(JsonFiles(files, vocab))
 
 
 def _refuse_log_settings(changes: list[str], *, simulated: bool) -> None:
@@ -229,5 +229,5 @@ def _run_folder(recipe: Recipe, name: str, output_dir: Path | None, *, quick: bo
     if output_dir is not None:
         return output_dir.absolute()
     marks = [mark for mark, on in (("quick", quick), ("simulated", recipe.data.simulated)) if on]
-    parts = [recipe.name, recipe.data.home, *marks, f"seed{recipe.seed}", recipe.digest()[:8]]
+    parts = [recipe.name, recipe.data.label, *marks, f"seed{recipe.seed}", recipe.digest()[:8]]
     return places.runs() / places.safe_name(name or "-".join(parts), what="run")

@@ -1,5 +1,6 @@
-"""Begin and end marks of a log become one activity label an event."""
+"""Begin and end marks of a log become activities, and one label an event."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from casas_ray.corpus.events import NO_ACTIVITY
+
+_RESIDENT = re.compile(r"(R\d+)[ _]")
 
 
 class Mark(NamedTuple):
@@ -68,6 +71,20 @@ def _end(found: Spans, open_since: dict[str, int], mark: Mark, *, is_first: bool
         found.irregular["end without begin"] += 1
         begun = 0 if is_first else mark.row
     found.spans.append(Span(begun, mark.row, mark.activity))
+
+
+def resident_of(activity: str) -> str:
+    """`R2` for `R2 take medicine` or `R2_Sleep`; empty where the label names nobody."""
+    found = _RESIDENT.match(activity)
+    return found.group(1) if found else ""
+
+
+def runs_of(labels: Sequence[str]) -> list[Span]:
+    """Runs of one label, where a log has a label on every line; without activity is no run."""
+    starts = [row for row, label in enumerate(labels) if row == 0 or label != labels[row - 1]]
+    ends = [*(row - 1 for row in starts[1:]), len(labels) - 1]
+    spans = (Span(first, last, labels[first]) for first, last in zip(starts, ends, strict=False))
+    return [span for span in spans if span.activity != NO_ACTIVITY]
 
 
 def label_rows(spans: Sequence[Span], rows: int) -> list[str]:

@@ -6,9 +6,11 @@
       captions.parquet   distinct captions, by id
       train.parquet val.parquet test.parquet    one row a window
       events.parquet     the events that windows refer to, with their lines in the log
-      quarantine.tsv     every line not used: number, reason, text
+      activities.parquet every annotated activity, also those that overlap
+      quarantine.tsv     every line not used: home, number, reason, text
 
-A folder that exists is whole: it is written under another name and renamed at the end.
+A folder that exists is whole: it is written under another name and renamed at the end. Windows are
+written and read piece by piece, so that memory does not grow with their number.
 """
 
 import json
@@ -19,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -32,59 +35,101 @@ from casas_ray.places import shown
 
 MANIFEST, VOCAB, CAPTIONS = "manifest.json", "vocab.json", "captions.parquet"
 FIELD_PREFIX = "id_"
+WINDOWS_PER_GROUP = 16_384
+"""Windows that are built, written and read at a time."""
 
 
 @dataclass(frozen=True)
 class WindowColumns:
-    """N windows of at most L events as columns; what is not an event is PAD, 0 or NaN."""
+    """N windows as columns; what is said of events (E in all) stands window after window."""
 
+    id: Sequence[str]
+    home: Sequence[str]
     first_event: NDArray[np.int64]
     start_us: NDArray[np.int64]
     length: NDArray[np.int16]
     ids: Mapping[str, NDArray[np.int16]]
-    """By field, N x L."""
+    """By field, E."""
 
     gap_seconds: NDArray[np.float32]
-    """N x L: time since the event before, also across the window's start."""
+    """E: time since the event before, also across the window's start."""
 
     xy: NDArray[np.float32]
-    """N x L x 2: position on the floor plan, its longer side 1; NaN where unknown."""
+    """E x 2: position on the floor plan, its longer side 1; NaN where unknown."""
 
-    caption_ids: NDArray[np.int32]
-    """N x C."""
+    caption_ids: Sequence[NDArray[np.int32]]
+    """For each window its captions, one or more."""
 
     label: Sequence[str]
     shares: Sequence[Sequence[tuple[str, float]]]
 
     def table(self) -> pa.Table:
         """One row a window."""
-        longest = self.gap_seconds.shape[1]
+        counts = [len(row) for row in self.caption_ids]
         columns: dict[str, pa.Array] = {
+            "id": pa.array(self.id, pa.string()),
+            "home": pa.array(self.home, pa.string()),
             "first_event": pa.array(self.first_event),
             "start_us": pa.array(self.start_us),
             "length": pa.array(self.length),
-            "gap_seconds": _fixed(self.gap_seconds, longest),
-            "xy": _fixed(self.xy.reshape(len(self.xy), -1), longest * 2),
-            "captions": _fixed(self.caption_ids, self.caption_ids.shape[1]),
+            "gap_seconds": _lists(self.gap_seconds, self.length),
+            "x": _lists(np.ascontiguousarray(self.xy[:, 0]), self.length),
+            "y": _lists(np.ascontiguousarray(self.xy[:, 1]), self.length),
+            "captions": _lists(np.concatenate(self.caption_ids), counts),
             "label": pa.array(self.label, pa.string()),
             "labels": pa.array([[name for name, _ in row] for row in self.shares]),
             "shares": pa.array([[share for _, share in row] for row in self.shares]),
         }
         for field, ids in self.ids.items():
-            columns[FIELD_PREFIX + field] = _fixed(ids, longest)
+            columns[FIELD_PREFIX + field] = _lists(ids, self.length)
         return pa.table(columns)
 
 
-def _fixed(values: NDArray[Any], width: int) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), width)
+def _lists(values: NDArray[Any], lengths: Sequence[int] | NDArray[Any]) -> pa.Array:
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
 
 
-def matrix(table: pa.Table, column: str) -> NDArray[Any]:
-    """A fixed-size-list column as rows x width, without a copy where Arrow allows it."""
-    chunk = table.column(column).combine_chunks()
-    width = chunk.type.list_size
-    values = chunk.flatten().to_numpy(zero_copy_only=False)
-    return values.reshape(-1, width)
+def flat(table: pa.Table, column: str) -> NDArray[Any]:
+    """The values of a list column, row after row."""
+    parts = [chunk.flatten() for chunk in table.column(column).chunks]
+    arrays = [part.to_numpy(zero_copy_only=False) for part in parts]
+    return np.concatenate(arrays) if arrays else np.empty(0)
+
+
+def lengths(table: pa.Table, column: str) -> NDArray[np.int64]:
+    """How many values each row of a list column has."""
+    parts = [np.diff(chunk.offsets.to_numpy()) for chunk in table.column(column).chunks]
+    return np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
+
+
+class SplitWriter:
+    """The windows of one split, written piece by piece."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self._path = folder / f"{split}.parquet"
+        self._writer: pq.ParquetWriter | None = None
+        self.windows = 0
+
+    def __enter__(self) -> "SplitWriter":
+        return self
+
+    def add(self, columns: WindowColumns) -> None:
+        """More windows, after those before."""
+        table = columns.table()
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
+        self._writer.write_table(table, row_group_size=WINDOWS_PER_GROUP)
+        self.windows += table.num_rows
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._writer is not None:
+            self._writer.close()
 
 
 @dataclass(frozen=True)
@@ -121,6 +166,11 @@ class PreparedSet:
         return bool(self.manifest["simulated"])
 
     @property
+    def caveats(self) -> tuple[str, ...]:
+        """What every table made from this set has to say of it."""
+        return tuple(self.manifest["caveats"])
+
+    @property
     def fingerprint(self) -> str:
         """Changes when the log, a setting that shapes the set, or the preparing code changes."""
         return self.manifest["fingerprint"]
@@ -128,6 +178,21 @@ class PreparedSet:
     def windows(self, split: str) -> pa.Table:
         """The windows of `train`, `val` or `test`."""
         return pq.read_table(self.folder / f"{split}.parquet", memory_map=True)
+
+    def lengths(self, split: str) -> NDArray[np.int16]:
+        """Events of every window of a split."""
+        table = pq.read_table(self.folder / f"{split}.parquet", columns=["length"])
+        return table.column("length").to_numpy()
+
+    def piece(self, split: str, start: int, stop: int) -> pa.Table:
+        """The windows from `start` up to, not including, `stop`; only the row groups that hold
+        them are read."""
+        file = pq.ParquetFile(self.folder / f"{split}.parquet")
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        ends = np.cumsum(sizes)
+        first, last = np.searchsorted(ends, [start, stop - 1], side="right").tolist()
+        table = file.read_row_groups(list(range(first, min(last, len(sizes) - 1) + 1)))
+        return table.slice(start - int(ends[first] - sizes[first]), stop - start)
 
     def captions(self) -> list[str]:
         """Distinct captions; a window's caption ids are places in this list."""
@@ -172,16 +237,21 @@ def write_manifest(folder: Path, manifest: Mapping[str, object]) -> None:
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
-def caption_index(
-    splits: Sequence[Sequence[Sequence[str]]],
-) -> tuple[list[str], list[NDArray[np.int32]]]:
-    """The distinct captions of all splits, and for each split the ids of each window's own (N x
-    C)."""
-    index: dict[str, int] = {}
-    ids = [
-        np.array(
-            [[index.setdefault(text, len(index)) for text in row] for row in rows], dtype=np.int32
-        )
-        for rows in splits
-    ]
-    return list(index), ids
+class CaptionIndex:
+    """Distinct captions with an id each, in the order in which they first come."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, int] = {}
+
+    def add(self, rows: Sequence[Sequence[str]]) -> list[NDArray[np.int32]]:
+        """The ids of each row's captions."""
+        ids = self._ids
+        return [
+            np.array([ids.setdefault(text, len(ids)) for text in row], dtype=np.int32)
+            for row in rows
+        ]
+
+    @property
+    def captions(self) -> list[str]:
+        """Every caption; its id is its place."""
+        return list(self._ids)

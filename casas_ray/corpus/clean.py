@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
-from casas_ray.corpus.activities import Mark, label_rows, spans_of
+from casas_ray.corpus.activities import Mark, Span, label_rows, runs_of, spans_of
 from casas_ray.corpus.events import NO_ACTIVITY, Coded, Events
 from casas_ray.corpus.homes import Home, derived_home
 from casas_ray.corpus.log import STATES, Line, RawLog, stamps_to_us
@@ -15,11 +16,26 @@ from casas_ray.places import shown
 
 
 @dataclass(frozen=True)
+class Activity:
+    """An activity as it was annotated; several may be open at a time."""
+
+    label: str
+    first_event: int
+    """The first event at or after its begin; after `last_event` when it holds none."""
+
+    last_event: int
+    begin_us: int
+    end_us: int
+
+
+@dataclass(frozen=True)
 class Cleaned:
     """The events of a log, and what was noticed on the way."""
 
     events: Events
     home: Home
+    activities: list[Activity] = field(default_factory=list)
+
     dropped_types: dict[str, int] = field(default_factory=dict)
     """Events left out because of their sensor's type."""
 
@@ -35,7 +51,7 @@ def clean(log: RawLog, home: Home | None, *, name: str, drop_types: Sequence[str
     """
     home = home or _home_of(log, name)
     lines, times, out_of_order = _in_time_order(log)
-    labels, noticed = _labels(lines)
+    labels, spans, noticed = _labels(lines)
     kept, dropped = _wanted(log, lines, home, frozenset(drop_types))
     if not kept:
         raise DataError(
@@ -52,16 +68,28 @@ def clean(log: RawLog, home: Home | None, *, name: str, drop_types: Sequence[str
     )
     if out_of_order:
         noticed["line out of order"] = out_of_order
-    return Cleaned(events, home, dropped, noticed)
+    return Cleaned(events, home, _activities(spans, rows, times), dropped, noticed)
+
+
+def _activities(
+    spans: Sequence[Span], kept: NDArray[np.int64], times: NDArray[np.int64]
+) -> list[Activity]:
+    first = np.searchsorted(kept, [span.first for span in spans], side="left").tolist()
+    last = np.searchsorted(kept, [span.last for span in spans], side="right").tolist()
+    return [
+        Activity(span.activity, start, after - 1, int(times[span.first]), int(times[span.last]))
+        for span, start, after in zip(spans, first, last, strict=True)
+    ]
 
 
 def _home_of(log: RawLog, name: str) -> Home:
-    rooms = {line.sensor: line.room for line in log.lines}
-    types = {line.sensor: line.type for line in log.lines if line.type}
+    usable = [line for line in log.lines if not line.flaw]
+    rooms = {line.sensor: line.room for line in usable}
+    types = {line.sensor: line.type for line in usable if line.type}
     return derived_home(name, rooms=rooms, types=types)
 
 
-def _in_time_order(log: RawLog) -> tuple[list[Line], np.ndarray, int]:
+def _in_time_order(log: RawLog) -> tuple[list[Line], NDArray[np.int64], int]:
     times = stamps_to_us([line.stamp for line in log.lines])
     for row in np.flatnonzero(times < 0).tolist():
         log.reject(log.lines[row].number, "no such date or time", log.lines[row].stamp)
@@ -71,12 +99,14 @@ def _in_time_order(log: RawLog) -> tuple[list[Line], np.ndarray, int]:
     return [log.lines[row] for row in order.tolist()], times[order], out_of_order
 
 
-def _labels(lines: Sequence[Line]) -> tuple[list[str], dict[str, int]]:
+def _labels(lines: Sequence[Line]) -> tuple[list[str], list[Span], dict[str, int]]:
     if not any(line.mark for line in lines):
-        return [line.label or NO_ACTIVITY for line in lines], {}
+        labels = [line.label or NO_ACTIVITY for line in lines]
+        return labels, runs_of(labels), {}
     marks = [Mark(row, line.label, line.mark) for row, line in enumerate(lines) if line.mark]
     found = spans_of(marks)
-    return label_rows(found.spans, len(lines)), dict(found.irregular)
+    spans = sorted(found.spans, key=lambda span: span.first)
+    return label_rows(spans, len(lines)), spans, dict(found.irregular)
 
 
 def _wanted(
@@ -85,6 +115,8 @@ def _wanted(
     kept: list[int] = []
     dropped: Counter[str] = Counter()
     for row, line in enumerate(lines):
+        if line.flaw:
+            continue
         sensor = home.sensors.get(line.sensor)
         if sensor is None:
             log.reject(line.number, f"sensor not in home {home.home}", line.sensor)

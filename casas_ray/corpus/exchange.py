@@ -1,154 +1,167 @@
-"""Alignment JSON of other pipelines (shape A): read once, checked, and kept as an alignment set.
+"""Alignment JSON of other pipelines, both shapes: read once, checked, and kept as an alignment set.
 
-A file is a JSON array or JSON Lines, plain or gzipped. The user's vocabulary decides which values
-have an id: a training value that it misses is an error, a validation value that it misses becomes
-UNK.
+The user's vocabulary decides which values have an id: a training value that it misses is an error,
+a validation value that it misses becomes UNK. Files are read window by window.
 """
 
-import gzip
 import hashlib
 import json
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow.parquet as pq
-
 from casas_ray import places
 from casas_ray.corpus.alignment import (
+    CaptionIndex,
     PreparedSet,
-    WindowColumns,
-    caption_index,
+    SplitWriter,
     new_folder,
     write_captions,
     write_manifest,
     write_vocabulary,
 )
-from casas_ray.corpus.events import NO_ACTIVITY, US_PER_SECOND, Coded
-from casas_ray.corpus.vocab import REQUIRED_FIELDS, SPECIAL, Vocabulary
-from casas_ray.errors import DataError
+from casas_ray.corpus.jsoncolumns import columns_of, position_scale
+from casas_ray.corpus.jsonstream import records, whole
+from casas_ray.corpus.manifest import Diversity
+from casas_ray.corpus.prepare import file_hash
+from casas_ray.corpus.shapes import SHAPE_A, SHAPE_B, Sample, sample_of
+from casas_ray.corpus.split import SPLITS
+from casas_ray.corpus.vocab import MOST_VALUES, REQUIRED_FIELDS, SPECIAL, Vocabulary
+from casas_ray.corpus.written import read_written
+from casas_ray.errors import DataError, SettingsError
 from casas_ray.places import shown
 
-CODE_VERSION = 1
-
-JSON_NAMES = {
-    "sensor": "sensor_id",
-    "room": "room_id",
-    "state": "event_type",
-    "sensor_type": "sensor_type",
-    "time_of_day": "tod_bucket",
-    "time_gap": "delta_t_bucket",
-    "day_of_week": "dow",
-    "floor": "floor_id",
-}
+CODE_VERSION = 2
 _SPECIAL_NAMES = frozenset(SPECIAL) | {"<PAD>", "<UNK>", "<MASK>"}
-_LARGEST_NUMBER = 1e15
-"""In milliseconds thirty thousand years; no time, gap or coordinate is larger."""
-
-_CAPTION_LISTS = ("captions", "long_captions", "short_captions")
+_EVENTS_AT_A_TIME = 100_000
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One window of a file, checked."""
+class JsonFiles:
+    """The files of one set: windows by split, their vocabulary, and captions where they lie
+    apart."""
 
-    where: str
-    events: list[dict[str, Any]]
-    captions: tuple[str, ...]
-    label: str
+    windows: Mapping[str, Path]
+    vocab: Path
+    captions: Mapping[str, Path] = field(default_factory=dict)
+
+    @classmethod
+    def beside(cls, train: Path, *, style: str = "") -> "JsonFiles":
+        """What lies beside a `train.json`: `val.json`, `test.json`, `vocab.json` and
+        `{split}_captions_{style}.json`.
+
+        Raises:
+            SettingsError: captions of several styles lie there and none was named.
+            DataError: `val.json` or `vocab.json` is missing.
+        """
+        suffix = train.name.partition(".")[2]
+        windows = {"train": train}
+        for split in SPLITS[1:]:
+            if (path := train.with_name(f"{split}.{suffix}")).exists():
+                windows[split] = path
+        vocab = train.with_name("vocab.json")
+        for path in (train, train.with_name(f"val.{suffix}"), vocab):
+            if not path.exists():
+                raise DataError(
+                    f"{shown(path)}: no such file.",
+                    hint="wanted train, val and vocab beside each other.",
+                )
+        captions = {split: _captions_beside(train, split, style) for split in windows}
+        return cls(windows, vocab, {split: path for split, path in captions.items() if path})
 
 
-def prepare_json(files: Mapping[str, Path], vocab: Path) -> PreparedSet:
-    """The alignment set of `{"train": path, "val": path}` (and `test`, when there is one).
+def _captions_beside(train: Path, split: str, style: str) -> Path | None:
+    found = sorted(train.parent.glob(f"{split}_captions_{style or '*'}.json*"))
+    if style and not found:
+        raise DataError(f"{shown(train.parent)}: no {split}_captions_{style}.json.")
+    if len(found) > 1:
+        raise SettingsError(
+            f"captions of several styles lie in {shown(train.parent)}: "
+            f"{', '.join(path.name for path in found)}.",
+            hint="choose one with --captions STYLE.",
+        )
+    return found[0] if found else None
+
+
+def prepare_json(files: JsonFiles) -> PreparedSet:
+    """The alignment set of the files.
 
     Raises:
-        DataError: a file is missing, torn, or holds something other than shape A.
+        DataError: a file is missing, torn, or holds something other than shape A or B.
     """
-    content = [CODE_VERSION, _file_hash(vocab)]
-    content += [[split, _file_hash(path)] for split, path in files.items()]
-    fingerprint = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    fingerprint = _fingerprint(files)
     target = places.aligned() / f"json-{fingerprint[:12]}"
     if not target.is_dir():
-        samples = {split: read_samples(path) for split, path in files.items()}
-        vocabulary = read_vocabulary(vocab, samples["train"][0])
         with new_folder(target) as draft:
-            _write(draft, samples, vocabulary, fingerprint, vocab)
+            _write(draft, files, fingerprint)
     return PreparedSet(target)
 
 
-def _file_hash(path: Path) -> str:
-    return hashlib.sha256(_bytes(path)).hexdigest()
+def _fingerprint(files: JsonFiles) -> str:
+    hint = "check the path; nothing was written."
+    content: list[Any] = [CODE_VERSION, file_hash(files.vocab, hint)]
+    for group in (files.windows, files.captions):
+        content += [[split, file_hash(path, hint)] for split, path in group.items()]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{shown(path)}: {error.strerror or error}.",
-            hint="check the path; nothing was written.",
-        ) from None
+def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
+    index, diversity = CaptionIndex(), Diversity()
+    counts: dict[str, int] = {}
+    unseen: dict[str, int] = {}
+    vocabulary, scale = None, 1.0
+    for split, path in files.windows.items():
+        with SplitWriter(draft, split) as writer:
+            unseen[split] = 0
+            for samples in _pieces(path, files.captions.get(split)):
+                if vocabulary is None:
+                    vocabulary = read_vocabulary(files.vocab, samples[0])
+                    scale = position_scale(samples)
+                ids = index.add([sample.captions for sample in samples])
+                diversity.add(split, ids)
+                columns, unknown = columns_of(samples, vocabulary, ids, scale)
+                if unknown and split == "train":
+                    _refuse_unknown(samples, vocabulary, files.vocab)
+                unseen[split] += unknown
+                writer.add(columns)
+            counts[split] = writer.windows
+        if not counts[split]:
+            raise DataError(
+                f"{shown(path)} holds no sample.", hint="every split needs at least one."
+            )
+    assert vocabulary is not None  # the training split has a sample, or it was refused
+    write_captions(draft, index.captions)
+    write_vocabulary(draft, vocabulary)
+    name = f"json-{fingerprint[:8]}"
+    about = {
+        "fingerprint": fingerprint,
+        "code_version": CODE_VERSION,
+        "home": name,
+        "simulated": False,
+        "homes": {},
+        "caveats": [],
+        "fields": vocabulary.sizes(),
+        "windows": counts,
+        "unknown_values": unseen,
+        "captions": diversity.report(index.captions),
+    }
+    write_manifest(draft, about)
 
 
-def _text(path: Path) -> str:
-    data = _bytes(path)
-    try:
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        return data.decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise DataError(f"{shown(path)} is not readable text: {error}.") from None
-
-
-def _parsed(text: str, where: str) -> Any:
-    try:
-        return json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{where} is not whole JSON: {error}.", hint="was the file cut short? write it again."
-        ) from None
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def read_samples(path: Path) -> list[Sample]:
-    """The windows of a file of shape A.
-
-    Raises:
-        DataError: names the file, the sample, the field and what was wanted.
-    """
-    samples = [_sample(value, where) for value, where in _values(path)]
-    if not samples:
-        raise DataError(f"{shown(path)} holds no sample.", hint="every split needs at least one.")
-    return samples
-
-
-def _values(path: Path) -> Iterator[tuple[Any, str]]:
-    text = _text(path)
-    if text.lstrip()[:1] == "[":
-        for index, value in enumerate(_parsed(text, shown(path))):
-            yield value, f"{shown(path)}: sample {index}"
-        return
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            where = f"{shown(path)}:{number}"
-            yield _parsed(line, where), where
-
-
-def _sample(value: Any, where: str) -> Sample:
-    events = value.get("events") if isinstance(value, dict) else None
-    if not isinstance(events, list) or not events or not isinstance(events[0], dict):
-        raise DataError(f"{where}: wanted an object whose 'events' is a list of objects.")
-    captions = [text for name in _CAPTION_LISTS for text in value.get(name) or ()]
-    if not captions or not all(isinstance(text, str) and text.strip() for text in captions):
-        raise DataError(f"{where}: wanted at least one caption, all of them text.")
-    label = value.get("first_activity") or NO_ACTIVITY
-    return Sample(where, events, tuple(captions), str(label))
+def _pieces(path: Path, captions: Path | None) -> Iterator[list[Sample]]:
+    """Samples, about as many at a time as hold `_EVENTS_AT_A_TIME` events."""
+    given = read_written(captions) if captions else None
+    piece: list[Sample] = []
+    events = 0
+    for value, where in records(path):
+        piece.append(sample_of(value, where, given))
+        events += len(piece[-1].events)
+        if events >= _EVENTS_AT_A_TIME:
+            yield piece
+            piece, events = [], 0
+    if piece:
+        yield piece
 
 
 def read_vocabulary(path: Path, example: Sample) -> Vocabulary:
@@ -159,13 +172,13 @@ def read_vocabulary(path: Path, example: Sample) -> Vocabulary:
     Raises:
         DataError: it is not `{field: {value: id}}`, or a field that every event has is missing.
     """
-    tree = _parsed(_text(path), shown(path))
+    tree = whole(path)
     values: dict[str, tuple[str, ...]] = {}
-    for field, name in JSON_NAMES.items():
-        ids = tree.get(name) if isinstance(tree, dict) else None
+    for field_name, name in example.names.items():
+        ids = _ids_of(tree, field_name)
         if isinstance(ids, dict) and name in example.events[0]:
-            values[field] = SPECIAL + _by_id(ids, f"{shown(path)}: {name}")
-        elif field in REQUIRED_FIELDS:
+            values[field_name] = SPECIAL + _by_id(ids, f"{shown(path)}: {name}")
+        elif field_name in REQUIRED_FIELDS:
             raise DataError(
                 f"{shown(path)}: no ids for '{name}', or {example.where} has no such field.",
                 hint='wanted {"sensor_id": {"M001": 3, ...}, ...}',
@@ -173,152 +186,29 @@ def read_vocabulary(path: Path, example: Sample) -> Vocabulary:
     return Vocabulary(values)
 
 
+def _ids_of(tree: Any, field_name: str) -> Any:
+    names = dict.fromkeys((SHAPE_A[field_name], SHAPE_B[field_name]))
+    found = (tree.get(name) for name in names) if isinstance(tree, dict) else ()
+    return next((ids for ids in found if ids is not None), None)
+
+
 def _by_id(ids: Mapping[str, Any], where: str) -> tuple[str, ...]:
     for value, number in ids.items():
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-            raise DataError(f"{where}: the id of '{value}' is {number!r}; wanted 0, 1, 2, ...")
+            raise DataError(f"{where}: the id of '{value}' is {number!r:.40}; wanted 0, 1, 2, ...")
+    if len(ids) > MOST_VALUES:
+        raise DataError(f"{where} has {len(ids):,} values; a field has {MOST_VALUES:,} at most.")
     return tuple(sorted(set(ids) - _SPECIAL_NAMES, key=lambda value: (ids[value], value)))
 
 
-def _write(
-    draft: Path,
-    samples: Mapping[str, Sequence[Sample]],
-    vocabulary: Vocabulary,
-    fingerprint: str,
-    vocab: Path,
-) -> None:
-    everything = [sample for rows in samples.values() for sample in rows]
-    longest = max(len(sample.events) for sample in everything)
-    scale = _scale(samples["train"])
-    widest = max(len(sample.captions) for sample in everything)
-    captions, ids = caption_index(
-        [[_filled(sample.captions, widest) for sample in rows] for rows in samples.values()]
-    )
-    unseen: dict[str, int] = {}
-    for (split, rows), part in zip(samples.items(), ids, strict=True):
-        table = _columns(rows, vocabulary, part, longest, scale)
-        unseen[split] = _count_unknown(table)
-        _refuse_unknown(split, rows, vocabulary, vocab, unseen[split])
-        pq.write_table(table.table(), draft / f"{split}.parquet", compression="zstd")
-    write_captions(draft, captions)
-    write_vocabulary(draft, vocabulary)
-    write_manifest(draft, _manifest(samples, vocabulary, fingerprint, captions, unseen))
-
-
-def _filled(captions: Sequence[str], count: int) -> list[str]:
-    return [captions[place % len(captions)] for place in range(count)]
-
-
-def _columns(
-    samples: Sequence[Sample],
-    vocabulary: Vocabulary,
-    captions: np.ndarray,
-    longest: int,
-    scale: float,
-) -> WindowColumns:
-    length = np.array([len(sample.events) for sample in samples], dtype=np.int16)
-    real = np.arange(longest) < length[:, None]
-    ids = {}
-    for field in vocabulary.fields:
-        ids[field] = np.zeros(real.shape, dtype=np.int16)
-        ids[field][real] = vocabulary.encode(field, Coded.of(_texts(samples, JSON_NAMES[field])))
-    gaps = np.zeros(real.shape, dtype=np.float32)
-    gaps[real] = np.maximum(_numbers(samples, "delta_t_since_prev", missing=0.0), 0.0)
-    xy = np.full((*real.shape, 2), np.nan, dtype=np.float32)
-    for axis, name in enumerate("xy"):
-        xy[real, axis] = _numbers(samples, name, missing=np.nan) / scale
-    openings = [Sample(sample.where, sample.events[:1], (), "") for sample in samples]
-    first = _numbers(openings, "timestamp", missing=0.0)
-    return WindowColumns(
-        first_event=np.concatenate([[0], np.cumsum(length[:-1], dtype=np.int64)]),
-        start_us=(first * (US_PER_SECOND // 1000)).astype(np.int64),
-        length=length,
-        ids=ids,
-        gap_seconds=gaps,
-        xy=xy,
-        caption_ids=captions,
-        label=[sample.label for sample in samples],
-        shares=[[(sample.label, 1.0)] for sample in samples],
-    )
-
-
-def _scale(samples: Sequence[Sample]) -> float:
-    both = [_numbers(samples, name, missing=np.nan) for name in "xy"]
-    placed = np.abs(np.concatenate(both))
-    return float(np.nanmax(placed)) if np.isfinite(placed).any() and np.nanmax(placed) else 1.0
-
-
-def _texts(samples: Sequence[Sample], name: str) -> list[str]:
-    try:
-        return [str(event[name]) for sample in samples for event in sample.events]
-    except (KeyError, TypeError):
-        raise _missing(samples, name) from None
-
-
-def _missing(samples: Sequence[Sample], name: str) -> DataError:
+def _refuse_unknown(samples: Sequence[Sample], vocabulary: Vocabulary, vocab: Path) -> None:
     for sample in samples:
         for place, event in enumerate(sample.events):
-            if not isinstance(event, dict) or name not in event:
-                return DataError(f"{sample.where}: event {place} has no '{name}'.")
-    raise AssertionError("unreachable: some event lacked the field")
-
-
-def _numbers(samples: Sequence[Sample], name: str, *, missing: float) -> np.ndarray:
-    values = [event.get(name) for sample in samples for event in sample.events]
-    for place, value in enumerate(values):
-        if value is not None and not _is_number(value):
-            where = _event_at(samples, place)
-            raise DataError(f"{where}: '{name}' is {value!r:.40}; wanted a number.")
-    filled = [missing if value is None else value for value in values]
-    return np.asarray(filled, dtype=np.float64)
-
-
-def _is_number(value: object) -> bool:
-    # JSON can write 1e999, which Python reads as infinite.
-    return isinstance(value, (int, float)) and abs(value) <= _LARGEST_NUMBER
-
-
-def _event_at(samples: Sequence[Sample], place: int) -> str:
-    for sample in samples:
-        if place < len(sample.events):
-            return f"{sample.where}: event {place}"
-        place -= len(sample.events)
-    raise AssertionError("unreachable: the place is one of an event")
-
-
-def _count_unknown(columns: WindowColumns) -> int:
-    return sum(int(np.count_nonzero(ids == 1)) for ids in columns.ids.values())
-
-
-def _refuse_unknown(
-    split: str, samples: Sequence[Sample], vocabulary: Vocabulary, vocab: Path, unseen: int
-) -> None:
-    if split != "train" or not unseen:
-        return
-    for sample in samples:
-        for place, event in enumerate(sample.events):
-            for field, values in vocabulary.values.items():
-                if (value := str(event[JSON_NAMES[field]])) not in values:
+            for field_name, values in vocabulary.values.items():
+                name = sample.names[field_name]
+                if (value := str(event[name])) not in values[len(SPECIAL) :]:
                     raise DataError(
-                        f"{sample.where}: event {place}: {JSON_NAMES[field]} '{value}' "
-                        f"is not in {shown(vocab)}.",
+                        f"{sample.where}: event {place}: {name} '{value}' is not in "
+                        f"{shown(vocab)}.",
                         hint="make the vocabulary from this training file again.",
                     )
-
-
-def _manifest(
-    samples: Mapping[str, Sequence[Sample]],
-    vocabulary: Vocabulary,
-    fingerprint: str,
-    captions: Sequence[str],
-    unseen: Mapping[str, int],
-) -> dict[str, object]:
-    return {
-        "fingerprint": fingerprint,
-        "home": f"json-{fingerprint[:8]}",
-        "simulated": False,
-        "fields": vocabulary.sizes(),
-        "windows": {split: len(rows) for split, rows in samples.items()},
-        "unknown_values": dict(unseen),
-        "captions": {"distinct": len(captions), "examples": list(captions[:3])},
-    }

@@ -12,17 +12,21 @@ from casas_ray.places import raw, safe_name, shown
 _USUAL_NAMES = ("data", "data.txt")
 
 
-def log_for(config: DataConfig) -> Path:
-    """The log that the settings ask for: the simulated one only when they say so.
+def logs_for(config: DataConfig) -> dict[str, Path]:
+    """The logs that the settings ask for, by home: simulated ones only when they say so.
 
     Raises:
-        DataError: it is not at hand.
+        DataError: one is not at hand.
     """
+    return {home: _log_for(home, config) for home in config.homes}
+
+
+def _log_for(home: str, config: DataConfig) -> Path:
     if config.simulated:
-        return simulated_log(home_or_error(config.home), config.simulate)
-    found = log_at_hand(config.home)
+        return simulated_log(home_or_error(home), config.simulate)
+    found = log_at_hand(home)
     if found is None:
-        raise _missing(config.home)
+        raise _missing(home)
     return found
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from casas_ray.config import Settings
 from casas_ray.errors import DataError, SettingsError, did_you_mean
 from casas_ray.places import drawer_files, shown
+from casas_ray.settings import Settings
 
 UNKNOWN_ROOM = "unknown"
 

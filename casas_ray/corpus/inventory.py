@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from casas_ray import places
-from casas_ray.corpus.alignment import FIELD_PREFIX, MANIFEST, PreparedSet, matrix
+from casas_ray.corpus.alignment import FIELD_PREFIX, MANIFEST, PreparedSet
 from casas_ray.corpus.events import US_PER_SECOND
 from casas_ray.errors import SettingsError
 
@@ -41,24 +41,23 @@ def read_window(prepared: PreparedSet, place: int) -> ReadableWindow:
     Raises:
         SettingsError: the set has no window at that place.
     """
-    table = prepared.windows("train")
-    if not 0 <= place < table.num_rows:
+    windows = prepared.manifest["windows"]["train"]
+    if not 0 <= place < windows:
         raise SettingsError(
-            f"there is no training window {place}.", hint=f"there are 0 to {table.num_rows - 1}"
+            f"there is no training window {place}.", hint=f"there are 0 to {windows - 1}"
         )
-    row = table.slice(place, 1)
-    length = row.column("length")[0].as_py()
+    row = prepared.piece("train", place, place + 1)
     values = prepared.vocabulary.values
     texts = prepared.captions()
     start = np.datetime64(row.column("start_us")[0].as_py() // US_PER_SECOND, "s")
     return ReadableWindow(
         start=str(start).replace("T", " "),
         fields={
-            field: [names[code] for code in matrix(row, FIELD_PREFIX + field)[0][:length]]
+            field: [names[code] for code in row.column(FIELD_PREFIX + field)[0].as_py()]
             for field, names in values.items()
         },
-        gap_seconds=matrix(row, "gap_seconds")[0][:length].tolist(),
-        captions=[texts[code] for code in matrix(row, "captions")[0]],
+        gap_seconds=row.column("gap_seconds")[0].as_py(),
+        captions=[texts[code] for code in row.column("captions")[0].as_py()],
         labels=list(
             zip(row.column("labels")[0].as_py(), row.column("shares")[0].as_py(), strict=True)
         ),

@@ -27,6 +27,7 @@ _TIME = re.compile(r"\d\d:\d\d:\d\d(\.\d{1,6}|\.)?")
 _VALUE_AT: dict[Dialect, int] = {"marked": 3, "labelled": 4, "columns": 5}
 _MARK = {"begin": "begin", "begub": "begin", "end": "end"}
 _PSEUDO_SENSORS = frozenset({"ENTERHOME", "LEAVEHOME"})
+_NO_STAMP = "no date and time"
 _LONGEST_LINE = 4096
 _LINES_TO_JUDGE_BY = 2000
 
@@ -43,6 +44,10 @@ class Line(NamedTuple):
     label: str
     mark: str
     """begin, end, or nothing."""
+
+    flaw: str = ""
+    """Why its event is not used. Only a line with a mark is kept in spite of one: the mark counts,
+    or an activity would never end."""
 
 
 class Rejected(NamedTuple):
@@ -87,9 +92,11 @@ def read_log(path: Path) -> RawLog:
         found = reason or parse(number, fields)
         if isinstance(found, str):
             log.reject(number, found, text)
-        else:
-            log.lines.append(found)
-    if not log.lines:
+            continue
+        if found.flaw:
+            log.reject(number, found.flaw, text)
+        log.lines.append(found)
+    if all(line.flaw for line in log.lines):
         raise DataError(f"{shown(path)}: none of its {log.total} lines is a sensor event.")
     return log
 
@@ -170,7 +177,11 @@ def _marked(number: int, fields: list[str]) -> Line | str:
     label = " ".join(rest[:-1])
     if mark and not label:
         return "begin or end without an activity"
-    return _checked(Line(number, f"{date} {time}", sensor, value, "", "", label, mark))
+    line = Line(number, f"{date} {time}", sensor, value, "", "", label, mark)
+    found = _checked(line)
+    if mark and isinstance(found, str) and found != _NO_STAMP:
+        return line._replace(flaw=found)
+    return found
 
 
 def _labelled(number: int, fields: list[str]) -> Line | str:
@@ -193,7 +204,7 @@ def _columns(number: int, fields: list[str]) -> Line | str:
 def _checked(line: Line) -> Line | str:
     date, _, time = line.stamp.partition(" ")
     if not _DATE.fullmatch(date) or not _TIME.fullmatch(time):
-        return "no date and time"
+        return _NO_STAMP
     if line.sensor in _PSEUDO_SENSORS:
         return "pseudo-sensor"
     if line.value not in STATES and not _NUMBER.fullmatch(line.value):

@@ -1,22 +1,22 @@
-"""From a log on disk to an alignment set on disk; safe to repeat."""
+"""From logs on disk to an alignment set on disk; safe to repeat."""
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from casas_ray import places
 from casas_ray.config import DataConfig
 from casas_ray.corpus.alignment import (
+    WINDOWS_PER_GROUP,
+    CaptionIndex,
     PreparedSet,
+    SplitWriter,
     WindowColumns,
-    caption_index,
     new_folder,
     write_captions,
     write_manifest,
@@ -24,131 +24,212 @@ from casas_ray.corpus.alignment import (
 )
 from casas_ray.corpus.captions import describe
 from casas_ray.corpus.clean import Cleaned, clean
-from casas_ray.corpus.events import Coded, Events, date_text
+from casas_ray.corpus.events import Coded, Events
 from casas_ray.corpus.homes import Home, load_home
 from casas_ray.corpus.log import RawLog, read_log
+from casas_ray.corpus.manifest import Diversity, manifest_of
+from casas_ray.corpus.records import write_activities, write_events, write_quarantine
 from casas_ray.corpus.split import SPLITS, Days, split_days, stretches
-from casas_ray.corpus.vocab import PAD, Vocabulary, field_columns
+from casas_ray.corpus.vocab import Vocabulary, field_columns
 from casas_ray.corpus.windows import Windows, cut, label_shares
+from casas_ray.corpus.written import WrittenCaptions
 from casas_ray.errors import DataError
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raised when the same log and settings come to give another set."""
 
 Watch = Callable[[str], None]
+Logs = Mapping[str, Path]
+"""The log of each home."""
 
 
 @dataclass(frozen=True)
-class Corpus:
-    """Everything between the log and the files of a set."""
+class HomePart:
+    """Everything of one home between its log and the files of a set."""
 
+    name: str
     log: RawLog
     cleaned: Cleaned
     columns: dict[str, Coded]
-    vocabulary: Vocabulary
     days: Days
     windows: dict[str, Windows]
+    first_event: int
+    """The place of its first event among those of all homes."""
+
+    @property
+    def training_columns(self) -> dict[str, Coded]:
+        """Its fields on training days alone."""
+        rows = np.flatnonzero(np.isin(self.cleaned.events.day, self.days.train))
+        return {field: column.take(rows) for field, column in self.columns.items()}
 
 
-def prepare(config: DataConfig, log: Path, *, watch: Watch = lambda _: None) -> PreparedSet:
-    """The alignment set of a log; made when there is none of these settings yet.
+def prepare(config: DataConfig, logs: Logs, *, watch: Watch = lambda _: None) -> PreparedSet:
+    """The alignment set of the homes' logs; made when there is none of these settings yet.
 
     Raises:
-        DataError: the log cannot be used, or some split would have no window.
+        DataError: a log cannot be used, or some split would have no window.
     """
-    home = load_home(config.home)
-    fingerprint = _fingerprint(config, log, home)
-    kind = f"{config.home}-simulated" if config.simulated else config.home
+    facts = {home: load_home(home) for home in config.homes}
+    fingerprint = _fingerprint(config, logs, facts)
+    kind = f"{config.label}-simulated" if config.simulated else config.label
     target = places.aligned() / f"{kind}-{fingerprint[:12]}"
     if not target.is_dir():
-        watch(f"reading {places.shown(log)}")
-        corpus = _build(config, log, home)
+        parts: list[HomePart] = []
+        for home in config.homes:
+            watch(f"reading {places.shown(logs[home])}")
+            first = sum(len(part.cleaned.events) for part in parts)
+            parts.append(_read(config, home, logs[home], facts[home], first))
+        _refuse_empty_split(parts, config)
         watch(f"writing {places.shown(target)}")
         with new_folder(target) as draft:
-            _write(draft, corpus, config, fingerprint)
+            _write(draft, parts, config, fingerprint)
     return PreparedSet(target)
 
 
-def _fingerprint(config: DataConfig, log: Path, home: Home | None) -> str:
+def _fingerprint(config: DataConfig, logs: Logs, facts: Mapping[str, Home | None]) -> str:
+    captions = config.captions.file
     content = {
         "code": CODE_VERSION,
-        "log": _file_hash(log),
+        "logs": {
+            home: file_hash(log, "name the log with --log PATH") for home, log in logs.items()
+        },
         "settings": config.model_dump(mode="json", exclude={"simulate"}),
-        "home": home.digest() if home else None,
+        "homes": {home: found.digest() if found else None for home, found in facts.items()},
+        "captions": file_hash(Path(captions), "see data.captions.file") if captions else None,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _file_hash(path: Path) -> str:
+def file_hash(path: Path, hint: str) -> str:
+    """The SHA-256 of a file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise DataError(
-            f"{places.shown(path)}: {error.strerror or error}.",
-            hint="name the log with --log PATH",
-        ) from None
+        raise DataError(f"{places.shown(path)}: {error.strerror or error}.", hint=hint) from None
 
 
-def _build(config: DataConfig, log_path: Path, home: Home | None) -> Corpus:
-    log = read_log(log_path)
-    cleaned = clean(log, home, name=config.home, drop_types=config.drop_types)
+def _read(config: DataConfig, name: str, path: Path, facts: Home | None, first: int) -> HomePart:
+    log = read_log(path)
+    cleaned = clean(log, facts, name=name, drop_types=config.drop_types)
     events = cleaned.events
-    days = split_days(events, config.split)
+    days = split_days(events, config.split, name)
     columns = field_columns(events, cleaned.home)
-    training_rows = np.flatnonzero(np.isin(events.day, days.train))
-    windows = {split: cut(stretches(events, days.of(split)), config.windows) for split in SPLITS}
-    for split, found in windows.items():
-        if not len(found):
+    if len(config.homes) > 1:
+        # M001 hangs in every home; rooms and states mean the same in all of them.
+        qualified = (f"{name}.{sensor}" for sensor in columns["sensor"].names)
+        columns["sensor"] = columns["sensor"].translated(qualified)
+    windows = {
+        split: cut(events, stretches(events, days.of(split)), config.windows) for split in SPLITS
+    }
+    return HomePart(name, log, cleaned, columns, days, windows, first)
+
+
+def _refuse_empty_split(parts: Sequence[HomePart], config: DataConfig) -> None:
+    for split in SPLITS:
+        if not any(len(part.windows[split]) for part in parts):
+            logs = ", ".join(places.shown(part.log.path) for part in parts)
             raise DataError(
-                f"{places.shown(log_path)}: split '{split}' has no window of "
-                f"{config.windows.min_events} events or more.",
+                f"{logs}: split '{split}' has no window of {config.windows.least_events} events or "
+                "more.",
                 hint="bring more days, or lower data.windows.min_events.",
             )
-    return Corpus(log, cleaned, columns, Vocabulary.fit(columns, training_rows), days, windows)
 
 
-def _write(draft: Path, corpus: Corpus, config: DataConfig, fingerprint: str) -> None:
-    events, home = corpus.cleaned.events, corpus.cleaned.home
+def _write(draft: Path, parts: Sequence[HomePart], config: DataConfig, fingerprint: str) -> None:
+    vocabulary = Vocabulary.fit(part.training_columns for part in parts)
+    index, diversity = CaptionIndex(), Diversity()
+    written = WrittenCaptions.read(config.captions.file) if config.captions.file else None
+    for split in SPLITS:
+        with SplitWriter(draft, split) as writer:
+            for part in parts:
+                for windows in _pieces(part.windows[split]):
+                    said = _captions(part, windows, config, split, written)
+                    ids = index.add(said)
+                    diversity.add(split, ids)
+                    writer.add(_columns(part, windows, vocabulary, ids))
+    if written is not None:
+        written.refuse_left_over()
+    write_captions(draft, index.captions)
+    write_vocabulary(draft, vocabulary)
+    homes = [(part.name, part.log, part.cleaned) for part in parts]
+    write_events(draft, homes)
+    write_activities(draft, homes)
+    write_quarantine(draft, homes)
+    about = manifest_of(parts, config, vocabulary, index.captions, diversity)
+    version = {"fingerprint": fingerprint, "code_version": CODE_VERSION}
+    write_manifest(draft, version | about)
+
+
+def _pieces(windows: Windows) -> list[Windows]:
+    starts = range(0, len(windows), WINDOWS_PER_GROUP)
+    return [windows.part(start, start + WINDOWS_PER_GROUP) for start in starts]
+
+
+def _captions(
+    part: HomePart,
+    windows: Windows,
+    config: DataConfig,
+    split: str,
+    written: WrittenCaptions | None,
+) -> list[tuple[str, ...]]:
     # Held-out windows are only ever asked for by their first caption, and every distinct caption
     # costs a pass of the text tower.
-    first_only = config.captions.replace({"per_window": 1})
-    styles = {"train": config.captions, "val": first_only, "test": first_only}
-    described = [describe(corpus.windows[split], events, home, styles[split]) for split in SPLITS]
-    captions, caption_ids = caption_index(described)
-    for split, ids in zip(SPLITS, caption_ids, strict=True):
-        table = _columns(corpus, split, ids, config.windows.length).table()
-        pq.write_table(table, draft / f"{split}.parquet", compression="zstd")
-    pq.write_table(_event_table(events), draft / "events.parquet", compression="zstd")
-    write_captions(draft, captions)
-    write_vocabulary(draft, corpus.vocabulary)
-    _write_quarantine(draft, corpus.log)
-    write_manifest(draft, _manifest(corpus, config, fingerprint, captions))
+    most = config.captions.per_window if split == "train" else 1
+    if written is not None:
+        return [written.of(name)[:most] for name in _names(part, windows)]
+    style = config.captions.replace({"per_window": most})
+    return describe(windows, part.cleaned.events, part.cleaned.home, style)
+
+
+def _names(part: HomePart, windows: Windows) -> list[str]:
+    """`milan:1203+20`: the line of a window's first event, and its number of events."""
+    lines = part.cleaned.events.line[windows.first].tolist()
+    lengths = windows.length.tolist()
+    return [f"{part.name}:{line}+{count}" for line, count in zip(lines, lengths, strict=True)]
 
 
 def _columns(
-    corpus: Corpus, split: str, captions: NDArray[np.int32], longest: int
+    part: HomePart,
+    windows: Windows,
+    vocabulary: Vocabulary,
+    captions: Sequence[NDArray[np.int32]],
 ) -> WindowColumns:
-    events, windows = corpus.cleaned.events, corpus.windows[split]
-    rows, real = windows.rows(longest)
+    events, rows = part.cleaned.events, windows.rows()
     shares = label_shares(windows, events.label)
-    ids = {
-        field: np.where(real, corpus.vocabulary.encode(field, column)[rows], np.int16(PAD))
-        for field, column in corpus.columns.items()
-    }
-    position = scaled_positions(corpus.cleaned.home)
-    xy = np.array([position.get(name, (np.nan, np.nan)) for name in events.sensor.names])
     return WindowColumns(
-        first_event=windows.first,
+        id=_names(part, windows),
+        home=[part.name] * len(windows),
+        first_event=windows.first + part.first_event,
         start_us=events.time_us[windows.first],
         length=windows.length.astype(np.int16),
-        ids=ids,
-        gap_seconds=np.where(real, events.gap_seconds[rows], 0.0).astype(np.float32),
-        xy=np.where(real[..., None], xy[events.sensor.codes[rows]], np.nan).astype(np.float32),
+        ids={field: _ids(part, vocabulary, field, rows) for field in vocabulary.fields},
+        gap_seconds=events.gap_seconds[rows].astype(np.float32),
+        xy=_positions(events, part.cleaned.home)[events.sensor.codes[rows]],
         caption_ids=captions,
         label=[row[0][0] for row in shares],
         shares=shares,
     )
+
+
+def _ids(
+    part: HomePart, vocabulary: Vocabulary, field: str, rows: NDArray[np.int64]
+) -> NDArray[np.int16]:
+    column = part.columns.get(field)
+    if column is None:  # a home without floors beside one that has them
+        column = Coded(np.zeros(len(part.cleaned.events), np.int32), ("unknown",))
+    return vocabulary.encode(field, column)[rows]
+
+
+def _positions(events: Events, home: Home) -> NDArray[np.float32]:
+    """By sensor code: its position, or NaN."""
+    position = scaled_positions(home)
+    nowhere = (np.nan, np.nan)
+    return np.array([position.get(name, nowhere) for name in events.sensor.names], np.float32)
 
 
 def scaled_positions(home: Home) -> dict[str, tuple[float, float]]:
@@ -159,55 +240,3 @@ def scaled_positions(home: Home) -> dict[str, tuple[float, float]]:
     placed = {name: sensor.xy for name, sensor in home.sensors.items() if sensor.xy}
     longest = max((max(xy) for xy in placed.values()), default=1.0)
     return {name: (x / longest, y / longest) for name, (x, y) in placed.items()}
-
-
-def _event_table(events: Events) -> pa.Table:
-    coded = {"sensor": events.sensor, "state": events.state, "label": events.label}
-    columns: dict[str, pa.Array] = {
-        "time_us": pa.array(events.time_us),
-        "line": pa.array(events.line),
-    }
-    for name, column in coded.items():
-        columns[name] = pa.DictionaryArray.from_arrays(column.codes, list(column.names))
-    return pa.table(columns)
-
-
-def _write_quarantine(draft: Path, log: RawLog) -> None:
-    with (draft / "quarantine.tsv").open("w", encoding="utf-8", errors="backslashreplace") as out:
-        out.write("line\treason\ttext\n")
-        for row in sorted(log.rejected):
-            out.write(f"{row.number}\t{row.reason}\t{row.text[:200]!r}\n")
-
-
-def _manifest(
-    corpus: Corpus, config: DataConfig, fingerprint: str, captions: list[str]
-) -> dict[str, object]:
-    log, cleaned = corpus.log, corpus.cleaned
-    return {
-        "fingerprint": fingerprint,
-        "home": config.home,
-        "simulated": config.simulated,
-        "settings": config.model_dump(mode="json"),
-        "log": {"name": log.path.name, "shape": log.dialect, "lines": log.total},
-        "used": len(cleaned.events),
-        "quarantined": log.reasons(),
-        "dropped_by_type": cleaned.dropped_types,
-        "noticed": cleaned.noticed,
-        "home_facts": "derived from the log" if cleaned.home.derived else "data/homes",
-        "sensors_by_room": _sensors_by_room(cleaned),
-        "fields": corpus.vocabulary.sizes(),
-        "days": {split: [date_text(day) for day in corpus.days.of(split)] for split in SPLITS},
-        "windows": {split: len(windows) for split, windows in corpus.windows.items()},
-        "labels": {split: _label_counts(corpus, split) for split in SPLITS},
-        "captions": {"distinct": len(captions), "examples": captions[:3]},
-    }
-
-
-def _sensors_by_room(cleaned: Cleaned) -> dict[str, int]:
-    rooms = [cleaned.home.sensors[name].room for name in cleaned.events.sensor.names]
-    return {room: rooms.count(room) for room in sorted(set(rooms))}
-
-
-def _label_counts(corpus: Corpus, split: str) -> dict[str, int]:
-    events = corpus.cleaned.events
-    return events.label.take(np.flatnonzero(np.isin(events.day, corpus.days.of(split)))).counts()

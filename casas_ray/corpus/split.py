@@ -25,27 +25,50 @@ class Days:
         return getattr(self, split)
 
 
-def split_days(events: Events, config: SplitConfig) -> Days:
-    """The days with events, the earliest to train and the latest to test.
+def split_days(events: Events, config: SplitConfig, home: str) -> Days:
+    """The days with events of one home, each in one split.
 
     Raises:
-        DataError: fewer than three days, so that some split would have none.
+        DataError: too few days, so that some split would have none.
     """
-    days = np.unique(events.day).tolist()
-    if len(days) < 3:
+    days = np.unique(events.day)
+    if config.kind == "leave_home_out":
+        return _home_left_out(days.tolist(), config, home)
+    if config.kind == "random_days":
+        days = np.random.default_rng(config.seed).permutation(days)
+    tests, vals = _share(config.test_share, len(days)), _share(config.val_share, len(days))
+    trains = _left_to_train(home, len(days), vals, tests)
+    cuts = np.split(days, [trains, trains + vals])
+    return Days(*(tuple(np.sort(part).tolist()) for part in cuts))
+
+
+def _home_left_out(days: list[int], config: SplitConfig, home: str) -> Days:
+    if home == config.held_out:
+        return Days((), (), tuple(days))
+    vals = _share(config.val_share, len(days))
+    trains = _left_to_train(home, len(days), vals, 0)
+    return Days(tuple(days[:trains]), tuple(days[trains:]), ())
+
+
+def _share(share: float, days: int) -> int:
+    return max(1, round(share * days))
+
+
+def _left_to_train(home: str, days: int, vals: int, tests: int) -> int:
+    least = 1 + min(1, vals) + min(1, tests)
+    if days < least:
         raise DataError(
-            f"the log has {len(days)} day(s) with events; train, val and test need one each.",
-            hint="bring a log of at least three days.",
+            f"the log of {home} has {days} day(s) with events; each split needs one, {least} in "
+            "all.",
+            hint=f"bring a log of at least {least} days.",
         )
-    tests = max(1, round(config.test_share * len(days)))
-    vals = max(1, round(config.val_share * len(days)))
-    trains = len(days) - vals - tests
-    if trains < 1:
+    if days - vals - tests < 1:
         raise DataError(
-            f"{len(days)} days give {vals} to val and {tests} to test: none is left to train on.",
+            f"{days} days of {home} give {vals} to val and {tests} to test: none is left to train "
+            "on.",
             hint="lower data.split.val_share or data.split.test_share.",
         )
-    return Days(tuple(days[:trains]), tuple(days[trains : trains + vals]), tuple(days[-tests:]))
+    return days - vals - tests
 
 
 def stretches(events: Events, days: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """What can be said of an event, and the ids of its values, fitted on training days alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ from casas_ray.corpus.homes import Home
 
 PAD, UNK, MASK = 0, 1, 2
 SPECIAL = ("[PAD]", "[UNK]", "[MASK]")
+MOST_VALUES = 32_000
+"""Values of one field; ids are kept in 16 bits."""
 
 FIELDS = (
     "sensor",
@@ -72,6 +74,15 @@ def gap_bucket(seconds: float) -> str:
     return next((name for limit, name in _GAPS if _below(seconds, limit)), _LONGEST_GAP)
 
 
+def gap_seconds_of(bucket: str) -> float:
+    """A time that lies in the bucket, for files that tell no more: the middle of its limits."""
+    names = [name for _, name in _GAPS]
+    if bucket not in names:
+        return _GAPS[-1][0] if bucket == _LONGEST_GAP else 0.0
+    place = names.index(bucket)
+    return (_GAPS[max(0, place - 1)][0] + _GAPS[place][0]) / 2
+
+
 def _below(seconds: float, limit: float) -> bool:
     return seconds <= 0.0 if limit == 0.0 else seconds < limit
 
@@ -95,14 +106,15 @@ class Vocabulary:
     values: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def fit(cls, columns: Mapping[str, Coded], rows: NDArray[np.int64]) -> "Vocabulary":
-        """Ids for every value that stands in the given (training) rows, in alphabetical order."""
-        return cls(
-            {
-                field: SPECIAL + tuple(sorted(column.take(rows).counts()))
-                for field, column in columns.items()
-            }
-        )
+    def fit(cls, columns: Iterable[Mapping[str, Coded]]) -> "Vocabulary":
+        """Ids for every value that stands in the given (training) columns of any home, in
+        alphabetical order."""
+        found: dict[str, set[str]] = {}
+        for home in columns:
+            for field, column in home.items():
+                found.setdefault(field, set()).update(column.counts())
+        fields = [field for field in FIELDS if field in found]
+        return cls({field: SPECIAL + tuple(sorted(found[field])) for field in fields})
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -113,8 +125,14 @@ class Vocabulary:
         """Ids in each field, the three special ones included."""
         return {field: len(values) for field, values in self.values.items()}
 
+    def ids(self, field: str) -> dict[str, int]:
+        """The id of each value of a field, the special ones left out."""
+        return {
+            name: place for place, name in enumerate(self.values[field]) if place >= len(SPECIAL)
+        }
+
     def encode(self, field: str, column: Coded) -> NDArray[np.int16]:
         """Ids of a column; a value that training never saw is UNK."""
-        ids = {value: place for place, value in enumerate(self.values[field])}
+        ids = self.ids(field)
         table = np.array([ids.get(name, UNK) for name in column.names], dtype=np.int16)
         return table[column.codes]

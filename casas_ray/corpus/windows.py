@@ -7,7 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from casas_ray.config import WindowConfig
-from casas_ray.corpus.events import Coded
+from casas_ray.corpus.events import US_PER_SECOND, Coded, Events
+
+Stretches = Iterable[tuple[int, int]]
+LONGEST = 4096
+"""Events of the longest window; a longer one is cut off here."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +29,27 @@ class Windows:
         """Events in each window."""
         return self.after - self.first
 
-    def rows(self, longest: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Event rows (N, longest) and which of them are real; the others repeat row 0."""
-        places = np.arange(longest)
-        real = places < self.length[:, None]
-        return np.where(real, self.first[:, None] + places, 0), real
+    def rows(self) -> NDArray[np.int64]:
+        """The event rows of all windows, window after window."""
+        offsets = np.cumsum(self.length) - self.length
+        return np.arange(int(self.length.sum())) + np.repeat(self.first - offsets, self.length)
+
+    def part(self, start: int, stop: int) -> "Windows":
+        """The windows from `start` up to, not including, `stop`."""
+        return Windows(self.first[start:stop], self.after[start:stop])
 
 
-def cut(stretches: Iterable[tuple[int, int]], config: WindowConfig) -> Windows:
-    """Windows of `length` events every `stride` events, within each stretch.
+def cut(events: Events, stretches: Stretches, config: WindowConfig) -> Windows:
+    """The windows within each stretch of event rows [first, after).
 
-    The rest at the end of a stretch becomes a shorter window when it has `min_events` and holds
-    events that no full window does.
+    Fixed length: `length` events every `stride` events. Fixed duration: the events of `seconds`
+    from an event on; the next window starts at the first event after `1 - overlap` of them.
+    A window with fewer than `min_events` is left out, and one that holds no event beyond those of
+    the window before.
     """
-    parts = [_fixed_length(first, after, config) for first, after in stretches]
+    if config.presegmented:
+        stretches = _segments(events, stretches)
+    parts = [_cut(events, first, after, config) for first, after in stretches]
     if not parts:
         return Windows(np.empty(0, np.int64), np.empty(0, np.int64))
     return Windows(
@@ -47,12 +58,39 @@ def cut(stretches: Iterable[tuple[int, int]], config: WindowConfig) -> Windows:
     )
 
 
-def _fixed_length(first: int, after: int, config: WindowConfig) -> Windows:
-    starts = np.arange(first, after, config.stride, dtype=np.int64)
-    ends = np.minimum(starts + config.length, after)
-    covered = np.concatenate([[first], ends[:-1]]) if len(starts) else ends
-    keep = (ends - starts >= config.min_events) & (ends > covered)
+def _segments(events: Events, stretches: Stretches) -> Stretches:
+    """The stretches cut wherever the label changes."""
+    changes = np.flatnonzero(np.diff(events.label.codes)) + 1
+    for first, after in stretches:
+        inside = changes[(changes > first) & (changes < after)].tolist()
+        yield from zip([first, *inside], [*inside, after], strict=True)
+
+
+def _cut(events: Events, first: int, after: int, config: WindowConfig) -> Windows:
+    if config.kind == "fixed_length":
+        starts = np.arange(first, after, config.stride, dtype=np.int64)
+        ends = np.minimum(starts + config.length, after)
+    else:
+        starts, ends = _by_duration(events.time_us[first:after], config)
+        starts, ends = starts + first, ends + first
+    covered = np.concatenate([[first], np.maximum.accumulate(ends)[:-1]]) if len(starts) else ends
+    keep = (ends - starts >= config.least_events) & (ends > covered)
     return Windows(starts[keep], ends[keep])
+
+
+def _by_duration(
+    time_us: NDArray[np.int64], config: WindowConfig
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    lasts = round(config.seconds * US_PER_SECOND)
+    step = max(1, round(lasts * (1.0 - config.overlap)))
+    following: list[int] = np.searchsorted(time_us, time_us + step, side="left").tolist()
+    starts, here = [], 0
+    while here < len(following):
+        starts.append(here)
+        here = following[here]
+    first = np.asarray(starts, dtype=np.int64)
+    after = np.searchsorted(time_us, time_us[first] + lasts, side="left")
+    return first, np.minimum(after, first + LONGEST)
 
 
 def label_shares(windows: Windows, label: Coded) -> list[list[tuple[str, float]]]:

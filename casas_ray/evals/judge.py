@@ -45,7 +45,7 @@ def judge(run: Path, prepared: PreparedSet, vectors: NDArray[np.float32]) -> dic
         )
     recipe = Recipe.build(meta["recipe"])
     test, tensors = Shard.of(prepared.windows("test")), torch.from_numpy(vectors)
-    verdict = {"step": meta["step"], "simulated": prepared.simulated}
+    verdict = {"step": meta["step"], "caveats": list(prepared.caveats)}
     for name in ("untrained", "trained"):
         model = _model(recipe, meta)
         if name == "trained":

@@ -77,7 +77,7 @@ def _masked_loss(
     total = torch.zeros(2, dtype=torch.float64)
     for rows in _chunks(len(shard)):
         draws = Draws(_MASK_SEED, 0, first + int(rows[0]), len(rows))
-        masked = span_mask(shard.length[rows], shard.longest, recipe.masking, draws)
+        masked = span_mask(shard.length[rows], shard.longest(rows), recipe.masking, draws)
         batch = shard.fixed_batch(rows, vectors, masked)
         loss = masked_event_loss(model(batch).masked, targets(batch), alone=True)
         total += torch.tensor([loss.item() * masked.sum(), masked.sum()], dtype=torch.float64)

@@ -1,18 +1,22 @@
 """A batch: some windows of a shard, as tensors."""
 
-# B windows of the batch on this worker, L events of the longest window, T size of a text vector
+# B windows of the batch on this worker, L events of the longest window, F fields, T size of a text
+# vector
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 from torch import Tensor
 
 from casas_ray.config import MaskingConfig
-from casas_ray.corpus.alignment import FIELD_PREFIX, matrix
+from casas_ray.corpus.alignment import FIELD_PREFIX, flat, lengths
+from casas_ray.corpus.vocab import PAD
 from casas_ray.model.draws import Draws, Site
 from casas_ray.model.masking import span_mask
 
@@ -21,8 +25,10 @@ from casas_ray.model.masking import span_mask
 class Batch:
     """B windows and one caption vector for each."""
 
-    ids: Mapping[str, Tensor]
-    """By field, B x L, int32; PAD is 0."""
+    fields: tuple[str, ...]
+
+    ids_BLF: Tensor
+    """int32; PAD is 0."""
 
     gap_seconds_BL: Tensor
     xy_BL2: Tensor
@@ -44,40 +50,70 @@ class Batch:
     def __len__(self) -> int:
         return len(self.caption_B)
 
+    @property
+    def ids(self) -> dict[str, Tensor]:
+        """By field, B x L."""
+        return dict(zip(self.fields, self.ids_BLF.unbind(-1), strict=True))
+
 
 @dataclass(frozen=True)
 class Shard:
-    """Windows as resident columns, ready to be indexed into batches."""
+    """Windows as resident records, ready to be copied into batches.
 
-    ids: Mapping[str, NDArray[np.int16]]
-    gap_seconds: NDArray[np.float32]
-    xy: NDArray[np.float32]
+    All that is known of an event lies in one record and the records of a window in one row, so that
+    a window is one copy, whatever its length.
+    """
+
+    fields: tuple[str, ...]
+    events: NDArray[np.void]
+    """One record an event, window after window, and a window's length of PAD at the end."""
+
+    first: NDArray[np.int64]
+    """For each window its first record."""
+
     length: NDArray[np.int16]
     captions: NDArray[np.int32]
+    """Caption ids, window after window."""
+
+    first_caption: NDArray[np.int64]
+    caption_count: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.length)
 
     @classmethod
     def of(cls, table: pa.Table) -> "Shard":
-        """The columns of a table of windows (see corpus.alignment)."""
-        fields = [name for name in table.column_names if name.startswith(FIELD_PREFIX)]
-        gaps = matrix(table, "gap_seconds")
+        """The windows of a table (see corpus.alignment)."""
+        fields = tuple(
+            name.removeprefix(FIELD_PREFIX)
+            for name in table.column_names
+            if name.startswith(FIELD_PREFIX)
+        )
+        length = table.column("length").to_numpy()
+        counts = lengths(table, "captions")
         return cls(
-            ids={name.removeprefix(FIELD_PREFIX): matrix(table, name) for name in fields},
-            gap_seconds=gaps,
-            xy=matrix(table, "xy").reshape(*gaps.shape, 2),
-            length=table.column("length").to_numpy(),
-            captions=matrix(table, "captions"),
+            fields=fields,
+            events=_records(table, fields, int(length.max(initial=1))),
+            first=np.cumsum(length, dtype=np.int64) - length,
+            length=length,
+            captions=flat(table, "captions"),
+            first_caption=np.cumsum(counts) - counts,
+            caption_count=counts,
         )
 
     def training_batch(
-        self, rows: NDArray[np.int64], vectors: Tensor, masking: MaskingConfig, draws: Draws
+        self,
+        rows: NDArray[np.int64],
+        vectors: Tensor,
+        masking: MaskingConfig,
+        draws: Draws,
+        *,
+        longest: int,
     ) -> Batch:
         """The windows at `rows`, each with one of its captions and a span mask, all drawn by
-        address."""
-        chosen = draws.choice(Site.CAPTION, self.captions.shape[1])
-        masked = span_mask(self.length[rows], self.longest, masking, draws)
+        address; padded to `longest` events, the longest of the batch over all workers."""
+        chosen = draws.choice(Site.CAPTION, self.caption_count[rows])
+        masked = span_mask(self.length[rows], longest, masking, draws)
         return self._batch(rows, chosen, vectors, masked, draws)
 
     def fixed_batch(
@@ -85,13 +121,27 @@ class Shard:
     ) -> Batch:
         """The windows at `rows` with their first caption, unmasked unless told, without dropout."""
         if masked is None:
-            masked = np.zeros((len(rows), self.longest), dtype=bool)
+            masked = np.zeros((len(rows), self.longest(rows)), dtype=bool)
         return self._batch(rows, np.zeros_like(rows), vectors, masked, None)
 
-    @property
-    def longest(self) -> int:
-        """Events in the longest window of the set."""
-        return self.gap_seconds.shape[1]
+    def longest(self, rows: NDArray[np.int64]) -> int:
+        """Events in the longest of these windows."""
+        return int(self.length[rows].max())
+
+    def records(self, rows: NDArray[np.int64], longest: int) -> NDArray[np.void]:
+        """The events of these windows, B x `longest`, PAD after each window's end."""
+        size = self.events.itemsize
+        raw = self.events.view(np.uint8)
+        count = len(self.events) - longest + 1
+        windows = as_strided(raw, shape=(count, longest * size), strides=(size, 1))
+        found = windows[self.first[rows]].view(self.events.dtype)
+        if (length := self.length[rows]).min() < longest:
+            found[np.arange(longest) >= length[:, None]] = self._pad
+        return found
+
+    @cached_property
+    def _pad(self) -> np.void:
+        return self.events[-1]
 
     def _batch(
         self,
@@ -102,12 +152,15 @@ class Shard:
         dropout: Draws | None,
     ) -> Batch:
         device = vectors.device
-        captions = torch.from_numpy(self.captions[rows, chosen]).to(device)
-        real = np.arange(self.longest) < self.length[rows, None]
+        longest = masked.shape[1]
+        found = self.records(rows, longest)
+        captions = torch.from_numpy(self.captions[self.first_caption[rows] + chosen]).to(device)
+        real = np.arange(longest) < self.length[rows, None]
         return Batch(
-            ids={field: _int(ids[rows], device) for field, ids in self.ids.items()},
-            gap_seconds_BL=torch.from_numpy(self.gap_seconds[rows]).to(device),
-            xy_BL2=torch.from_numpy(self.xy[rows]).to(device),
+            fields=self.fields,
+            ids_BLF=torch.from_numpy(found["ids"]).to(device=device, dtype=torch.int32),
+            gap_seconds_BL=torch.from_numpy(found["gap_seconds"]).to(device),
+            xy_BL2=torch.from_numpy(found["xy"]).to(device),
             real_BL=torch.from_numpy(real).to(device),
             text_BT=vectors[captions],
             caption_B=captions,
@@ -116,5 +169,24 @@ class Shard:
         )
 
 
-def _int(ids: NDArray[np.int16], device: torch.device) -> Tensor:
-    return torch.from_numpy(ids).to(device=device, dtype=torch.int32)
+def _records(table: pa.Table, fields: Sequence[str], longest: int) -> NDArray[np.void]:
+    gaps = flat(table, "gap_seconds")
+    # Numbers first, so that they stay where a device wants them, at multiples of four.
+    even = len(fields) + len(fields) % 2
+    kind = np.dtype(
+        {
+            "names": ["gap_seconds", "xy", "ids"],
+            "formats": ["<f4", ("<f4", 2), ("<i2", len(fields))],
+            "offsets": [0, 4, 12],
+            "itemsize": 12 + 2 * even,
+        }
+    )
+    events = np.zeros(len(gaps) + longest, dtype=kind)
+    real = events[: len(gaps)]
+    real["gap_seconds"] = gaps
+    for place, field in enumerate(fields):
+        real["ids"][:, place] = flat(table, FIELD_PREFIX + field)
+    real["xy"][:, 0], real["xy"][:, 1] = flat(table, "x"), flat(table, "y")
+    events["ids"][len(gaps) :] = PAD
+    events["xy"][len(gaps) :] = np.nan
+    return events

@@ -18,11 +18,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from casas_ray.config import Recipe, differences
+from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import new_folder
 from casas_ray.errors import DataError, RefusedError
 from casas_ray.model.step import TrainState
 from casas_ray.places import shown
+from casas_ray.settings import differences
 
 log = logging.getLogger(__name__)
 

@@ -50,8 +50,8 @@ class Draws:
         octets = np.ascontiguousarray(self.octets(site, 4 * width))
         return octets.view("<u4") * 2.0**-32
 
-    def choice(self, site: int, options: int) -> NDArray[np.int64]:
-        """One number in 0..options-1 a row."""
+    def choice(self, site: int, options: int | NDArray[np.int64]) -> NDArray[np.int64]:
+        """One number in 0..options-1 a row; every row may have its own number of options."""
         return (self.uniform(site, 1)[:, 0] * options).astype(np.int64)
 
     def keep_scale(self, site: int, width: int, *, dropout: float, device: torch.device) -> Tensor:

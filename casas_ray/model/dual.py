@@ -75,4 +75,5 @@ class DualEncoder(nn.Module):
 
 def targets(batch: Batch) -> dict[str, Tensor]:
     """By field, the M ids that masked events really have."""
-    return {field: ids[batch.masked_BL].long() for field, ids in batch.ids.items()}
+    found_MF = batch.ids_BLF[batch.masked_BL].long()
+    return dict(zip(batch.fields, found_MF.unbind(-1), strict=True))

@@ -41,7 +41,6 @@ class EventEmbedding(nn.Module):
 
     def __init__(self, config: ModelConfig, sizes: Mapping[str, int]) -> None:
         super().__init__()
-        self.fields = tuple(sizes)
         self.gap_bins = config.gap_bins
         # One table for all fields and the gap bins: a single fused look-up and sum.
         counts = [*sizes.values(), config.gap_bins + 1]
@@ -58,9 +57,9 @@ class EventEmbedding(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """B x L x W; a masked event shows MASK in every field, no gap and no position."""
         masked_BL = batch.masked_BL
-        columns = [batch.ids[field].masked_fill(masked_BL, MASK) for field in self.fields]
-        columns.append(self._gap_bin(batch.gap_seconds_BL).masked_fill(masked_BL, self.gap_bins))
-        ids = torch.stack(columns, dim=-1) + self.offsets
+        seen_BLF = batch.ids_BLF.masked_fill(masked_BL.unsqueeze(-1), MASK)
+        gap_BL = self._gap_bin(batch.gap_seconds_BL).masked_fill(masked_BL, self.gap_bins)
+        ids = torch.cat([seen_BLF, gap_BL.unsqueeze(-1)], dim=-1) + self.offsets
         x_BLW = F.embedding_bag(ids.view(-1, ids.shape[-1]), self.table, mode="sum")
         x_BLW = x_BLW.view(*masked_BL.shape, -1) + self._where(batch.xy_BL2, masked_BL)
         return self.norm(x_BLW)

@@ -33,9 +33,11 @@ class Feed:
     def batches(self, *, start: int) -> Iterator[Batch]:
         """The batches of step `start`, `start` + 1, ... without end."""
         own = self.lanes.of_worker(self.rank, self.world_size)
-        for step, rows in self.lanes.steps(self.rank, self.world_size, start=start):
+        for step, rows, longest in self.lanes.steps(self.rank, self.world_size, start=start):
             draws = Draws(self.recipe.seed, step, own.start, len(own))
-            yield self.shard.training_batch(rows, self.vectors, self.recipe.masking, draws)
+            yield self.shard.training_batch(
+                rows, self.vectors, self.recipe.masking, draws, longest=longest
+            )
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Source:
     """What a shard was cut from: the whole set's sizes, and what a checkpoint must remember of
     it."""
 
-    train_windows: int
+    train_length: NDArray[np.int16]
+    """Events of every training window of the set."""
+
     val_windows: int
     vocabulary: Mapping[str, tuple[str, ...]]
     about: Mapping[str, Any]
@@ -56,15 +60,16 @@ class Source:
         about = {
             "home": manifest["home"],
             "simulated": prepared.simulated,
+            "caveats": list(prepared.caveats),
             "fingerprint": prepared.fingerprint,
             "vocabulary": {field: list(values) for field, values in vocabulary.items()},
         }
-        windows = manifest["windows"]
-        return cls(windows["train"], windows["val"], vocabulary, about)
+        length = prepared.lengths("train")
+        return cls(length, manifest["windows"]["val"], vocabulary, about)
 
     def lanes(self, recipe: Recipe) -> Lanes:
         """How the training windows are dealt for this recipe."""
-        return Lanes(self.train_windows, recipe.optim.batch_size, recipe.seed)
+        return Lanes(self.train_length, recipe.optim.batch_size, recipe.seed)
 
     def val_range(self, rank: int, world_size: int) -> range:
         """The validation windows of a worker: equal runs but for one window."""

@@ -1,6 +1,6 @@
 """Tables for a terminal; made here, printed by the CLI."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -8,12 +8,10 @@ from rich.table import Table
 from casas_ray.report.table import MAIN_METRIC, METRICS, StudyTable
 from casas_ray.study import BASE_ARM, Study, describe_arm
 
-SIMULATED = "SIMULATED"
 
-
-def heading(name: str, *, simulated: bool, quick: bool) -> str:
+def heading(name: str, caveats: Sequence[str], *, quick: bool = False) -> str:
     """A title that says what kind of numbers follow."""
-    marks = [mark for mark, on in ((SIMULATED + " home", simulated), ("quick", quick)) if on]
+    marks = [*caveats, *(["quick"] if quick else [])]
     return name + (f" ({', '.join(marks)})" if marks else "")
 
 
@@ -52,9 +50,9 @@ def plan(study: Study) -> Table:
     """The arms of a study, what each changes, and how many trainings that makes."""
     trials = study.trials()
     shown = Table(
-        title=heading(study.name, simulated=study.base.data.simulated, quick=study.quick),
+        title=heading(study.name, study.base.data.caveats, quick=study.quick),
         caption=f"{len(study.arms) + 1} arms x {len(study.seeds)} seeds = {len(trials)} trials; "
-        f"base: {study.base.name}, home {study.base.data.home}.",
+        f"base: {study.base.name}, home {study.base.data.label}.",
         title_justify="left",
         caption_justify="left",
     )
@@ -72,32 +70,57 @@ def plan(study: Study) -> Table:
 
 def summary(manifest: Mapping[str, Any]) -> Table:  # Any: what JSON holds
     """What is in a prepared set, for a person."""
-    title = heading(manifest["home"], simulated=manifest["simulated"], quick=False)
-    shown = Table(title=title, show_header=False, title_justify="left")
+    shown = Table(
+        title=heading(manifest["home"], manifest["caveats"]),
+        show_header=False,
+        title_justify="left",
+    )
     shown.add_column("what", no_wrap=True)
     shown.add_column("found")
-    for name, value in _summary_rows(manifest):
-        shown.add_row(name, value)
+    several = len(manifest["homes"]) > 1
+    for name, about in manifest["homes"].items():
+        for what, value in _home_rows(about):
+            shown.add_row(f"{name}: {what}" if several else what, value)
+    for what, value in _set_rows(manifest):
+        shown.add_row(what, value)
     return shown
 
 
-def _summary_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _home_rows(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    cover = about["coverage"]
+    rows = [
+        ("lines", f"{about['log']['lines']:,} read, {about['used']:,} used"),
+        ("set aside", _counts(about["quarantined"]) or "none"),
+        ("dropped by sensor type", _counts(about["dropped_by_type"]) or "none"),
+        ("noticed", _counts(about["noticed"]) or "nothing"),
+        ("sensors by room", _counts(about["sensors_by_room"])),
+        ("days", _days(about["days"])),
+        (
+            "covered",
+            f"{cover['days_with_events']} of {cover['days_from_first_to_last']} days; longest "
+            f"silence {cover['longest_silence_hours']} h; {cover['labelled_events']:.0%} of events "
+            "have an activity",
+        ),
+    ]
+    if residents := about["activities_by_resident"]:
+        rows.append(("activities by resident", _counts(residents)))
+    return rows
+
+
+def _set_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
-    if "log" in manifest:
-        rows += [
-            ("lines", f"{manifest['log']['lines']:,} read, {manifest['used']:,} used"),
-            ("set aside", _counts(manifest["quarantined"]) or "none"),
-            ("dropped by sensor type", _counts(manifest["dropped_by_type"]) or "none"),
-            ("noticed", _counts(manifest["noticed"]) or "nothing"),
-            ("sensors by room", _counts(manifest["sensors_by_room"])),
-            ("days", _days(manifest["days"])),
-            ("activities (training days)", _counts(manifest["labels"]["train"], most=12)),
-        ]
+    for split, counts in manifest.get("labels", {}).items():
+        rows.append((f"events by activity, {split}", _counts(counts, most=12)))
+    said = manifest["captions"]
+    shares = ", ".join(f"{split} {share:.0%}" for split, share in said["shared_by_split"].items())
     rows += [
         ("windows", _counts(manifest["windows"])),
-        ("captions", f"{manifest['captions']['distinct']:,} distinct"),
+        ("captions", f"{said['distinct']:,} distinct"),
+        ("windows that share a caption", shares),
     ]
-    return rows + [("for example", text) for text in manifest["captions"]["examples"]]
+    if lengths := manifest.get("events_per_window"):
+        rows.append(("events in a window", ", ".join(f"{k} {v:g}" for k, v in lengths.items())))
+    return rows + [("for example", text) for text in said["examples"]]
 
 
 def homes(rows: Mapping[str, Mapping[str, Any]]) -> Table:  # Any: text, a number or a list
@@ -145,7 +168,7 @@ def _counts(counts: Mapping[str, int], most: int = 20) -> str:
 
 def _days(days: Mapping[str, list[str]]) -> str:
     return ", ".join(
-        f"{split} {len(each)} ({each[0]} to {each[-1]})" for split, each in days.items()
+        f"{split} {len(each)} ({each[0]} to {each[-1]})" for split, each in days.items() if each
     )
 
 

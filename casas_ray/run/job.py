@@ -16,15 +16,22 @@ class Job:
     tracking: Tracking
     group: str = ""
     arm: str = ""
-    simulated: bool = False
+    caveats: tuple[str, ...] = ()
+    """What every view of the run says of its data: a simulated home, oracle windows."""
+
     quick: bool = False
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it trains on a simulated home."""
+        return self.recipe.data.simulated
 
     def tags(self) -> list[str]:
         """Tags for W&B: where it comes from and what it is."""
         found = [*self.recipe.data.homes, f"seed:{self.recipe.seed}", *self.tracking.tags]
         found += [name for name in (self.group, self.arm) if name]
-        marks = [("SIMULATED", self.simulated), ("quick", self.quick)]
-        return found + [word for word, applies in marks if applies]
+        quick = ["quick"] if self.quick else []
+        return [*found, *(words.removesuffix(" home") for words in self.caveats), *quick]
 
 
 @dataclass(frozen=True)

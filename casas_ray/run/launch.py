@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from casas_ray import places
-from casas_ray.config import Machine, Recipe, Tracking, differences
+from casas_ray.config import Machine, Recipe, Tracking
 from casas_ray.corpus.alignment import PreparedSet
-from casas_ray.corpus.fetch import log_for
+from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.order import Lanes
 from casas_ray.corpus.prepare import prepare
 from casas_ray.errors import RefusedError
@@ -26,6 +26,7 @@ from casas_ray.run.environment import prepare_environment
 from casas_ray.run.follow import Follower, Listener
 from casas_ray.run.here import run_here
 from casas_ray.run.job import Job
+from casas_ray.settings import differences
 from casas_ray.study import Study, Trial
 
 Watch = Callable[[str], None]
@@ -50,7 +51,7 @@ def gather(recipe: Recipe, watch: Watch, steps: Steps, given: PreparedSet | None
         DataError: a log is missing or cannot be used.
         SetupError: the text model is not at hand.
     """
-    prepared = given or prepare(recipe.data, log_for(recipe.data), watch=watch)
+    prepared = given or prepare(recipe.data, logs_for(recipe.data), watch=watch)
     captions = prepared.captions()
     vectors = caption_vectors(
         captions, recipe.text, progress=lambda done, total: steps("caption vectors", done, total)
@@ -64,7 +65,7 @@ def check(recipe: Recipe, machine: Machine, prepared: PreparedSet) -> None:
     Raises:
         SettingsError, DataError: they do not; said before any worker starts.
     """
-    lanes = Lanes(prepared.manifest["windows"]["train"], recipe.optim.batch_size, recipe.seed)
+    lanes = Lanes(prepared.lengths("train"), recipe.optim.batch_size, recipe.seed)
     lanes.of_worker(0, machine.workers)
 
 
@@ -76,7 +77,6 @@ class StudyRun:
     study: Study
     trials: Sequence[Trial]
     jobs: Sequence[Job]
-    simulated: bool
 
     def results(self) -> dict[tuple[str, int], RunResult]:
         """What the ledgers say, by arm and seed, arm by arm."""
@@ -104,24 +104,28 @@ def lay_out(
     """
     trials = study.trials()
     simulated = any(one.prepared.simulated for one in ready)
+    caveats = list(dict.fromkeys(words for one in ready for words in one.prepared.caveats))
     fingerprints = sorted({one.prepared.fingerprint for one in ready})
     content = json.dumps([[trial.recipe.digest() for trial in trials], fingerprints])
     marks = [mark for mark, on in (("quick", study.quick), ("simulated", simulated)) if on]
-    homes = sorted({trial.recipe.data.home for trial in trials})
+    homes = sorted({trial.recipe.data.label for trial in trials})
     name = "-".join([study.name, *homes, *marks, hashlib.sha256(content.encode()).hexdigest()[:8]])
     folder = _numbered(places.runs() / places.safe_name(name, what="study"), fresh=fresh)
-    jobs = [_trial_job(study, trial, folder, tracking, simulated) for trial in trials]
+    jobs = [
+        _trial_job(study, trial, folder, tracking, one.prepared)
+        for trial, one in zip(trials, ready, strict=True)
+    ]
     folder.mkdir(parents=True, exist_ok=True)
     about = {
         "study": study.name,
         "question": study.question,
         "homes": homes,
         "quick": study.quick,
-        "simulated": simulated,
+        "caveats": caveats,
         "trials": [[t.arm, t.recipe.seed, t.name] for t in trials],
     }
     (folder / STUDY_FILE).write_text(json.dumps(about, indent=1), encoding="utf-8")
-    return StudyRun(folder, study, trials, jobs, simulated)
+    return StudyRun(folder, study, trials, jobs)
 
 
 def _numbered(folder: Path, *, fresh: bool) -> Path:
@@ -134,7 +138,7 @@ def _numbered(folder: Path, *, fresh: bool) -> Path:
 
 
 def _trial_job(
-    study: Study, trial: Trial, folder: Path, tracking: Tracking, simulated: bool
+    study: Study, trial: Trial, folder: Path, tracking: Tracking, prepared: PreparedSet
 ) -> Job:
     return Job(
         name=f"{study.name}/{trial.name}",
@@ -143,7 +147,7 @@ def _trial_job(
         tracking=tracking,
         group=study.name,
         arm=trial.arm,
-        simulated=simulated,
+        caveats=prepared.caveats,
         quick=study.quick,
     )
 
@@ -242,7 +246,7 @@ def claim(job: Job) -> None:
                 hint="give the new run another --name or --output-dir.",
             )
     job.folder.mkdir(parents=True, exist_ok=True)
-    about = {"name": job.name, "simulated": job.simulated, "quick": job.quick}
+    about = {"name": job.name, "caveats": list(job.caveats), "quick": job.quick}
     path.write_text(json.dumps(about | {"recipe": job.recipe.model_dump(mode="json")}, indent=1))
 
 

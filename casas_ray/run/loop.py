@@ -3,13 +3,14 @@
 import functools
 from collections.abc import Callable
 
-from casas_ray.config import Recipe, flat
+from casas_ray.config import Recipe
 from casas_ray.errors import CasasError, Diverged
 from casas_ray.evals.validation import validate
 from casas_ray.model import checkpoint
 from casas_ray.model.feed import Shards
 from casas_ray.model.step import TrainState, train_step
 from casas_ray.run.seats import Seat
+from casas_ray.settings import flat
 
 
 def train(seat: Seat, recipe: Recipe, shards: Shards) -> TrainState:

@@ -27,10 +27,10 @@ log = logging.getLogger(__name__)
 _INIT_SECONDS = 8
 _REACH_SECONDS = 5
 _CURSOR = "wandb.json"
-_PRIVATE_SETTINGS = frozenset({"recipe.text.model"})
+_PRIVATE_SETTINGS = frozenset({"recipe.text.model", "recipe.data.captions.file"})
 """Settings that can hold a path of this machine."""
 
-_INFO_SENT = ("home", "simulated", "fingerprint", "total_steps", "trainable_parameters", "workers")
+_INFO_SENT = ("home", "caveats", "fingerprint", "total_steps", "trainable_parameters", "workers")
 
 
 class WandbMirror:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from casas_ray.config import DataConfig, SimulateConfig
-from casas_ray.corpus.fetch import log_for
+from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare
 from casas_ray.results import RunResult
 from tests.bench.step import measure
@@ -49,7 +49,7 @@ def command_times() -> list[tuple[str, str]]:
 def prepare_rate() -> list[tuple[str, str]]:
     """Lines a second from a raw log to a prepared set, four captions a window."""
     config = DataConfig(simulated=True, simulate=SimulateConfig(days=60))
-    log = log_for(config)
+    log = logs_for(config)
     start = time.perf_counter()
     prepared = prepare(config, log)
     seconds = time.perf_counter() - start

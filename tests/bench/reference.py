@@ -62,11 +62,13 @@ def samples_of(shards: Shards) -> list[Sample]:
     return [
         {
             "events": [
-                {name: int(ids[row, place]) for name, ids in shard.ids.items()}
-                | {"xy": shard.xy[row, place].tolist()}
-                for place in range(int(shard.length[row]))
+                dict(zip(shard.fields, event["ids"].tolist(), strict=True))
+                | {"xy": event["xy"].tolist()}
+                for event in shard.events[shard.first[row] :][: shard.length[row]]
             ],
-            "captions": shard.captions[row].tolist(),
+            "captions": shard.captions[shard.first_caption[row] :][
+                : shard.caption_count[row]
+            ].tolist(),
         }
         for row in range(len(shard))
     ]
@@ -109,7 +111,7 @@ class ReferenceStep:
         self.names = list(shards.source.sizes())
         self.vectors = shards.train.vectors
         self.samples = samples_of(shards)
-        self.length = shards.train.shard.longest
+        self.length = int(shards.train.shard.length.max())
         self.model = ReferenceModel(recipe, shards.source.sizes(), self.vectors.shape[1])
         self.optimizer = torch.optim.AdamW(self.model.parameters(), recipe.optim.learning_rate)
 

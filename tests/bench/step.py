@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from casas_ray.config import Recipe
-from casas_ray.corpus.fetch import log_for
+from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare
 from casas_ray.model.feed import Shards
 from casas_ray.model.step import TrainState, train_step
@@ -61,7 +61,7 @@ def needed_flops(recipe: Recipe, shards: Shards) -> float:
 
 def shards_of(recipe: Recipe) -> Shards:
     """Simulated windows with random caption vectors: the text tower is not part of a step."""
-    prepared = prepare(recipe.data, log_for(recipe.data))
+    prepared = prepare(recipe.data, logs_for(recipe.data))
     count = len(prepared.captions())
     vectors = np.random.default_rng(0).standard_normal((count, TEXT_SIZE), dtype=np.float32)
     return Shards.whole(prepared, recipe, vectors, torch.device("cpu"))

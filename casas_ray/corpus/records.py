@@ -1,0 +1,65 @@
+"""The records of a set that nobody trains on: events, activities, and lines that were not used."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from casas_ray.corpus.activities import resident_of
+from casas_ray.corpus.clean import Cleaned
+from casas_ray.corpus.log import RawLog
+
+Homes = Sequence[tuple[str, RawLog, Cleaned]]
+_LONGEST_TEXT = 200
+
+
+def write_events(folder: Path, homes: Homes) -> None:
+    """`events.parquet`: every event in a window's reach, home after home, with its line."""
+    tables = []
+    for name, _, cleaned in homes:
+        events = cleaned.events
+        coded = {"sensor": events.sensor, "state": events.state, "label": events.label}
+        columns: dict[str, pa.Array] = {
+            "home": pa.array([name] * len(events)).dictionary_encode(),
+            "time_us": pa.array(events.time_us),
+            "line": pa.array(events.line),
+        }
+        for field, column in coded.items():
+            columns[field] = pa.DictionaryArray.from_arrays(column.codes, list(column.names))
+        tables.append(pa.table(columns))
+    pq.write_table(
+        pa.concat_tables(tables).unify_dictionaries(), folder / "events.parquet", compression="zstd"
+    )
+
+
+def write_activities(folder: Path, homes: Homes) -> None:
+    """`activities.parquet`: every annotated activity with its resident, in events and in time."""
+    names = [name for name, _, cleaned in homes for _ in cleaned.activities]
+    offsets = np.cumsum([0, *(len(cleaned.events) for _, _, cleaned in homes)]).tolist()
+    found = [
+        (one, offset)
+        for (_, _, cleaned), offset in zip(homes, offsets[:-1], strict=True)
+        for one in cleaned.activities
+    ]
+    columns = {
+        "home": pa.array(names, pa.string()),
+        "activity": pa.array([one.label for one, _ in found], pa.string()),
+        "resident": pa.array([resident_of(one.label) for one, _ in found], pa.string()),
+        "first_event": pa.array([one.first_event + offset for one, offset in found], pa.int64()),
+        "last_event": pa.array([one.last_event + offset for one, offset in found], pa.int64()),
+        "begin_us": pa.array([one.begin_us for one, _ in found], pa.int64()),
+        "end_us": pa.array([one.end_us for one, _ in found], pa.int64()),
+    }
+    pq.write_table(pa.table(columns), folder / "activities.parquet", compression="zstd")
+
+
+def write_quarantine(folder: Path, homes: Homes) -> None:
+    """`quarantine.tsv`: every line not used, with its number and the reason."""
+    path = folder / "quarantine.tsv"
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as out:
+        out.write("home\tline\treason\ttext\n")
+        for name, log, _ in homes:
+            for row in sorted(log.rejected):
+                out.write(f"{name}\t{row.number}\t{row.reason}\t{row.text[:_LONGEST_TEXT]!r}\n")

@@ -1,0 +1,115 @@
+"""The two shapes of alignment JSON: one window of a file, checked, whichever shape it has."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from casas_ray.corpus.events import NO_ACTIVITY
+from casas_ray.errors import DataError
+
+SHAPE_A = {
+    "sensor": "sensor_id",
+    "room": "room_id",
+    "state": "event_type",
+    "sensor_type": "sensor_type",
+    "time_of_day": "tod_bucket",
+    "time_gap": "delta_t_bucket",
+    "day_of_week": "dow",
+    "floor": "floor_id",
+}
+SHAPE_B = SHAPE_A | {
+    "room": "room",
+    "time_gap": "time_delta_bucket",
+    "day_of_week": "dow_bucket",
+}
+_CAPTION_LISTS = ("captions", "long_captions", "short_captions")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One window of a file, checked."""
+
+    where: str
+    id: str
+    names: Mapping[str, str]
+    """What the shape calls each field."""
+
+    events: list[dict[str, Any]]
+    captions: tuple[str, ...]
+    shares: list[tuple[str, float]]
+    """Its labels, the window's own first."""
+
+    @property
+    def is_b(self) -> bool:
+        """Whether it has shape B, whose times are text."""
+        return self.names is SHAPE_B
+
+
+def sample_of(value: Any, where: str, captions: Mapping[str, tuple[str, ...]] | None) -> Sample:
+    """A sample of either shape; `captions` by sample id, where a file of their own holds them.
+
+    Raises:
+        DataError: names the sample, the field and what was wanted.
+    """
+    if isinstance(value, dict) and "sensor_sequence" in value:
+        return _sample_b(value, where, captions)
+    return _sample_a(value, where)
+
+
+def _sample_a(value: Any, where: str) -> Sample:
+    events = _events(value, "events", where)
+    texts = [text for name in _CAPTION_LISTS for text in _list(value, name, where)]
+    label = str(value.get("first_activity") or NO_ACTIVITY)
+    name = str(value.get("sample_id", where.rpartition(": ")[2]))
+    return Sample(where, name, SHAPE_A, events, _texts(texts, where), [(label, 1.0)])
+
+
+def _sample_b(
+    value: dict[str, Any], where: str, captions: Mapping[str, tuple[str, ...]] | None
+) -> Sample:
+    events = _events(value, "sensor_sequence", where)
+    name = value.get("sample_id")
+    if not isinstance(name, (str, int)) or isinstance(name, bool):
+        raise DataError(f"{where}: wanted a 'sample_id'.")
+    texts = captions.get(str(name)) if captions is not None else value.get("captions")
+    if texts is None:
+        raise DataError(
+            f"{where}: no captions for sample_id '{name}'.",
+            hint="wanted {split}_captions_{style}.json beside the file, with every sample_id.",
+        )
+    return Sample(
+        where, str(name), SHAPE_B, events, _texts(list(texts), where), _shares_b(value, events)
+    )
+
+
+def _shares_b(value: dict[str, Any], events: list[dict[str, Any]]) -> list[tuple[str, float]]:
+    metadata = value.get("metadata")
+    truth = metadata.get("ground_truth_labels") if isinstance(metadata, dict) else None
+    primary = truth.get("primary_l1") if isinstance(truth, dict) else None
+    counts = Counter(str(event.get("activity_l1") or NO_ACTIVITY) for event in events)
+    shares = [(label, count / len(events)) for label, count in counts.most_common()]
+    # The mode of the events' labels stands first, unless the file names another.
+    return sorted(shares, key=lambda pair: pair[0] != primary) if primary else shares
+
+
+def _events(value: Any, name: str, where: str) -> list[dict[str, Any]]:
+    events = value.get(name) if isinstance(value, dict) else None
+    if not isinstance(events, list) or not events or set(map(type, events)) != {dict}:
+        raise DataError(f"{where}: wanted an object whose '{name}' is a list of objects.")
+    return events
+
+
+def _list(value: dict[str, Any], name: str, where: str) -> list[Any]:
+    found = value.get(name)
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise DataError(f"{where}: '{name}' is {found!r:.40}; wanted a list of texts.")
+    return found
+
+
+def _texts(texts: list[Any], where: str) -> tuple[str, ...]:
+    if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise DataError(f"{where}: wanted at least one caption, all of them text.")
+    return tuple(texts)

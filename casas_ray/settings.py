@@ -1,0 +1,149 @@
+"""What every group of settings can do: check itself, change by path, say what differs."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from casas_ray.errors import CasasError, SettingsError, did_you_mean
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+def _split_commas(value: object) -> object:
+    return (
+        [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(value, str)
+        else value
+    )
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+
+
+class Settings(BaseModel):
+    """A frozen group of settings that refuses names it does not know."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    def replace(self, changes: Mapping[str, object]) -> Self:
+        """A copy with `{"path.to.setting": value}` changed, checked as a whole.
+
+        Raises:
+            SettingsError: a path or a value does not fit.
+        """
+        tree = self.model_dump()
+        for path, value in changes.items():
+            _plant(tree, type(self), path, value)
+        return self.build(tree)
+
+    @classmethod
+    def build(cls, tree: Mapping[str, object]) -> Self:
+        """These settings from a plain dictionary.
+
+        Raises:
+            SettingsError: a name is unknown or a value has the wrong type.
+        """
+        try:
+            return cls.model_validate(tree)
+        except ValidationError as error:
+            raise _readable(error, cls) from None
+
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that change when any value changes."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def parse_overrides(words: Iterable[str]) -> dict[str, object]:
+    """`["optim.epochs=3"]` as `{"optim.epochs": 3}`; values are JSON where they parse as JSON.
+
+    Raises:
+        SettingsError: a word is not `path=value`.
+    """
+    return dict(_override(word) for word in words)
+
+
+def _override(word: str) -> tuple[str, object]:
+    path, equals, text = word.partition("=")
+    if not equals or not path:
+        raise SettingsError(
+            f"'{word}' is not a setting.", hint="write path=value, for example optim.epochs=3"
+        )
+    try:
+        return path.strip(), json.loads(text)
+    except ValueError:
+        return path.strip(), text
+
+
+def split_overrides(
+    changes: Mapping[str, object],
+) -> tuple[dict[str, object], dict[str, object], dict[str, object]]:
+    """Changes to the recipe, to the machine and to the tracking, by the first word of each path."""
+    groups: dict[str, dict[str, object]] = {"recipe": {}, "machine": {}, "tracking": {}}
+    for path, value in changes.items():
+        head, _, rest = path.partition(".")
+        if rest and head in ("machine", "tracking"):
+            groups[head][rest] = value
+        else:
+            groups["recipe"][path] = value
+    return groups["recipe"], groups["machine"], groups["tracking"]
+
+
+def differences(base: Settings, other: Settings) -> dict[str, object]:
+    """`{"path": other's value}` for every setting in which the two differ."""
+    before, after = flat(base), flat(other)
+    return {path: value for path, value in after.items() if before.get(path) != value}
+
+
+def flat(settings: Settings) -> dict[str, object]:
+    """Every setting by its path: `{"optim.epochs": 5, ...}`."""
+    return dict(_leaves(settings.model_dump(mode="json"), ""))
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, object]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _plant(tree: dict[str, Any], kind: type[Settings], path: str, value: object) -> None:
+    *groups, leaf = path.split(".")
+    for group in groups:
+        _known(group, tree, kind, path)
+        if not isinstance(tree[group], dict):
+            raise SettingsError(f"'{path}': '{group}' is one setting, not a group of settings.")
+        tree = tree[group]
+    _known(leaf, tree, kind, path)
+    if isinstance(tree[leaf], dict):
+        raise SettingsError(
+            f"'{path}' is a group of settings.", hint=f"name one in it: {', '.join(tree[leaf])}"
+        )
+    tree[leaf] = value
+
+
+def _known(name: str, tree: Mapping[str, object], kind: type[Settings], path: str) -> None:
+    if name not in tree:
+        everywhere = flat(kind())
+        hint = did_you_mean(path, everywhere) if "." in path else did_you_mean(name, tree)
+        raise SettingsError(f"unknown setting '{path}'.", hint=hint)
+
+
+def _readable(error: ValidationError, kind: type[Settings]) -> CasasError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or kind.__name__
+    if first["type"] == "extra_forbidden":
+        return SettingsError(f"unknown setting '{where}'.", hint=did_you_mean(where, flat(kind())))
+    wanted = first["msg"].removeprefix("Value error, ")
+    return SettingsError(f"{where}: {wanted}; found {_short(first.get('input'))}.")
+
+
+def _short(value: object) -> str:
+    text = "these settings" if isinstance(value, dict) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
