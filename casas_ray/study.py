@@ -20,7 +20,7 @@ QUICK = {
 }
 """What `--quick` changes: the tiny model, few epochs, fewer captions."""
 
-QUICK_SIMULATED_DAYS = 10
+QUICK_SIMULATED_DAYS = 6
 
 
 @dataclass(frozen=True)

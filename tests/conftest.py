@@ -36,7 +36,7 @@ needs_real_log = pytest.mark.skipif(
 
 SMALL = {
     "data.simulated": True,
-    "data.simulate.days": 4,
+    "data.simulate.days": 3,
     "data.captions.per_window": 2,
     "model.width": 32,
     "model.layers": 1,

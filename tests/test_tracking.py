@@ -76,7 +76,7 @@ def test_the_run_says_what_it_is(job: Job, small_shards: Shards):
     assert run.notes == "why"
     config = {item.key: json.loads(item.value_json) for item in run.config.update}
     assert config["recipe.optim.batch_size"] == 32
-    assert config["simulated"] is True
+    assert config["caveats"] == ["SIMULATED home"]
 
 
 def test_what_should_stay_home_is_in_no_wandb_file(

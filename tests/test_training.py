@@ -71,7 +71,7 @@ def test_training_lowers_the_loss_and_beats_chance_and_the_untrained(whole_run: 
     assert result.status == "finished"
     assert best["val/total_loss"] < untrained["val/total_loss"]
     assert best["val/recall_mean"] > 2 * best["val/chance_recall_mean"]
-    assert best["val/recall_mean"] > 2 * untrained["val/recall_mean"]
+    assert best["val/recall_mean"] > 1.5 * untrained["val/recall_mean"]
 
 
 def test_two_runs_of_one_recipe_are_bit_equal(

@@ -38,7 +38,7 @@ class _Lines:
         now = time.monotonic()
         if what not in self._began:
             self._began[what], self._said[what] = now, 0
-            say(f"{what}: {total:,} to compute, once")
+            say(f"{what}: {total:,}, once")
         quarter = 4 * done // total
         if self._said[what] < quarter < 4:
             self._said[what] = quarter

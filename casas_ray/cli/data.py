@@ -1,43 +1,108 @@
 """Commands about homes, their logs and prepared sets."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from casas_ray import places
 from casas_ray.cli.app import AsJson, Changes, Simulated, app, settings
-from casas_ray.cli.console import out, print_json, say
+from casas_ray.cli.console import out, print_json, say, stepping
 from casas_ray.config import Recipe, SimulateConfig
+from casas_ray.errors import SettingsError
+
+
+@app.command()
+def fetch(
+    home: Annotated[str, typer.Argument(help="A home with a published log, e.g. milan.")],
+    url: Annotated[str, typer.Option(help="Another address of its archive.")] = "",
+) -> None:
+    """Download a home's published log, check it and unpack it; goes on where it was cut off.
+
+    Example: casas-ray fetch milan
+    """
+    from casas_ray.corpus.download import TERMS
+    from casas_ray.corpus.download import fetch as fetch_log
+    from casas_ray.corpus.homes import home_or_error
+
+    for line in TERMS:
+        say(line)
+    facts = home_or_error(home)
+    with stepping() as steps:
+        log = fetch_log(facts, url=url, progress=lambda have, all_: steps("bytes", have, all_))
+    out.print(f"{places.shown(log)} is there; next: casas-ray prepare {home}")
 
 
 @app.command()
 def prepare(
-    home: Annotated[str, typer.Argument(help="A home's name, e.g. milan.")],
+    home: Annotated[str, typer.Argument(help="A home's name; several with commas.")] = "",
     changes: Changes = None,
     log: Annotated[Path | None, typer.Option(help="The home's raw CASAS log.")] = None,
+    train_json: Annotated[
+        Path | None,
+        typer.Option("--from", help="A train.json with val.json and vocab.json beside it."),
+    ] = None,
+    captions: Annotated[
+        str, typer.Option(help="With --from: the style, where several caption files lie there.")
+    ] = "",
     simulated: Simulated = False,
-    as_json: AsJson = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, and write the windows as alignment JSON.")
+    ] = False,
 ) -> None:
-    """Turn a home's raw log into an alignment set, and say what is in it.
+    """Turn raw logs, or another pipeline's JSON, into an alignment set, and say what is in it.
 
     Example: casas-ray prepare al_smarthome --log data.txt data.windows.length=20
     """
-    from casas_ray.corpus.fetch import link_log, logs_for
-    from casas_ray.corpus.prepare import prepare as prepare_set
     from casas_ray.report import text
 
-    places.safe_name(home, what="home")
-    recipe, _, _ = settings(Recipe(), changes, simulated=simulated, extra={"data.homes": home})
-    if log is not None:
-        link_log(home, log)
-    prepared = prepare_set(recipe.data, logs_for(recipe.data), watch=say)
+    if train_json is not None:
+        prepared = _from_json(train_json, captions, [home, *(changes or [])], log, simulated)
+    else:
+        prepared = _from_logs(home, changes, log, simulated)
     if as_json:
-        print_json({"folder": str(prepared.folder), **prepared.manifest})
+        from casas_ray.corpus.shape_a import write_shape_a
+
+        written = write_shape_a(prepared)
+        folders = {"folder": str(prepared.folder), "json_folder": str(written)}
+        print_json({**folders, **prepared.manifest})
     else:
         out.print(
             text.summary(prepared.manifest), f"It lies in {places.shown(prepared.folder)}", sep="\n"
         )
+
+
+def _from_logs(home: str, changes: list[str] | None, log: Path | None, simulated: bool) -> Any:
+    from casas_ray.corpus.fetch import link_log, logs_for
+    from casas_ray.corpus.prepare import prepare as prepare_set
+
+    if not home or "=" in home:
+        raise SettingsError(
+            "prepare needs a home's name, or --from train.json.",
+            hint="`casas-ray homes` lists the homes known.",
+        )
+    names = [places.safe_name(name, what="home") for name in home.split(",")]
+    recipe, _, _ = settings(Recipe(), changes, simulated=simulated, extra={"data.homes": home})
+    if log is not None:
+        if len(names) > 1:
+            raise SettingsError("--log is the log of one home; bring one home at a time with it.")
+        link_log(home, log)
+    return prepare_set(recipe.data, logs_for(recipe.data), watch=say)
+
+
+def _from_json(
+    train: Path, captions: str, words: list[str], log: Path | None, simulated: bool
+) -> Any:
+    from casas_ray.corpus.exchange import JsonFiles, prepare_json
+
+    idle = [word for word in words if word]
+    idle += [name for name, on in (("--log", log is not None), ("--simulated", simulated)) if on]
+    if idle:
+        raise SettingsError(
+            f"{idle[0]} has no effect on alignment JSON, whose windows are cut already.",
+            hint="leave it out.",
+        )
+    return prepare_json(JsonFiles.beside(train, style=captions))
 
 
 @app.command()
@@ -45,6 +110,11 @@ def simulate(
     home: Annotated[str, typer.Argument(help="A home with a simulator, e.g. milan.")],
     days: Annotated[int, typer.Option(help="Days to simulate.")] = 60,
     seed: Annotated[int, typer.Option(help="Other seeds live other days.")] = 0,
+    residents: Annotated[int, typer.Option(help="One, or two at the same time.")] = 1,
+    beside: Annotated[
+        Path | None, typer.Option(help="A real log whose statistics to show beside.")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write a simulated raw log of a home, with the planted activities beside it.
 
@@ -52,12 +122,20 @@ def simulate(
     """
     from casas_ray.corpus.homes import home_or_error
     from casas_ray.corpus.simulate import TRUTH_NAME, simulated_log
+    from casas_ray.corpus.statistics import statistics_of
+    from casas_ray.report import text
 
-    config = SimulateConfig.build({"days": days, "seed": seed})
-    log = simulated_log(home_or_error(home), config)
-    with log.open("rb") as stream:
-        lines = sum(1 for _ in stream)
-    out.print(f"SIMULATED: {lines:,} lines of {days} days in {places.shown(log)}")
+    config = SimulateConfig.build({"days": days, "seed": seed, "residents": residents})
+    facts = home_or_error(home)
+    log = simulated_log(facts, config)
+    columns = {f"SIMULATED {home}": statistics_of(log, facts)}
+    if beside is not None:
+        columns[beside.name] = statistics_of(beside, None)
+    if as_json:
+        print_json({"log": str(log), "statistics": columns})
+        return
+    out.print(text.statistics(columns))
+    out.print(f"SIMULATED: {days} days in {places.shown(log)}")
     out.print(f"the planted activities are in {places.shown(log.with_name(TRUTH_NAME))}")
 
 

@@ -48,8 +48,8 @@ def _missing(home: str) -> DataError:
         )
     return DataError(
         f"no log of home '{home}' is at hand: there is none in {shown(folder)}.",
-        hint=f"download {facts.archive} and unpack it there (the log is {facts.log_in_archive}), "
-        f"or `casas-ray prepare {home} --log PATH`; or try a simulated home with --simulated.",
+        hint=f"`casas-ray fetch {home}`, or download {facts.archive} and unpack it there (the log "
+        f"is {facts.log_in_archive}); or try a simulated home with --simulated.",
     )
 
 

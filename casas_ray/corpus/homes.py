@@ -39,6 +39,12 @@ class Home(Settings):
     """Where its owners publish the log."""
 
     log_in_archive: str = ""
+    archive_sha256: str = ""
+    """What the archive must hash to, where its owners or a trusted lab published it."""
+
+    log_lines: int = 0
+    """Lines of the published log; 0 where nobody counted them."""
+
     xy_unit: str = ""
     sensors: dict[str, Sensor] = Field(default_factory=dict)
     activity_groups: dict[str, dict[str, str]] = Field(default_factory=dict)

@@ -1,11 +1,12 @@
-"""A simulated home: a resident's days on a real floor plan, written as a raw CASAS log.
+"""A simulated home: residents' weeks on a real floor plan, written as a raw CASAS log.
 
-This is a first, plain simulator: one resident, a weekly routine, motion and door sensors with hold
-times. What comes from it is SIMULATED, and every table made from it says so.
+Residents follow a weekly routine with visits, nights out and a pet; sensors see what moves before
+them, miss some of it and sometimes see what is not there. The log carries begin and end marks as
+annotated logs do. All that comes from it is SIMULATED, and every table made from it says so.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,179 +15,239 @@ import numpy as np
 from casas_ray.config import SimulateConfig
 from casas_ray.corpus.alignment import new_folder
 from casas_ray.corpus.homes import Home
-from casas_ray.errors import DataError
+from casas_ray.corpus.physics import (
+    Line,
+    Movement,
+    door_lines,
+    motion_lines,
+    temperature_lines,
+    with_jitter,
+)
+from casas_ray.corpus.routine import Calendar, Episode, FloorPlan, Routine, load_routine
 from casas_ray.places import raw
 
+CODE_VERSION = 2
+"""Raised when the same settings come to give another log."""
+
+TRUTH_NAME = "truth.tsv"
+_LOG_NAME = "data"
 _FIRST_DAY = np.datetime64("2009-10-16", "s")
-_HOLD_SECONDS = 1.8
-_LOG_NAME, TRUTH_NAME = "data", "truth.tsv"
+_FIRST_WEEKDAY = 4  # a Friday
+_SECOND_IS_LATE_BY = 1.1
+"""Hours by which the second resident's day lies after the first's."""
+
+_STEP_SECONDS = (1.2, 2.6)
+_STAYS = 0.85
+"""Chance that the next movement is before the same sensor."""
+
+_BETWEEN_SECONDS = 260.0
+"""Mean time between movements that belong to no activity."""
 
 
-class Habit(NamedTuple):
-    """An activity of the routine: where it happens, about when, how long, how lively."""
+class Planted(NamedTuple):
+    """An activity that really took place, in seconds since the first midnight."""
 
     activity: str
-    sensors: tuple[str, ...]
-    hour: float
-    """Mean start, hours since midnight; normal with 0.4 h of spread."""
-
-    minutes: float
-    """Median length; log-normal."""
-
-    seconds_between: float
-    """Mean time between movements while it lasts."""
-
-    chance: float
-    """Probability that a day has it."""
-
-
-class Firing(NamedTuple):
-    """One line of the log to be."""
-
-    second: float
-    sensor: str
-    state: str
-    mark: str
-
-
-_MILAN_ROUTINE = (
-    Habit("Sleep", ("M021", "M028", "M020"), 0.2, 330.0, 1500.0, 1.0),
-    Habit("Bed_to_Toilet", ("M028", "M025", "M013"), 3.6, 4.0, 12.0, 0.8),
-    Habit("Master_Bathroom", ("M013", "M025"), 6.7, 16.0, 14.0, 0.95),
-    Habit("Kitchen_Activity", ("M012", "M015", "M016", "M022", "M023"), 7.4, 28.0, 7.0, 0.97),
-    Habit("Morning_Meds", ("M014", "M015"), 8.0, 3.0, 6.0, 0.7),
-    Habit("Read", ("M004", "M005"), 8.6, 45.0, 55.0, 0.8),
-    Habit("Desk_Activity", ("M007", "M026"), 10.2, 50.0, 40.0, 0.5),
-    Habit("Leave_Home", ("M002", "M001", "D001"), 11.5, 4.0, 8.0, 0.75),
-    Habit("Kitchen_Activity", ("M012", "M015", "M022", "M023", "D003"), 13.1, 30.0, 7.0, 0.9),
-    Habit("Dining_Rm_Activity", ("M003", "M027"), 13.8, 18.0, 30.0, 0.4),
-    Habit("Guest_Bathroom", ("M017", "M018"), 14.6, 6.0, 10.0, 0.9),
-    Habit("Chores", ("M027", "M010", "M019", "M024", "M005"), 15.4, 35.0, 9.0, 0.4),
-    Habit("Master_Bedroom_Activity", ("M020", "M028", "M021"), 17.0, 18.0, 12.0, 0.85),
-    Habit("Kitchen_Activity", ("M012", "M015", "M016", "M022", "M023"), 18.2, 40.0, 6.0, 0.95),
-    Habit("Watch_TV", ("M008", "M006"), 19.6, 75.0, 65.0, 0.9),
-    Habit("Eve_Meds", ("M014", "M016"), 21.3, 3.0, 6.0, 0.6),
-    Habit("Meditate", ("M024",), 21.8, 14.0, 50.0, 0.25),
-    Habit("Guest_Bathroom", ("M017", "M018"), 22.3, 7.0, 10.0, 0.9),
-)
-_ROUTINES = {"milan": _MILAN_ROUTINE}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Sensor positions and the walking order between any two of them."""
-
-    names: tuple[str, ...]
-    xy: np.ndarray
-
-    def way(self, start: str, goal: str) -> list[str]:
-        """Motion sensors near the straight line from one sensor to another, in walking order."""
-        at = {name: self.xy[place] for place, name in enumerate(self.names)}
-        line = at[goal] - at[start]
-        length = float(np.hypot(*line)) or 1.0
-        along = (self.xy - at[start]) @ line / length
-        aside = np.abs((self.xy - at[start]) @ np.array([-line[1], line[0]]) / length)
-        near = np.flatnonzero((along > 0) & (along < length) & (aside < 260.0))
-        return [self.names[place] for place in near[np.argsort(along[near])]]
+    begin: float
+    end: float
 
 
 def simulated_log(home: Home, config: SimulateConfig) -> Path:
     """The path of a simulated log of the home; written when there is none of these settings yet.
 
     Raises:
-        DataError: there is no routine for this home.
+        DataError: the home's facts have no floor plan to walk in.
     """
-    if home.home not in _ROUTINES:
-        raise DataError(
-            f"there is no simulator for home '{home.home}'.",
-            hint=f"homes that can be simulated: {', '.join(_ROUTINES)}.",
-        )
-    folder = raw() / f"{home.home}-simulated-{config.days}d-seed{config.seed}-{home.digest()[:6]}"
+    kind = f"{config.days}d-seed{config.seed}" + ("-two" if config.residents > 1 else "")
+    routine = load_routine()
+    mark = f"v{CODE_VERSION}-{home.digest()[:4]}{routine.digest()[:4]}"
+    folder = raw() / f"{home.home}-simulated-{kind}-{mark}"
     if not folder.is_dir():
+        lines, planted = simulate(home, config, routine)
         with new_folder(folder) as draft:
-            firings = simulate(home, config)
-            _write(draft / _LOG_NAME, firings)
-            _write_truth(draft / TRUTH_NAME, firings)
+            _write_log(draft / _LOG_NAME, lines, planted)
+            _write_truth(draft / TRUTH_NAME, planted)
     return folder / _LOG_NAME
 
 
-def simulate(home: Home, config: SimulateConfig) -> list[Firing]:
-    """All firings of the simulated days, in time order; the marks are the truth."""
-    rng = np.random.default_rng([config.seed, config.days])
-    placed = {
-        name: sensor.xy
-        for name, sensor in home.sensors.items()
-        if sensor.xy and sensor.type in ("motion", "door")
-    }
-    motion = [name for name in placed if home.sensors[name].type == "motion"]
-    plan = Plan(tuple(motion), np.array([placed[name] for name in motion]))
-    firings = [
-        firing
-        for day in range(config.days)
-        for firing in _day(rng, plan, _ROUTINES[home.home], day * 86_400.0)
-    ]
-    return sorted(firings, key=lambda firing: firing.second)
+def simulate(
+    home: Home, config: SimulateConfig, routine: Routine
+) -> tuple[list[Line], list[Planted]]:
+    """The lines of the simulated days in the order in which they were written, and the truth."""
+    plan = FloorPlan.of(home)
+    episodes: list[Episode] = []
+    movements: list[Movement] = []
+    for resident in range(config.residents):
+        rng = np.random.default_rng([config.seed, config.days, resident])
+        calendar = Calendar.of(
+            routine,
+            plan,
+            home.home,
+            days=config.days,
+            first_weekday=_FIRST_WEEKDAY,
+            rng=rng,
+            late_by=_SECOND_IS_LATE_BY * resident,
+            mark=f"R{resident + 1}_" if config.residents > 1 else "",
+        )
+        own = [one for one in calendar.episodes if one.end < 86_400.0 * config.days]
+        movements += _live(own, plan, rng)
+        episodes += own
+    rng = np.random.default_rng([config.seed, config.days, config.residents, 1])
+    movements += _visitors(routine, plan, config.days, rng)
+    if "dog" in home.residents or "cat" in home.residents:
+        movements += _pet(routine, plan, config.days, rng)
+    planted = [Planted(one.activity, one.begin, one.end) for one in episodes]
+    return _seen(movements, home, plan, config.days, rng), sorted(planted, key=lambda p: p.begin)
 
 
-def _day(
-    rng: np.random.Generator, plan: Plan, routine: Sequence[Habit], midnight: float
-) -> Iterator[Firing]:
-    here, clock = routine[0].sensors[0], midnight
-    for habit in routine:
-        if rng.random() > habit.chance:
-            continue
-        wanted = midnight + 3600.0 * (habit.hour + 0.4 * rng.standard_normal())
-        clock = max(clock + 20.0, wanted)
-        steps = plan.way(here, habit.sensors[0]) if here in plan.names else []
-        for step in steps:
-            yield from _fire(rng, step, clock, "")
-            clock += 2.0 + 2.0 * rng.random()
-        length = 60.0 * habit.minutes * float(np.exp(0.35 * rng.standard_normal()))
-        length = min(length, max(60.0, midnight + 86_399.0 - clock))
-        yield from _habit(rng, habit, clock, length)
-        clock += length
-        here = habit.sensors[0]
+def _live(
+    episodes: Sequence[Episode], plan: FloorPlan, rng: np.random.Generator
+) -> Iterator[Movement]:
+    """All movements of one resident: the activities, the ways between, and idle moves."""
+    here, clock = 0, 0.0
+    for episode in episodes:
+        weights = plan.weights(episode.habit)
+        assert weights is not None  # the calendar has no others
+        goal = int(rng.choice(len(weights), p=weights))
+        walk = [here, *plan.way(here, goal), goal]
+        start = episode.begin - rng.uniform(*_STEP_SECONDS) * len(walk)
+        yield from _idle(plan, here, clock, start, rng)
+        for place, sensor in enumerate(walk):
+            second = start + (episode.begin - start) * place / len(walk)
+            yield Movement(max(clock, second), plan.names[sensor])
+        if episode.habit.away:
+            yield from _outing(episode, plan, goal, rng)
+        else:
+            yield from _activity(episode, plan, weights, goal, rng)
+        here, clock = goal, episode.end
 
 
-def _habit(rng: np.random.Generator, habit: Habit, start: float, length: float) -> Iterator[Firing]:
-    moves = max(2, int(rng.poisson(length / habit.seconds_between)))
-    times = np.sort(start + length * rng.random(moves))
-    sensors = rng.integers(len(habit.sensors), size=moves)
-    for place, (second, sensor) in enumerate(zip(times, sensors, strict=True)):
-        mark = f"{habit.activity} begin" if place == 0 else ""
-        yield from _fire(rng, habit.sensors[sensor], float(second), mark)
-    last = float(times[-1]) + 10.0 * _HOLD_SECONDS
-    yield from _fire(rng, habit.sensors[sensors[-1]], last, f"{habit.activity} end")
+def _activity(
+    episode: Episode,
+    plan: FloorPlan,
+    weights: np.ndarray,
+    here: int,
+    rng: np.random.Generator,
+) -> Iterator[Movement]:
+    second = episode.begin + 0.5
+    while second < episode.end:
+        yield Movement(second, plan.names[here])
+        if rng.random() > _STAYS:
+            here = int(rng.choice(len(weights), p=weights))
+        # Restless for a while, then still: gaps spread over two orders of magnitude.
+        second += episode.habit.every * float(rng.gamma(0.45, 1.0 / 0.45)) + 0.4
+    yield Movement(episode.end - 0.2, plan.names[here])
 
 
-def _fire(rng: np.random.Generator, sensor: str, second: float, mark: str) -> Iterator[Firing]:
-    on, off = ("OPEN", "CLOSE") if sensor.startswith("D") else ("ON", "OFF")
-    hold = _HOLD_SECONDS * float(rng.lognormal(0.0, 0.5))
-    yield Firing(second, sensor, on, mark)
-    yield Firing(second + hold, sensor, off, "")
+def _outing(
+    episode: Episode, plan: FloorPlan, here: int, rng: np.random.Generator
+) -> Iterator[Movement]:
+    door = plan.doors[int(rng.integers(len(plan.doors)))] if plan.doors else plan.names[here]
+    for begin in (episode.begin, episode.end - 20.0):
+        for place in range(3):
+            yield Movement(begin + 1.0 + place * rng.uniform(1.5, 4.0), plan.names[here])
+        yield Movement(begin + 6.0, door)
 
 
-def _stamps(firings: Sequence[Firing]) -> list[str]:
-    seconds = np.array([firing.second for firing in firings])
-    moments = _FIRST_DAY.astype("datetime64[us]") + (seconds * 1e6).astype("timedelta64[us]")
+def _idle(
+    plan: FloorPlan, here: int, begin: float, end: float, rng: np.random.Generator
+) -> Iterator[Movement]:
+    """Moves that belong to no activity: at times to another room and back."""
+    second = begin + rng.exponential(_BETWEEN_SECONDS)
+    while second < end - 10.0:
+        goal = int(rng.integers(len(plan.names)))
+        for sensor in [here, *plan.way(here, goal), goal]:
+            if second < end - 5.0:
+                yield Movement(second, plan.names[sensor])
+            second += rng.uniform(*_STEP_SECONDS)
+        second += _BETWEEN_SECONDS * float(rng.gamma(0.5, 2.0))
+        here = goal
+
+
+def _visitors(
+    routine: Routine, plan: FloorPlan, days: int, rng: np.random.Generator
+) -> Iterator[Movement]:
+    for day in range(days):
+        weekend = int((_FIRST_WEEKDAY + day) % 7 >= 5)
+        if rng.random() < routine.visits[weekend]:
+            begin = 86_400.0 * day + 3600.0 * rng.uniform(11.0, 19.0)
+            end = begin + 3600.0 * rng.uniform(0.7, 2.5)
+            if plan.doors:
+                yield Movement(begin, plan.doors[0])
+                yield Movement(end, plan.doors[0])
+            yield from _idle(plan, 0, begin, end, rng)
+
+
+def _pet(
+    routine: Routine, plan: FloorPlan, days: int, rng: np.random.Generator
+) -> Iterator[Movement]:
+    second, here = 0.0, 0
+    while second < 86_400.0 * days:
+        asleep = second % 86_400.0 < 6.0 * 3600.0
+        second += rng.exponential(3600.0 / routine.pet_moves) * (5.0 if asleep else 1.0)
+        goal = int(rng.integers(len(plan.names)))
+        for sensor in [*plan.way(here, goal), goal]:
+            yield Movement(second, plan.names[sensor])
+            second += rng.uniform(*_STEP_SECONDS)
+        here = goal
+
+
+def _seen(
+    movements: Iterable[Movement],
+    home: Home,
+    plan: FloorPlan,
+    days: int,
+    rng: np.random.Generator,
+) -> list[Line]:
+    by_sensor: dict[str, list[float]] = defaultdict(list)
+    for movement in movements:
+        by_sensor[movement.sensor].append(movement.second)
+    lines: list[Line] = []
+    for name, sensor in home.sensors.items():
+        if name in plan.doors:
+            lines += door_lines(name, sorted(by_sensor[name]), rng)
+        elif name in plan.names:
+            lines += motion_lines(name, by_sensor[name], days, rng)
+        elif sensor.type == "temperature":
+            lines += temperature_lines(name, days, rng)
+    return with_jitter([line for line in lines if line.second < 86_400.0 * days], rng)
+
+
+def _stamps(seconds: Sequence[float]) -> list[str]:
+    since = (np.asarray(seconds) * 1e6).astype("timedelta64[us]")
+    moments = _FIRST_DAY.astype("datetime64[us]") + since
     return [text.replace("T", " ") for text in np.datetime_as_string(moments, unit="us")]
 
 
-def _write(path: Path, firings: Sequence[Firing]) -> None:
+def _write_log(path: Path, lines: Sequence[Line], planted: Sequence[Planted]) -> None:
+    marks = _marks(lines, planted)
+    stamps = _stamps([line.second for line in lines])
     with path.open("w", encoding="utf-8") as out:
-        for stamp, firing in zip(_stamps(firings), firings, strict=True):
-            tail = f"\t{firing.mark}" if firing.mark else ""
-            out.write(f"{stamp}\t{firing.sensor}\t{firing.state}{tail}\n")
+        for place, (stamp, line) in enumerate(zip(stamps, lines, strict=True)):
+            tail = f"\t{marks[place]}" if place in marks else ""
+            out.write(f"{stamp}\t{line.sensor}\t{line.state}{tail}\n")
 
 
-def _write_truth(path: Path, firings: Sequence[Firing]) -> None:
-    """Each planted activity with its begin and end, as the log's marks say them."""
-    begun: dict[str, str] = {}
+def _marks(lines: Sequence[Line], planted: Sequence[Planted]) -> dict[int, str]:
+    """By line: the begin or the end that stands on it, at or next to the moment itself."""
+    seconds = np.array([line.second for line in lines])
+    marks: dict[int, str] = {}
+    for activity, begin, end in planted:
+        first = int(np.searchsorted(seconds, begin))
+        last = int(np.searchsorted(seconds, end, side="right")) - 1
+        while first in marks:
+            first += 1
+        while last in marks or last == first:
+            last -= 1
+        if first < last:
+            marks[first], marks[last] = f"{activity} begin", f"{activity} end"
+    return marks
+
+
+def _write_truth(path: Path, planted: Sequence[Planted]) -> None:
+    """Each planted activity with its begin and end, also where no sensor saw it."""
+    begins, ends = _stamps([one.begin for one in planted]), _stamps([one.end for one in planted])
     with path.open("w", encoding="utf-8") as out:
         out.write("activity\tbegin\tend\n")
-        for stamp, firing in zip(_stamps(firings), firings, strict=True):
-            activity, _, kind = firing.mark.partition(" ")
-            if kind == "begin":
-                begun[activity] = stamp
-            elif kind == "end":
-                out.write(f"{activity}\t{begun.pop(activity)}\t{stamp}\n")
+        for one, begin, end in zip(planted, begins, ends, strict=True):
+            out.write(f"{one.activity}\t{begin}\t{end}\n")

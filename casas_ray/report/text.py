@@ -135,6 +135,25 @@ def homes(rows: Mapping[str, Mapping[str, Any]]) -> Table:  # Any: text, a numbe
     return shown
 
 
+def statistics(columns: Mapping[str, Mapping[str, Any]]) -> Table:  # Any: numbers, lists, counts
+    """What logs look like in numbers, side by side."""
+    shown = Table(title="Logs in numbers", title_justify="left")
+    shown.add_column("")
+    for name in columns:
+        shown.add_column(name)
+    for row in next(iter(columns.values())):
+        shown.add_row(row, *(_cell(column[row]) for column in columns.values()))
+    return shown
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{name} {share:.1%}" for name, share in value.items()) or "-"
+    if isinstance(value, list):
+        return ", ".join(f"{each:,g}" for each in value)
+    return f"{value:,.3g}" if isinstance(value, float) and value < 100 else f"{value:,.0f}"
+
+
 def window(found: Any) -> Table:  # Any: corpus.inventory.ReadableWindow, whose import is heavy
     """One window, event by event, with its captions and labels below."""
     labels = ", ".join(f"{name} {share:.0%}" for name, share in found.labels)

@@ -1,0 +1,188 @@
+"""Bringing a home's published log: resumed where it stopped, checked, and never half there."""
+
+import hashlib
+import json
+import os
+import shutil
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+
+from casas_ray.corpus.alignment import new_folder
+from casas_ray.corpus.homes import Home
+from casas_ray.errors import SetupError
+from casas_ray.places import raw, shown
+
+Progress = Callable[[int, int], None]
+"""Bytes at hand, and bytes in all."""
+
+TERMS = (
+    "The CASAS logs are published by Washington State University (casas.wsu.edu) for research:",
+    "cite their papers, and do not pass the logs on; casas_ray contains none of them.",
+)
+_PIECE = 1 << 18
+_SECONDS = 30.0
+_TRIES = 5
+_LARGEST = 4 << 30
+"""Bytes of an archive, and of what is unpacked from it."""
+
+
+def fetch(home: Home, *, url: str = "", progress: Progress = lambda have, total: None) -> Path:
+    """The home's log under `data/raw/HOME/`, downloaded unless it is there.
+
+    A download that was cut off goes on where it stopped; when the file on the server has become
+    another one meanwhile, it starts again.
+
+    Raises:
+        SetupError: no network, refused, cut off again and again, or what came is not the log.
+    """
+    target = raw() / home.home
+    log = target / home.log_in_archive
+    if log.is_file():
+        return log
+    address = url or home.archive
+    if not address:
+        raise SetupError(f"nobody wrote where home '{home.home}' is published.", hint=by_hand(home))
+    archive = raw() / f".{home.home}.download"
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    _download(address, archive, home, progress)
+    _unpack(archive, target, home)
+    archive.unlink()
+    _about(archive).unlink(missing_ok=True)
+    return log
+
+
+def by_hand(home: Home) -> str:
+    """How to bring the log without us."""
+    folder = shown(raw() / home.home)
+    return (
+        f"download {home.archive or 'it'} yourself and unpack it in {folder}/ "
+        f"(the log is {home.log_in_archive or 'data'}), or "
+        f"`casas-ray prepare {home.home} --log PATH`"
+    )
+
+
+def _download(url: str, archive: Path, home: Home, progress: Progress) -> None:
+    problem = ""
+    for _ in range(_TRIES):
+        before = archive.stat().st_size if archive.exists() else 0
+        try:
+            if _fetch_rest(url, archive, progress):
+                return
+            problem = "the connection was cut"
+        except urllib.error.HTTPError as error:
+            if error.code == 416:  # what is here is longer than what is there
+                archive.unlink(missing_ok=True)
+                continue
+            raise _failed(url, f"the server answers {error.code} {error.reason}", home) from None
+        except (OSError, HTTPException) as error:
+            problem = str(getattr(error, "reason", error)) or type(error).__name__
+        if not archive.exists() or archive.stat().st_size <= before:
+            break  # no byte came: trying again at once would bring none either
+    raise _failed(url, problem, home)
+
+
+def _failed(url: str, problem: str, home: Home) -> SetupError:
+    return SetupError(f"{url} could not be fetched: {problem}.", hint=by_hand(home))
+
+
+def _fetch_rest(url: str, archive: Path, progress: Progress) -> bool:
+    """Whether the whole file is here now."""
+    mark = _mark(archive)
+    have = archive.stat().st_size if archive.exists() and mark else 0
+    headers = {"Range": f"bytes={have}-", "If-Range": mark} if have else {}
+    request = urllib.request.Request(url, headers={"User-Agent": "casas-ray", **headers})
+    with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
+        goes_on = answer.status == 206 and _starts_at(answer, have)
+        have = have if goes_on else 0
+        total = have + int(answer.headers.get("Content-Length") or 0)
+        if total > _LARGEST:
+            raise OSError(f"it is {total:,} bytes; no home's log is so large")
+        mark = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
+        _about(archive).write_text(json.dumps({"mark": mark}), encoding="utf-8")
+        have = _copy(answer, archive, have, total, progress, append=goes_on)
+    return have >= total if total else True
+
+
+def _starts_at(answer: HTTPResponse, have: int) -> bool:
+    return (answer.headers.get("Content-Range") or "").startswith(f"bytes {have}-")
+
+
+def _copy(
+    answer: HTTPResponse, archive: Path, have: int, total: int, progress: Progress, *, append: bool
+) -> int:
+    with archive.open("ab" if append else "wb") as out:
+        while piece := answer.read(_PIECE):
+            out.write(piece)
+            have += len(piece)
+            if have > _LARGEST:
+                raise OSError(f"it does not end after {have:,} bytes")
+            progress(have, max(have, total))
+    return have
+
+
+def _about(archive: Path) -> Path:
+    return archive.with_name(archive.name + ".json")
+
+
+def _mark(archive: Path) -> str:
+    """What the server called the version that was begun; empty when it gave it no name."""
+    try:
+        return str(json.loads(_about(archive).read_text(encoding="utf-8"))["mark"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _unpack(archive: Path, target: Path, home: Home) -> None:
+    problem = ""
+    try:
+        if home.archive_sha256 and _sha256(archive) != home.archive_sha256:
+            problem = "its SHA-256 is not the published one"
+        else:
+            with zipfile.ZipFile(archive) as packed, new_folder(target) as draft:
+                _extract(packed, draft, home)
+                _check_lines(draft / home.log_in_archive, home)
+            if not (target / home.log_in_archive).is_file():
+                problem = f"{shown(target)} is in the way"
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+        problem = str(error)
+    if problem:
+        # What is wrong here would be wrong again when resumed.
+        if "in the way" not in problem:
+            archive.unlink(missing_ok=True)
+            _about(archive).unlink(missing_ok=True)
+        raise SetupError(
+            f"what came for home '{home.home}' is not its log: {problem}.", hint=by_hand(home)
+        )
+
+
+def _extract(packed: zipfile.ZipFile, draft: Path, home: Home) -> None:
+    names = {info.filename: info for info in packed.infolist()}
+    info = names.get(home.log_in_archive)
+    if info is None:
+        raise ValueError(f"there is no {home.log_in_archive} in it")
+    if info.file_size > _LARGEST:
+        raise ValueError(f"its log would be {info.file_size:,} bytes")
+    path = draft / home.log_in_archive
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with packed.open(info) as source, path.open("wb") as out:
+        shutil.copyfileobj(source, out, _PIECE)
+        os.fsync(out.fileno())
+
+
+def _check_lines(path: Path, home: Home) -> None:
+    """The published number of lines; a log cut short by whoever packed it has fewer."""
+    if not home.log_lines:
+        return
+    with path.open("rb") as stream:
+        found = sum(1 for _ in stream)
+    if found != home.log_lines:
+        raise ValueError(f"its log has {found:,} lines; {home.log_lines:,} were published")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
