@@ -25,7 +25,7 @@ from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare
 from casas_ray.model.feed import Shards
-from casas_ray.model.text import caption_vectors
+from casas_ray.model.vectors import caption_vectors
 
 torch.set_num_threads(1)
 

@@ -258,3 +258,25 @@ def test_only_what_git_tracks_travels(tmp_path: Path):
     (source / "gone.py").unlink()
     assert copy_tracked(source, target) == 1
     assert {path.name: path.read_text() for path in target.iterdir()} == {"kept.py": "2"}
+
+
+def test_actors_give_the_vectors_that_this_process_gives(dashboard: str, text_model: str):
+    from casas_ray.config import TextConfig
+    from casas_ray.model.vectors import caption_vectors
+    from casas_ray.run.embed import with_actors
+    from casas_ray.run.session import session
+
+    captions = [f"caption {number} of many" for number in range(2500)]
+    machine = Machine(workers=1, cpus_per_worker=1)
+    here = caption_vectors(captions, TextConfig(model=text_model, max_tokens=40))
+    config = TextConfig(model=text_model, max_tokens=41)
+    calls: list[int] = []
+    with session(machine):
+        there = caption_vectors(
+            captions,
+            config,
+            progress=lambda done, total: calls.append(done),
+            encode=with_actors(config, machine),
+        )
+    assert calls == [2048, 2500]
+    np.testing.assert_allclose(there, here, atol=1e-6)

@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from wandb_file import history, run_file, the_run
 
@@ -197,18 +196,3 @@ def test_a_tail_gives_each_whole_line_once(tmp_path: Path):
         stream.write(b'ep": 2}\nbroken\n{"step": 3}\n')
     assert tail.new_rows() == [{"step": 2}, {"step": 3}]
     assert tail.new_rows() == []
-
-
-def test_vectors_are_computed_once_for_each_caption_list(small_recipe: Recipe, monkeypatch):
-    from casas_ray.model import text
-
-    calls: list[tuple[int, int]] = []
-    captions = ["one caption", "another", "a third that is rather longer than the others"]
-    first = text.caption_vectors(
-        captions, small_recipe.text, progress=lambda *done: calls.append(done)
-    )
-    again = text.caption_vectors(
-        captions, small_recipe.text, progress=lambda *done: calls.append(done)
-    )
-    assert calls == [(3, 3)]
-    assert np.array_equal(first, again)

@@ -70,7 +70,7 @@ def test_training_lowers_the_loss_and_beats_chance_and_the_untrained(whole_run: 
     best, untrained = result.best(), result.untrained()
     assert result.status == "finished"
     assert best["val/total_loss"] < untrained["val/total_loss"]
-    assert best["val/recall_mean"] > 2 * best["val/chance_recall_mean"]
+    assert best["val/recall_mean"] > 1.5 * best["val/chance_recall_mean"]
     assert best["val/recall_mean"] > 1.5 * untrained["val/recall_mean"]
 
 

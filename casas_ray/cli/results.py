@@ -43,7 +43,7 @@ def evaluate(
     if verdict is None:
         from casas_ray.corpus.alignment import PreparedSet
         from casas_ray.model.checkpoint import best, read_meta
-        from casas_ray.model.text import caption_vectors
+        from casas_ray.model.vectors import caption_vectors
 
         meta = read_meta(best(run))
         prepared = PreparedSet(_set_of(meta["about"]["fingerprint"]))

@@ -27,7 +27,7 @@ from casas_ray.cli.app import (
 )
 from casas_ray.cli.console import listening, out, print_json, say, stepping
 from casas_ray.cli.results import show_run, show_study
-from casas_ray.config import Recipe
+from casas_ray.config import Machine, Recipe
 from casas_ray.errors import SettingsError
 from casas_ray.study import Study, quickened
 
@@ -76,7 +76,7 @@ def tune(
     )
     from casas_ray.run import launch
 
-    ready = _gather_all(found, launch)
+    ready = _gather_all(found, on, launch)
     for trial, data in zip(found.trials(), ready, strict=True):
         launch.check(trial.recipe, on, data.prepared)
     run = launch.lay_out(found, tracking, ready, fresh=fresh)
@@ -149,7 +149,7 @@ def train(
     from casas_ray.run.job import Job
 
     with stepping() as steps:
-        ready = launch.gather(recipe, say, steps, given)
+        ready = launch.gather(recipe, on, say, steps, given)
     launch.check(recipe, on, ready.prepared)
     job = Job(folder.name, folder, recipe, tracking, caveats=ready.prepared.caveats, quick=quick)
     with listening([job], folder.name, no_wandb=no_wandb) as listeners:
@@ -185,14 +185,14 @@ def submit(
 
 
 def _gather_all(
-    study: Study, launch: Any
+    study: Study, machine: Machine, launch: Any
 ) -> list[Any]:  # Any: the module run.launch, imported late
     made: dict[str, Any] = {}
     with stepping() as steps:
         for trial in study.trials():
             key = trial.recipe.data.digest() + trial.recipe.text.digest()
             if key not in made:
-                made[key] = launch.gather(trial.recipe, say, steps)
+                made[key] = launch.gather(trial.recipe, machine, say, steps)
     recipes = [trial.recipe for trial in study.trials()]
     return [made[recipe.data.digest() + recipe.text.digest()] for recipe in recipes]
 

@@ -97,6 +97,8 @@ class _Text:
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
         self._json = json.JSONDecoder(parse_constant=_no_constant)
         self._text, self._at, self._ended = "", 0, False
+        self._kept: int | None = None
+        """Where the text begins that must not be let go, while looking ahead."""
 
     def torn(self, why: object) -> DataError:
         """The error that this file is."""
@@ -149,14 +151,14 @@ class _Text:
         return False
 
     def _pairs_before_list(self, *, look: bool) -> bool:
-        before = self._at
+        self._kept = self._at if look else None
         self.take("{")
         found = False
         while self.peek() == '"':
             key = self.value(self.name)
             self.take(":")
             if key in _LISTS:
-                found = self._is_list_of_objects(key)
+                found = not look or self._is_list_of_objects(key)
                 break
             if key == "events" or key == "sensor_sequence":
                 break
@@ -164,15 +166,18 @@ class _Text:
             if self.peek() != ",":
                 break
             self.take(",")
-        if look:
-            self._at = before
+        if self._kept is not None:
+            self._at, self._kept = self._kept, None
         return found
 
     def _is_list_of_objects(self, key: str) -> bool:
         if self.peek() != "[":
             return False
-        inside = _SPACE.match(self._text, self._at + 1)
-        return key == "samples" or (inside is not None and self._text[inside.end() :][:1] == "{")
+        if key == "samples":
+            return True
+        # A list of texts is the captions of one window; a list of objects, those of many.
+        self._at += 1
+        return self.peek() == "{"
 
     def _more_of_value(self) -> bool:
         held = len(self._text) - self._at
@@ -188,7 +193,9 @@ class _Text:
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise DataError(f"{self.name} is not readable text: {error}.") from None
         self._ended = not data
-        self._text, self._at = self._text[self._at :] + more, 0
+        start = self._at if self._kept is None else self._kept
+        self._text, self._at = self._text[start:] + more, self._at - start
+        self._kept = None if self._kept is None else 0
         return bool(data)
 
 

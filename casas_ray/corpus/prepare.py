@@ -79,6 +79,7 @@ def prepare(config: DataConfig, logs: Logs, *, watch: Watch = lambda _: None) ->
             watch(f"reading {places.shown(logs[home])}")
             first = sum(len(part.cleaned.events) for part in parts)
             parts.append(_read(config, home, logs[home], facts[home], first))
+        _fill_missing_fields(parts)
         _refuse_empty_split(parts, config)
         watch(f"writing {places.shown(target)}")
         with new_folder(target) as draft:
@@ -127,6 +128,15 @@ def _read(config: DataConfig, name: str, path: Path, facts: Home | None, first: 
         split: cut(events, stretches(events, days.of(split)), config.windows) for split in SPLITS
     }
     return HomePart(name, log, cleaned, columns, days, windows, first)
+
+
+def _fill_missing_fields(parts: Sequence[HomePart]) -> None:
+    """Give a home without floors, beside one that has them, the floor `unknown`."""
+    fields = {field for part in parts for field in part.columns}
+    for part in parts:
+        for field in fields - part.columns.keys():
+            nowhere = np.zeros(len(part.cleaned.events), np.int32)
+            part.columns[field] = Coded(nowhere, ("unknown",))
 
 
 def _refuse_empty_split(parts: Sequence[HomePart], config: DataConfig) -> None:
@@ -207,22 +217,16 @@ def _columns(
         first_event=windows.first + part.first_event,
         start_us=events.time_us[windows.first],
         length=windows.length.astype(np.int16),
-        ids={field: _ids(part, vocabulary, field, rows) for field in vocabulary.fields},
+        ids={
+            field: vocabulary.encode(field, part.columns[field])[rows]
+            for field in vocabulary.fields
+        },
         gap_seconds=events.gap_seconds[rows].astype(np.float32),
         xy=_positions(events, part.cleaned.home)[events.sensor.codes[rows]],
         caption_ids=captions,
         label=[row[0][0] for row in shares],
         shares=shares,
     )
-
-
-def _ids(
-    part: HomePart, vocabulary: Vocabulary, field: str, rows: NDArray[np.int64]
-) -> NDArray[np.int16]:
-    column = part.columns.get(field)
-    if column is None:  # a home without floors beside one that has them
-        column = Coded(np.zeros(len(part.cleaned.events), np.int32), ("unknown",))
-    return vocabulary.encode(field, column)[rows]
 
 
 def _positions(events: Events, home: Home) -> NDArray[np.float32]:

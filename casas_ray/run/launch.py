@@ -3,6 +3,7 @@ start."""
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.order import Lanes
 from casas_ray.corpus.prepare import prepare
 from casas_ray.errors import RefusedError
-from casas_ray.model.text import caption_vectors
+from casas_ray.model.vectors import caption_vectors, missing_captions
 from casas_ray.results import RunResult
 from casas_ray.run.environment import prepare_environment
 from casas_ray.run.follow import Follower, Listener
@@ -34,6 +35,8 @@ Steps = Callable[[str, int, int], None]
 
 STUDY_FILE, RUN_FILE = "study.json", "run.json"
 _SETTLED = ("finished", "diverged")
+_MANY_CAPTIONS = 20_000
+"""More are worth the start of actors with a GPU."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,16 @@ class Ready:
     vectors: NDArray[np.float32]
 
 
-def gather(recipe: Recipe, watch: Watch, steps: Steps, given: PreparedSet | None = None) -> Ready:
+def gather(
+    recipe: Recipe,
+    machine: Machine,
+    watch: Watch,
+    steps: Steps,
+    given: PreparedSet | None = None,
+) -> Ready:
     """Everything a recipe trains on; what is on disk already is taken from there.
+
+    Where the machine has GPUs and captions are many, its actors compute their vectors.
 
     Raises:
         DataError: a log is missing or cannot be used.
@@ -53,10 +64,23 @@ def gather(recipe: Recipe, watch: Watch, steps: Steps, given: PreparedSet | None
     """
     prepared = given or prepare(recipe.data, logs_for(recipe.data), watch=watch)
     captions = prepared.captions()
-    vectors = caption_vectors(
-        captions, recipe.text, progress=lambda done, total: steps("caption vectors", done, total)
-    )
-    return Ready(prepared, vectors)
+    told = functools.partial(steps, "caption vectors")
+    if machine.gpus_per_worker and missing_captions(captions, recipe.text) > _MANY_CAPTIONS:
+        _compute_on_gpus(captions, recipe, machine, told)
+    return Ready(prepared, caption_vectors(captions, recipe.text, progress=told))
+
+
+def _compute_on_gpus(
+    captions: Sequence[str], recipe: Recipe, machine: Machine, told: Callable[[int, int], None]
+) -> None:
+    prepare_environment()
+    from casas_ray.run.embed import with_actors  # ray.data takes seconds to import
+    from casas_ray.run.session import fits, session
+
+    with session(machine):
+        fits(machine)
+        encode = with_actors(recipe.text, machine)
+        caption_vectors(captions, recipe.text, progress=told, encode=encode)
 
 
 def check(recipe: Recipe, machine: Machine, prepared: PreparedSet) -> None:
