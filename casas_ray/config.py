@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from casas_ray.settings import Fraction, Names, Settings
+from casas_ray.settings import Fraction, Names, Settings, Share
 
 
 class WindowConfig(Settings):
@@ -185,6 +185,22 @@ class ModelConfig(Settings):
     """After the embedding and after each attention and feed-forward; never on attention weights,
     which keeps attention fused. Drawn in steps of 1/256."""
 
+    fields: Names = ()
+    """What the encoder sees of an event; empty is all that the data has. Fields of the vocabulary,
+    and `gap` (the time since the event before, in bins) and `position`. What is left out is not
+    asked back from masked events either."""
+
+    positions: Literal["alibi", "rotary", "learned"] = "alibi"
+    """How the encoder knows order: ALiBi by distance in events (CLS is not penalised), rotary by
+    time in seconds, or a learned vector a place."""
+
+    pooling: Literal["half", "cls", "mean", "attention"] = "half"
+    """The window's vector: half CLS and half the mean of its events, or one of them, or a learned
+    attention over its events."""
+
+    projection: Literal["linear", "mlp"] = "linear"
+    """Into the shared space, on both sides."""
+
     fourier_bands: Annotated[int, Field(ge=1, le=32)] = 12
     """Sine and cosine pairs for each coordinate of a sensor's position."""
 
@@ -198,18 +214,61 @@ class ModelConfig(Settings):
     def _heads_divide(self) -> Self:
         if self.width % self.heads:
             raise ValueError(f"heads {self.heads} does not divide width {self.width}")
+        if self.positions == "rotary" and (self.width // self.heads) % 2:
+            raise ValueError(
+                f"rotary positions need an even width of each head, not {self.width // self.heads}"
+            )
+        if self.positions == "rotary" and self.fields and "gap" not in self.fields:
+            raise ValueError("rotary positions tell the gaps, which fields leaves out")
         return self
+
+
+SIZES: dict[str, dict[str, int]] = {
+    "tiny": {"width": 192, "layers": 2, "heads": 3, "feed_forward": 768},
+    "small": {"width": 256, "layers": 4, "heads": 4, "feed_forward": 1024},
+    "baseline": {"width": 512, "layers": 4, "heads": 8, "feed_forward": 2048},
+    "medium": {"width": 512, "layers": 6, "heads": 8, "feed_forward": 2048},
+    "large": {"width": 768, "layers": 6, "heads": 8, "feed_forward": 3072},
+}
+"""Named sizes of the encoder, as changes to `model`."""
 
 
 class LossConfig(Settings):
     """What is added up, and how sharp the contrast is."""
 
     clip_weight: NonNegativeFloat = 0.7
-    """Weight of the contrastive loss (InfoNCE, both ways)."""
+    """Weight of the contrastive loss, both ways."""
 
     mlm_weight: NonNegativeFloat = 0.3
     """Weight of the masked-event loss. Events are masked at 0 too, so that only the weight
     varies."""
+
+    kind: Literal["infonce", "sigmoid", "focal"] = "infonce"
+    """InfoNCE (van den Oord et al. 2018); a sigmoid a pair with a learned bias (Zhai et al. 2023);
+    or InfoNCE with the focal factor (1 - p)^gamma (Lin et al. 2017)."""
+
+    focal_gamma: NonNegativeFloat = 2.0
+    """Only for `focal`: how much pairs that are known already count less."""
+
+    sigmoid_bias_init: float = -5.0
+    """Only for `sigmoid`: where the learned bias starts."""
+
+    duplicates: Literal["negatives", "ignored", "shared"] = "negatives"
+    """Pairs off the diagonal with an equal caption or overlapping windows: pushed apart like any
+    other, left out of the sums, or taken as positives with an equal share of the target."""
+
+    soft_targets: Fraction = 0.0
+    """Share of the target that follows the captions' similarity in the text model."""
+
+    soft_temperature: PositiveFloat = 0.05
+    """How sharp that similarity is."""
+
+    bank_size: NonNegativeInt = 0
+    """Pairs of earlier steps that serve as further negatives; 0 keeps none. Never a pair with the
+    row's own caption or an overlapping window. Kept in the checkpoint."""
+
+    bank_hardest: PositiveInt = 32
+    """Of those, each row takes the so many that are most like it."""
 
     temperature_init: PositiveFloat = 0.03
 
@@ -220,11 +279,33 @@ class LossConfig(Settings):
     temperature_max: PositiveFloat = 0.5
 
     @model_validator(mode="after")
-    def _temperature_in_range(self) -> Self:
+    def _fits(self) -> Self:
         low, start, high = self.temperature_min, self.temperature_init, self.temperature_max
         if not low <= start <= high:
             raise ValueError(f"temperature_init {start} lies outside {low} to {high}")
+        if self.kind == "sigmoid" and (self.bank_size or self.soft_targets):
+            raise ValueError("a sigmoid loss takes neither bank_size nor soft_targets")
         return self
+
+
+class HideConfig(Settings):
+    """Chance that a masked event hides something; what tells each other is hidden together."""
+
+    sensor: Share = 1.0
+    """The sensor, and with it room, sensor_type, floor and position."""
+
+    state: Share = 1.0
+
+    time_of_day: Share = 1.0
+    """The time of day, and with it day_of_week."""
+
+    time_gap: Share = 1.0
+    """The time since the event before, as a bucket and as bins."""
+
+    @property
+    def always(self) -> bool:
+        """Whether a masked event hides everything."""
+        return min(self.sensor, self.state, self.time_of_day, self.time_gap) == 1.0
 
 
 class MaskingConfig(Settings):
@@ -236,12 +317,45 @@ class MaskingConfig(Settings):
     mean_span: Annotated[float, Field(ge=1.0)] = 5.0
     """Mean number of events in a row that are masked together."""
 
+    start: Literal["random", "transitions"] = "random"
+    """Where spans start: anywhere, or rather where the room changes."""
+
+    hide: HideConfig = HideConfig()
+
+    blackout: Fraction = 0.0
+    """Share of masked events that hide everything whatever `hide` says."""
+
+    swap: Fraction = 0.0
+    """Share of masked events that show another event of their window instead of MASK; they are
+    asked back all the same (BERT has 0.1)."""
+
+    keep: Fraction = 0.0
+    """Share of masked events that show themselves (BERT has 0.1)."""
+
+    grows_from: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Adaptive rate: the share rises from here to `share` over the training; 0 is `share` from the
+    start. Validation always masks `share`."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.swap + self.keep >= 1.0:
+            raise ValueError("swap + keep leave nothing to mask")
+        if self.blackout and self.hide.always:
+            raise ValueError("blackout has no effect where masked events hide everything anyway")
+        if self.grows_from > self.share:
+            raise ValueError(f"grows_from {self.grows_from} is more than share {self.share}")
+        return self
+
 
 class OptimConfig(Settings):
     """AdamW with warm-up and cosine, and when to look at validation days."""
 
     batch_size: Annotated[int, Field(ge=2)] = 64
     """Pairs in a step over all workers: the number of workers must not change the loss."""
+
+    pieces: PositiveInt = 1
+    """Cut each worker's share of a batch into so many pieces, one in memory at a time; every pair
+    still meets all others of the batch (gradient caching, Gao et al. 2021)."""
 
     epochs: PositiveInt = 5
     learning_rate: PositiveFloat = 2e-4
@@ -256,10 +370,26 @@ class OptimConfig(Settings):
     gradient_clip: PositiveFloat = 1.0
     """Largest norm of the whole gradient."""
 
+    ema_decay: Fraction = 0.0
+    """Judge a moving average of the weights that keeps so much of itself each step; 0 judges the
+    weights themselves."""
+
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    """`bf16` computes products in bfloat16 and keeps weights in fp32; `auto` does so on a GPU that
+    has it. A result of `auto` depends on the machine, and the ledger says which it was."""
+
+    compile: bool = False
+    """`torch.compile` the encoder. On CPUs it was slower; see docs/findings.md."""
+
     validate_every: PositiveInt = 500
     """Steps between looks at the validation days; the end of an epoch is always one."""
 
-    select_by: Literal["val/recall_mean", "val/total_loss", "val/clip_loss"] = "val/recall_mean"
+    patience: NonNegativeInt = 0
+    """Stop after so many looks without a better one; 0 goes to the end."""
+
+    select_by: Literal["val/recall_mean", "val/total_loss", "val/clip_loss", "val/ndcg_mean"] = (
+        "val/recall_mean"
+    )
     """The validation metric that chooses the best checkpoint; losses are best when low."""
 
 

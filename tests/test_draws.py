@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from casas_ray.config import MaskingConfig
 from casas_ray.model.draws import Draws, Site
-from casas_ray.model.masking import span_mask
+from casas_ray.model.masking import Masks, draw_masks, span_mask
 
 
 @given(st.integers(0, 5), st.integers(0, 100_000), st.integers(1, 200), st.integers(0, 7))
@@ -52,8 +52,7 @@ def test_exactly_the_share_is_masked_and_never_padding(
     lengths: list[int], share: float, mean_span: float, step: int
 ):
     length = np.array(lengths)
-    config = MaskingConfig(share=share, mean_span=mean_span)
-    masked = span_mask(length, 30, config, Draws(0, step, 0, len(length)))
+    masked = span_mask(length, 30, share, mean_span, Draws(0, step, 0, len(length)))
     wanted = np.maximum(1, np.rint(share * length))
     assert (masked.sum(1) == wanted).all()
     assert not masked[np.arange(30) >= length[:, None]].any()
@@ -68,14 +67,77 @@ def runs(masked: np.ndarray) -> np.ndarray:
 def test_masked_events_stand_in_spans_of_about_the_mean_length():
     length = np.full(4000, 200)
     for mean_span in (1.0, 5.0):
-        config = MaskingConfig(share=0.1, mean_span=mean_span)
-        found = runs(span_mask(length, 200, config, Draws(0, 0, 0, 4000))).mean()
+        found = runs(span_mask(length, 200, 0.1, mean_span, Draws(0, 0, 0, 4000))).mean()
         # Spans that touch merge and the last one is cut, so the mean is only near.
         assert 0.85 * mean_span < found < 1.35 * mean_span
 
 
 def test_every_place_is_masked_about_equally_often():
     length = np.full(20_000, 20)
-    masked = span_mask(length, 20, MaskingConfig(), Draws(0, 0, 0, 20_000))
+    masked = span_mask(length, 20, 0.3, 5.0, Draws(0, 0, 0, 20_000))
     # Five standard errors of a share of 0.3 among 20,000 windows.
     assert (np.abs(masked.mean(0) - 0.3) < 5 * (0.21 / 20_000) ** 0.5).all()
+
+
+def masks_of(windows: int = 4000, longest: int = 20, **changes: object) -> Masks:
+    length = np.full(windows, longest)
+    progress = changes.pop("progress", 1.0)
+    config = MaskingConfig.build(changes)
+    return draw_masks(length, longest, config, Draws(0, 0, 0, windows), progress=progress)
+
+
+def test_what_is_hidden_follows_the_chance_of_its_group_and_something_always_is():
+    masks = masks_of(hide={"sensor": 0.9, "state": 0.2, "time_of_day": 0.5, "time_gap": 0.5})
+    assert masks.hidden is not None
+    assert not masks.hidden[~masks.masked].any()
+    assert masks.hidden[masks.masked].any(-1).all()
+    shares = masks.hidden[masks.masked].mean(0)
+    assert shares[1:] == pytest.approx([0.2, 0.5, 0.5], abs=0.02)
+    # The group that is hidden oftenest steps in where no other is: 0.1 * 0.8 * 0.5 * 0.5 of events.
+    assert shares[0] == pytest.approx(0.9 + 0.02, abs=0.01)
+
+
+def test_a_blackout_hides_everything():
+    masks = masks_of(hide={"sensor": 0.5, "state": 0.5}, blackout=0.4)
+    assert masks.hidden is not None
+    share = masks.hidden[masks.masked].all(-1).mean()
+    assert share == pytest.approx(0.4 + 0.6 * 0.25, abs=0.02)
+
+
+def test_some_masked_events_show_another_and_some_themselves():
+    masks = masks_of(swap=0.1, keep=0.1)
+    assert masks.shown is not None
+    own = masks.shown == np.arange(20)
+    assert (masks.shown[masks.masked] == -1).mean() == pytest.approx(0.8, abs=0.02)
+    # A twentieth of the swapped are swapped with themselves.
+    assert own[masks.masked].mean() == pytest.approx(0.105, abs=0.02)
+
+
+def test_the_rate_grows_over_the_training():
+    shares = [masks_of(grows_from=0.1, share=0.5, progress=p).masked.mean() for p in (0.0, 0.5, 1)]
+    assert shares == pytest.approx([0.1, 0.3, 0.5])
+
+
+@given(LENGTHS, st.integers(0, 5))
+def test_spans_start_at_room_changes_where_there_are_some(lengths: list[int], step: int):
+    length = np.array(lengths)
+    changes = np.zeros((len(length), 30), dtype=bool)
+    changes[:, ::7] = True
+    draws = Draws(0, step, 0, len(length))
+    masked = span_mask(length, 30, 0.3, 3.0, draws, seeds=changes)
+    assert (masked.sum(1) == np.maximum(1, np.rint(0.3 * length))).all()
+    assert not masked[np.arange(30) >= length[:, None]].any()
+
+
+def test_far_more_spans_start_at_room_changes_than_by_chance():
+    length = np.full(2000, 30)
+    changes = np.zeros((2000, 30), dtype=bool)
+    changes[:, 10] = changes[:, 20] = True
+    draws = Draws(0, 0, 0, 2000)
+
+    def at_changes(masked: np.ndarray) -> float:
+        starts = masked & ~np.roll(masked, 1, axis=1)
+        return starts[:, [10, 20]].sum() / starts.sum()
+
+    seeded = at_changes(span_mask(length, 30, 0.2, 4.0, draws, seeds=changes))
+    assert seeded > 5 * at_changes(span_mask(length, 30, 0.2, 4.0, draws))

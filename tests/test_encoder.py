@@ -100,7 +100,7 @@ def test_both_sides_are_unit_vectors_and_masked_events_get_a_guess_a_field(
     assert {name: tuple(each.shape) for name, each in found.masked.items()} == {
         name: (18, size) for name, size in model.sizes.items()
     }
-    assert (targets(batch)["sensor"] == batch.ids["sensor"][:, 3:6].flatten()).all()
+    assert (targets(batch, model.fields)["sensor"] == batch.ids["sensor"][:, 3:6].flatten()).all()
 
 
 def test_dropout_is_on_with_draws_and_the_same_for_the_same_draws(model: DualEncoder, batch: Batch):

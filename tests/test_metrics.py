@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from casas_ray.model.metrics import chance_recall, recall, retrieval
+from casas_ray.model.metrics import (
+    average_precision,
+    chance_recall,
+    geometry,
+    ndcg,
+    recall,
+    retrieval,
+)
 
 OWN = torch.eye(2, dtype=torch.bool)
 
@@ -49,3 +56,39 @@ def test_an_equal_caption_is_relevant():
     text = torch.tensor([[0.0, 1.0], [1.0, 0.0]])  # crosswise, but said alike
     assert retrieval(sensor, text, torch.tensor([5, 5]))["recall@1"] == 1.0
     assert retrieval(sensor, text, torch.tensor([5, 6]))["recall@1"] == 0.0
+
+
+def test_recall_ndcg_and_map_agree_with_torchmetrics():
+    from torchmetrics.functional.retrieval import (
+        retrieval_average_precision,
+        retrieval_hit_rate,
+        retrieval_normalized_dcg,
+    )
+
+    generator = torch.Generator().manual_seed(0)
+    # Positive: torchmetrics takes an entry of a score of 0 or less for irrelevant.
+    similarity = torch.rand(40, 60, generator=generator)
+    relevant = torch.rand(40, 60, generator=generator) < 0.05
+    relevant[torch.arange(40), torch.arange(40)] = True
+    pairs = list(zip(similarity, relevant, strict=True))
+
+    def mean(metric, **more) -> float:
+        return torch.stack([metric(one, other, **more) for one, other in pairs]).mean().item()
+
+    for k in (1, 5, 10):
+        assert recall(similarity, relevant, k=k) == pytest.approx(mean(retrieval_hit_rate, top_k=k))
+    assert ndcg(similarity, relevant, k=10) == pytest.approx(
+        mean(retrieval_normalized_dcg, top_k=10), abs=1e-6
+    )
+    assert average_precision(similarity, relevant) == pytest.approx(
+        mean(retrieval_average_precision), abs=1e-6
+    )
+
+
+def test_right_pairs_apart_from_wrong_ones_and_windows_apart_from_each_other():
+    sensor = torch.eye(3)
+    found = geometry(sensor, sensor, torch.eye(3, dtype=torch.bool))
+    assert found["cosine_gap"] == 1.0
+    assert found["spread"] == pytest.approx(1 - 3**-0.5)
+    same = torch.tensor([[1.0, 0.0]] * 3)
+    assert geometry(same, same, torch.eye(3, dtype=torch.bool))["spread"] == pytest.approx(0.0)

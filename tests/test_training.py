@@ -36,7 +36,7 @@ def rows_of(folder: Path) -> list[dict]:
         metrics = {
             name: value
             for name, value in row.get("metrics", {}).items()
-            if name != "train/samples_per_s"
+            if name not in ("train/samples_per_s", "train/data_wait_share")
         }
         rows.append({**row, "time": 0, "metrics": metrics})
     return rows

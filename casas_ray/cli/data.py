@@ -159,7 +159,15 @@ def homes(as_json: AsJson = False) -> None:
             "residents": facts.residents if facts else "",
             "sensors": len(facts.sensors) if facts else None,
             "log": places.shown(log) if log else None,
-            "sets": [places.shown(one.folder) for one in sets if name in one.manifest["homes"]],
+            "sets": [
+                {
+                    "folder": places.shown(one.folder),
+                    "windows": sum(one.manifest["windows"].values()),
+                    "bytes": one.size_on_disk(),
+                }
+                for one in sets
+                if name in one.manifest["homes"]
+            ],
         }
     if as_json:
         print_json(rows)

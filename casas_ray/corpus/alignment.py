@@ -175,6 +175,10 @@ class PreparedSet:
         """Changes when the log, a setting that shapes the set, or the preparing code changes."""
         return self.manifest["fingerprint"]
 
+    def size_on_disk(self) -> int:
+        """Bytes of all its files."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
     def windows(self, split: str) -> pa.Table:
         """The windows of `train`, `val` or `test`."""
         return pq.read_table(self.folder / f"{split}.parquet", memory_map=True)

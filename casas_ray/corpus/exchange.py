@@ -32,7 +32,7 @@ from casas_ray.corpus.written import read_written
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.places import shown
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 _SPECIAL_NAMES = frozenset(SPECIAL) | {"<PAD>", "<UNK>", "<MASK>"}
 _EVENTS_AT_A_TIME = 100_000
 

@@ -49,7 +49,7 @@ def columns_of(
     return WindowColumns(
         id=[sample.id for sample in samples],
         home=[""] * len(samples),
-        first_event=np.zeros(len(samples), dtype=np.int64),
+        first_event=np.full(len(samples), -1, dtype=np.int64),  # nobody knows
         start_us=start_us,
         length=length.astype(np.int16),
         ids=ids,

@@ -77,9 +77,15 @@ def _masked_loss(
     total = torch.zeros(2, dtype=torch.float64)
     for rows in _chunks(len(shard)):
         draws = Draws(_MASK_SEED, 0, first + int(rows[0]), len(rows))
-        masked = span_mask(shard.length[rows], shard.longest(rows), recipe.masking, draws)
+        masked = span_mask(
+            shard.length[rows],
+            shard.longest(rows),
+            recipe.masking.share,
+            recipe.masking.mean_span,
+            draws,
+        )
         batch = shard.fixed_batch(rows, vectors, masked)
-        loss = masked_event_loss(model(batch).masked, targets(batch), alone=True)
+        loss = masked_event_loss(model(batch).masked, targets(batch, model.fields), alone=True)
         total += torch.tensor([loss.item() * masked.sum(), masked.sum()], dtype=torch.float64)
     loss_sum, count = summed(total.to(vectors.device)).tolist()
     return loss_sum / count

@@ -3,9 +3,11 @@
 # B windows of the batch on this worker, L events of the longest window, F fields, T size of a text
 # vector
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +20,7 @@ from casas_ray.config import MaskingConfig
 from casas_ray.corpus.alignment import FIELD_PREFIX, flat, lengths
 from casas_ray.corpus.vocab import PAD
 from casas_ray.model.draws import Draws, Site
-from casas_ray.model.masking import span_mask
+from casas_ray.model.masking import Masks, draw_masks
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,18 @@ class Batch:
     caption_B: Tensor
     """Caption ids: equal ids are equal captions."""
 
+    span_B2: Tensor
+    """First event of the window and the one after its last, among all events of the set; -1 where
+    nobody knows."""
+
     masked_BL: Tensor
-    """True where the encoder must not see the event."""
+    """True where an event is asked back."""
+
+    hidden_BLG: Tensor | None
+    """What of a masked event is hidden (see model.masking); None is everything."""
+
+    shown_BL: Tensor | None
+    """The place of the event that is seen in this one's place, -1 for MASK; None is MASK."""
 
     dropout: Draws | None
     """What dropout is drawn from; None turns it off."""
@@ -54,6 +66,22 @@ class Batch:
     def ids(self) -> dict[str, Tensor]:
         """By field, B x L."""
         return dict(zip(self.fields, self.ids_BLF.unbind(-1), strict=True))
+
+    def seen_as(self, **tensors: Tensor | None) -> "Batch":
+        """The batch with some of its tensors replaced, and nothing shown in place of others."""
+        changed: dict[str, Any] = {**tensors, "shown_BL": None}
+        return dataclasses.replace(self, **changed)
+
+    def piece(self, start: int, stop: int) -> "Batch":
+        """Some of its windows, with the same masks and dropout as in the whole."""
+        rows = slice(start, stop)
+        tensors = {
+            field.name: value[rows]
+            for field in dataclasses.fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor)
+        }
+        dropout = self.dropout.part(start, stop) if self.dropout else None
+        return dataclasses.replace(self, **tensors, dropout=dropout)
 
 
 @dataclass(frozen=True)
@@ -72,6 +100,9 @@ class Shard:
     """For each window its first record."""
 
     length: NDArray[np.int16]
+    event: NDArray[np.int64]
+    """For each window the place of its first event among all events of the set, or -1."""
+
     captions: NDArray[np.int32]
     """Caption ids, window after window."""
 
@@ -96,6 +127,7 @@ class Shard:
             events=_records(table, fields, int(length.max(initial=1))),
             first=np.cumsum(length, dtype=np.int64) - length,
             length=length,
+            event=table.column("first_event").to_numpy(),
             captions=flat(table, "captions"),
             first_caption=np.cumsum(counts) - counts,
             caption_count=counts,
@@ -109,20 +141,30 @@ class Shard:
         draws: Draws,
         *,
         longest: int,
+        progress: float = 1.0,
     ) -> Batch:
-        """The windows at `rows`, each with one of its captions and a span mask, all drawn by
-        address; padded to `longest` events, the longest of the batch over all workers."""
+        """The windows at `rows`, each with one of its captions and a mask, all drawn by address;
+        padded to `longest` events, the longest of the batch over all workers."""
         chosen = draws.choice(Site.CAPTION, self.caption_count[rows])
-        masked = span_mask(self.length[rows], longest, masking, draws)
-        return self._batch(rows, chosen, vectors, masked, draws)
+        found = self.records(rows, longest)
+        changes = self._room_changes(found) if masking.start == "transitions" else None
+        masks = draw_masks(
+            self.length[rows], longest, masking, draws, progress=progress, changes_BL=changes
+        )
+        return self._batch(rows, found, chosen, vectors, masks, draws)
+
+    def _room_changes(self, found: NDArray[np.void]) -> NDArray[np.bool_]:
+        room = found["ids"][..., self.fields.index("room")]
+        return np.diff(room, axis=1, prepend=room[:, :1]) != 0
 
     def fixed_batch(
         self, rows: NDArray[np.int64], vectors: Tensor, masked: NDArray[np.bool_] | None = None
     ) -> Batch:
         """The windows at `rows` with their first caption, unmasked unless told, without dropout."""
-        if masked is None:
-            masked = np.zeros((len(rows), self.longest(rows)), dtype=bool)
-        return self._batch(rows, np.zeros_like(rows), vectors, masked, None)
+        longest = self.longest(rows)
+        masks = Masks.none(len(rows), longest) if masked is None else Masks(masked)
+        found = self.records(rows, longest)
+        return self._batch(rows, found, np.zeros_like(rows), vectors, masks, None)
 
     def longest(self, rows: NDArray[np.int64]) -> int:
         """Events in the longest of these windows."""
@@ -139,6 +181,11 @@ class Shard:
             found[np.arange(longest) >= length[:, None]] = self._pad
         return found
 
+    def _spans(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        first = self.event[rows]
+        after = np.where(first < 0, first, first + self.length[rows])
+        return np.stack([first, after], axis=1)
+
     @cached_property
     def _pad(self) -> np.void:
         return self.events[-1]
@@ -146,14 +193,14 @@ class Shard:
     def _batch(
         self,
         rows: NDArray[np.int64],
+        found: NDArray[np.void],
         chosen: NDArray[np.int64],
         vectors: Tensor,
-        masked: NDArray[np.bool_],
+        masks: Masks,
         dropout: Draws | None,
     ) -> Batch:
         device = vectors.device
-        longest = masked.shape[1]
-        found = self.records(rows, longest)
+        longest = found.shape[1]
         captions = torch.from_numpy(self.captions[self.first_caption[rows] + chosen]).to(device)
         real = np.arange(longest) < self.length[rows, None]
         return Batch(
@@ -164,9 +211,16 @@ class Shard:
             real_BL=torch.from_numpy(real).to(device),
             text_BT=vectors[captions],
             caption_B=captions,
-            masked_BL=torch.from_numpy(masked).to(device),
+            span_B2=torch.from_numpy(self._spans(rows)).to(device),
+            masked_BL=torch.from_numpy(masks.masked).to(device),
+            hidden_BLG=_moved(masks.hidden, device),
+            shown_BL=_moved(masks.shown, device),
             dropout=dropout,
         )
+
+
+def _moved(values: NDArray[Any] | None, device: torch.device) -> Tensor | None:
+    return None if values is None else torch.from_numpy(values).to(device)
 
 
 def _records(table: pa.Table, fields: Sequence[str], longest: int) -> NDArray[np.void]:

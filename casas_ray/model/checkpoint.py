@@ -27,7 +27,7 @@ from casas_ray.settings import differences
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, OPTIMIZER, META, BEST = (
     "weights.safetensors",
     "optimizer.safetensors",
@@ -42,8 +42,8 @@ def save(state: TrainState, run: Path, *, keep: int) -> Path:
     if target.exists():
         shutil.rmtree(target)
     with new_folder(target) as draft:
-        save_file(_contiguous(state.model.state_dict()), draft / WEIGHTS)
-        save_file(_optimizer_tensors(state), draft / OPTIMIZER)
+        save_file(_contiguous(state.judged.state_dict()), draft / WEIGHTS)
+        save_file(_further_tensors(state), draft / OPTIMIZER)
         meta = _meta(state) | {
             "sha256": {name: _hash(draft / name) for name in (WEIGHTS, OPTIMIZER)}
         }
@@ -58,13 +58,27 @@ def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
 
 
-def _optimizer_tensors(state: TrainState) -> dict[str, Tensor]:
+def _further_tensors(state: TrainState) -> dict[str, Tensor]:
+    """The optimiser's moments; the weights that are trained, where an average is judged; the
+    bank."""
     found = {
-        f"{place}.{name}": value
+        f"moment.{place}.{name}": value
         for place, values in state.optimizer.state_dict()["state"].items()
         for name, value in values.items()
     }
+    if state.average is not None:
+        found |= {f"trained.{name}": value for name, value in state.model.state_dict().items()}
+    if state.bank is not None:
+        found |= {f"bank.{name}": value for name, value in state.bank.tensors().items()}
     return _contiguous(found)
+
+
+def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def _meta(state: TrainState) -> dict[str, Any]:
@@ -73,9 +87,10 @@ def _meta(state: TrainState) -> dict[str, Any]:
         "step": state.step,
         "steps_per_epoch": state.steps_per_epoch,
         "best": state.best,
+        "stale": state.stale,
         "recipe": state.recipe.model_dump(mode="json"),
         "about": state.about,
-        "text_size": state.model.project_text.in_features,
+        "text_size": state.model.text_size,
     }
 
 
@@ -161,9 +176,15 @@ def restore(state: TrainState, folder: Path) -> TrainState:
     """
     meta = read_meta(folder)
     _refuse_other(state, meta, folder)
-    load_weights(state.model, folder)
-    _restore_optimizer(state.optimizer, load_file(folder / OPTIMIZER))
-    state.step, state.best = meta["step"], meta["best"]
+    load_weights(state.judged, folder)
+    further = load_file(folder / OPTIMIZER)
+    if state.average is not None:
+        state.model.load_state_dict(_with_prefix(further, "trained."))
+    if state.bank is not None:
+        for name, value in _with_prefix(further, "bank.").items():
+            getattr(state.bank, name).copy_(value)
+    _restore_optimizer(state.optimizer, _with_prefix(further, "moment."))
+    state.step, state.best, state.stale = meta["step"], meta["best"], meta["stale"]
     return state
 
 

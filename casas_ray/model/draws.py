@@ -25,6 +25,10 @@ class Site(IntEnum):
     MASK_SPAN = 2
     MASK_PRIORITY = 3
     MASK_TURN = 4
+    MASK_HIDE = 5
+    MASK_BLACKOUT = 6
+    MASK_KIND = 7
+    MASK_OTHER = 8
     DROPOUT = 16
 
 
@@ -36,6 +40,10 @@ class Draws:
     step: int
     first_row: int
     rows: int
+
+    def part(self, start: int, stop: int) -> "Draws":
+        """The numbers of some of these rows."""
+        return Draws(self.seed, self.step, self.first_row + start, stop - start)
 
     def octets(self, site: int, width: int) -> NDArray[np.uint8]:
         """Uniform bytes, rows x width."""

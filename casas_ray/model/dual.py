@@ -1,6 +1,7 @@
 """The dual encoder: events on one side, frozen text vectors on the other, one shared space."""
 
-# B windows, L events, W width, D embedding size, T text size, M masked events, V ids of a field
+# B windows, L events, S = L + 1 tokens, W width, D embedding size, T text size, M masked events,
+# V ids of a field
 
 import math
 from collections.abc import Mapping
@@ -10,9 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from casas_ray.config import Recipe
+from casas_ray.config import ModelConfig, Recipe
 from casas_ray.model.batch import Batch
-from casas_ray.model.encoder import EventEncoder, pooled
+from casas_ray.model.embedding import hidden
+from casas_ray.model.encoder import EventEncoder
+
+NOT_ASKED = -100
+"""The target of a field that a masked event does not hide."""
 
 
 @dataclass(frozen=True)
@@ -29,37 +34,76 @@ class Encoded:
     """By field, M x V: what the masked events are thought to be."""
 
 
+class Pooling(nn.Module):
+    """One vector a window: CLS, the mean of its events, half of each, or a learned attention."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.kind = config.pooling
+        if config.pooling == "attention":
+            self.score = nn.Linear(config.width, 1)
+
+    def forward(self, x_BSW: Tensor, real_BL: Tensor) -> Tensor:
+        """B x W."""
+        if self.kind == "cls":
+            return x_BSW[:, 0]
+        weight_BL1 = real_BL.unsqueeze(-1).to(x_BSW.dtype)
+        if self.kind == "attention":
+            scores_BL1 = self.score(x_BSW[:, 1:]).masked_fill(~real_BL.unsqueeze(-1), float("-inf"))
+            return (x_BSW[:, 1:] * scores_BL1.softmax(1)).sum(1)
+        mean_BW = (x_BSW[:, 1:] * weight_BL1).sum(1) / weight_BL1.sum(1)
+        return mean_BW if self.kind == "mean" else 0.5 * (x_BSW[:, 0] + mean_BW)
+
+
+def projection(config: ModelConfig, inside: int) -> nn.Module:
+    """From one side into the shared space."""
+    if config.projection == "linear":
+        return nn.Linear(inside, config.embedding)
+    return nn.Sequential(
+        nn.Linear(inside, inside), nn.GELU(approximate="tanh"), nn.Linear(inside, config.embedding)
+    )
+
+
 class DualEncoder(nn.Module):
     """Event encoder, both projections, the temperature and a head for each field."""
 
     def __init__(self, recipe: Recipe, sizes: Mapping[str, int], text_size: int) -> None:
         super().__init__()
-        width, embedding = recipe.model.width, recipe.model.embedding
         self.config = recipe.loss
-        self.sizes = dict(sizes)
+        self.text_size = text_size
         self.encoder = EventEncoder(recipe.model, sizes)
-        self.project_sensor = nn.Linear(width, embedding)
-        self.project_text = nn.Linear(text_size, embedding)
+        self.fields = self.encoder.embedding.fields
+        self.sizes = {field: sizes[field] for field in self.fields}
+        self.pooling = Pooling(recipe.model)
+        self.project_sensor = projection(recipe.model, recipe.model.width)
+        self.project_text = projection(recipe.model, text_size)
         self.log_temperature = nn.Parameter(
             torch.tensor(math.log(recipe.loss.temperature_init)),
             requires_grad=recipe.loss.temperature_learnable,
         )
+        if recipe.loss.kind == "sigmoid":
+            self.bias = nn.Parameter(torch.tensor(recipe.loss.sigmoid_bias_init))
         # The heads of all fields side by side: one product instead of one a field.
-        self.heads = nn.Linear(width, sum(sizes.values()))
+        self.heads = nn.Linear(recipe.model.width, sum(self.sizes.values()))
 
     def forward(self, batch: Batch) -> Encoded:
         """Both sides of every pair and the masked events, from one pass."""
         x_BSW = self.encoder(batch)
-        logits = self.heads(x_BSW[:, 1:][batch.masked_BL])
+        logits = self.heads(x_BSW[:, 1:][batch.masked_BL]).float()
+        sensor_BD = self.project_sensor(self.pooling(x_BSW, batch.real_BL)).float()
         return Encoded(
-            sensor_BD=F.normalize(self.project_sensor(pooled(x_BSW, batch.real_BL)), dim=-1),
+            sensor_BD=F.normalize(sensor_BD, dim=-1),
             text_BD=self.embed_text(batch.text_BT),
             masked=dict(zip(self.sizes, logits.split([*self.sizes.values()], dim=-1), strict=True)),
         )
 
     def embed_text(self, text_BT: Tensor) -> Tensor:
         """Caption vectors in the shared space, B x D, unit length."""
-        return F.normalize(self.project_text(text_BT), dim=-1)
+        return F.normalize(self.project_text(text_BT).float(), dim=-1)
+
+    def pooled(self, batch: Batch) -> Tensor:
+        """The window vectors before the projection, B x W: what probes are fitted on."""
+        return self.pooling(self.encoder(batch), batch.real_BL)
 
     @property
     def temperature(self) -> Tensor:
@@ -73,7 +117,15 @@ class DualEncoder(nn.Module):
         self.log_temperature.clamp_(math.log(low), math.log(high))
 
 
-def targets(batch: Batch) -> dict[str, Tensor]:
-    """By field, the M ids that masked events really have."""
+def targets(batch: Batch, fields: tuple[str, ...]) -> dict[str, Tensor]:
+    """By field, the M ids that masked events really have; NOT_ASKED where the field was seen."""
     found_MF = batch.ids_BLF[batch.masked_BL].long()
-    return dict(zip(batch.fields, found_MF.unbind(-1), strict=True))
+    if batch.hidden_BLG is None:
+        columns = dict(zip(batch.fields, found_MF.unbind(-1), strict=True))
+        return {field: columns[field] for field in fields}
+    return {
+        field: found_MF[:, batch.fields.index(field)].masked_fill(
+            ~hidden(batch, field)[batch.masked_BL], NOT_ASKED
+        )
+        for field in fields
+    }

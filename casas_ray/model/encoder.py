@@ -1,6 +1,7 @@
-"""The event encoder: what happened, where and when, through a pre-norm transformer with ALiBi."""
+"""The event encoder: a pre-norm transformer over a window's events, with order by ALiBi, by time or
+by place."""
 
-# B windows, L events, S = L + 1 tokens (CLS first), W width, H heads, K Fourier features
+# B windows, L events, S = L + 1 tokens (CLS first), W width, H heads, E width of a head
 
 import math
 from collections.abc import Mapping
@@ -10,11 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from casas_ray.config import ModelConfig
-from casas_ray.corpus.vocab import MASK
 from casas_ray.model.batch import Batch
 from casas_ray.model.draws import Draws, Site
+from casas_ray.model.embedding import GAP, EventEmbedding, hidden, shown
 
-_SHORTEST_GAP_SECONDS, _LONGEST_GAP_SECONDS = 0.01, 86_400.0
+PLACES = 512
+"""Learned positions; events beyond share the last one."""
+
+_SHORTEST_SECONDS, _LONGEST_SECONDS = 1.0, 86_400.0
+"""Periods of rotary positions."""
 
 
 class Dropout:
@@ -35,49 +40,6 @@ class Dropout:
         return x_BSW * scale.view_as(x_BSW).to(x_BSW.dtype)
 
 
-class EventEmbedding(nn.Module):
-    """Sum of one vector a field, one for the time gap's bin, and Fourier features of the
-    position."""
-
-    def __init__(self, config: ModelConfig, sizes: Mapping[str, int]) -> None:
-        super().__init__()
-        self.gap_bins = config.gap_bins
-        # One table for all fields and the gap bins: a single fused look-up and sum.
-        counts = [*sizes.values(), config.gap_bins + 1]
-        offsets = torch.tensor([0, *counts[:-1]]).cumsum(0)
-        self.offsets: Tensor
-        self.register_buffer("offsets", offsets.to(torch.int32), persistent=False)
-        self.table = nn.Parameter(torch.randn(sum(counts), config.width) * 0.02)
-        bands = 2.0 ** torch.arange(config.fourier_bands) * math.pi
-        self.bands: Tensor
-        self.register_buffer("bands", bands, persistent=False)
-        self.position = nn.Linear(4 * config.fourier_bands, config.width, bias=False)
-        self.norm = nn.LayerNorm(config.width)
-
-    def forward(self, batch: Batch) -> Tensor:
-        """B x L x W; a masked event shows MASK in every field, no gap and no position."""
-        masked_BL = batch.masked_BL
-        seen_BLF = batch.ids_BLF.masked_fill(masked_BL.unsqueeze(-1), MASK)
-        gap_BL = self._gap_bin(batch.gap_seconds_BL).masked_fill(masked_BL, self.gap_bins)
-        ids = torch.cat([seen_BLF, gap_BL.unsqueeze(-1)], dim=-1) + self.offsets
-        x_BLW = F.embedding_bag(ids.view(-1, ids.shape[-1]), self.table, mode="sum")
-        x_BLW = x_BLW.view(*masked_BL.shape, -1) + self._where(batch.xy_BL2, masked_BL)
-        return self.norm(x_BLW)
-
-    def _gap_bin(self, seconds_BL: Tensor) -> Tensor:
-        low, high = math.log(_SHORTEST_GAP_SECONDS), math.log(_LONGEST_GAP_SECONDS)
-        share = (seconds_BL.clamp(min=_SHORTEST_GAP_SECONDS).log() - low) / (high - low)
-        return (share * self.gap_bins).clamp(0, self.gap_bins - 1).to(torch.int32)
-
-    def _where(self, xy_BL2: Tensor, masked_BL: Tensor) -> Tensor:
-        hidden = masked_BL.unsqueeze(-1) | xy_BL2.isnan()
-        angle = (xy_BL2.nan_to_num(0.0).unsqueeze(-1) * self.bands).flatten(-2)
-        hidden = hidden.repeat_interleave(len(self.bands), dim=-1)
-        waves_BLK = torch.cat([angle.sin(), angle.cos()], dim=-1)
-        waves_BLK = waves_BLK.masked_fill(torch.cat([hidden, hidden], dim=-1), 0.0)
-        return self.position(waves_BLK.to(self.position.weight.dtype))
-
-
 class Block(nn.Module):
     """Attention and feed-forward, each on a normed copy and added back."""
 
@@ -91,16 +53,21 @@ class Block(nn.Module):
         self.up = nn.Linear(config.width, config.feed_forward)
         self.down = nn.Linear(config.feed_forward, config.width)
 
-    def forward(self, x_BSW: Tensor, bias: Tensor, dropout: Dropout) -> Tensor:
+    def forward(
+        self, x_BSW: Tensor, bias: Tensor | None, turn: Tensor | None, dropout: Dropout
+    ) -> Tensor:
         """The stream after one block, B x S x W."""
-        x_BSW = x_BSW + dropout(self._attend(self.attention_norm(x_BSW), bias))
+        x_BSW = x_BSW + dropout(self._attend(self.attention_norm(x_BSW), bias, turn))
         fed = self.down(F.gelu(self.up(self.feed_norm(x_BSW)), approximate="tanh"))
         return x_BSW + dropout(fed)
 
-    def _attend(self, x_BSW: Tensor, bias: Tensor) -> Tensor:
+    def _attend(self, x_BSW: Tensor, bias: Tensor | None, turn: Tensor | None) -> Tensor:
         size = (*x_BSW.shape[:2], 3, self.heads, -1)
         q, k, v = self.qkv(x_BSW).view(size).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        if turn is not None:
+            q, k = turned(q, turn), turned(k, turn)
+        bias = None if bias is None else bias.to(q.dtype)
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         return self.out(attended.transpose(1, 2).reshape(x_BSW.shape))
 
 
@@ -112,6 +79,8 @@ class EventEncoder(nn.Module):
         self.config = config
         self.embedding = EventEmbedding(config, sizes)
         self.cls = nn.Parameter(torch.randn(config.width) * 0.02)
+        if config.positions == "learned":
+            self.places = nn.Parameter(torch.randn(PLACES, config.width) * 0.02)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
 
@@ -119,19 +88,26 @@ class EventEncoder(nn.Module):
         """B x S x W, CLS first."""
         dropout = Dropout(self.config.dropout, batch.dropout)
         events_BLW = self.embedding(batch)
-        cls = self.cls.expand(len(batch), 1, -1)
+        if self.config.positions == "learned":
+            events_BLW = events_BLW + self._places(events_BLW.shape[1])
+        cls = self.cls.expand(len(batch), 1, -1).to(events_BLW.dtype)
         x_BSW = dropout(torch.cat([cls, events_BLW], dim=1))
-        bias = attention_bias(batch.real_BL, self.config.heads)
+        bias, turn = self._order(batch)
         for block in self.blocks:
-            x_BSW = block(x_BSW, bias, dropout)
+            x_BSW = block(x_BSW, bias, turn, dropout)
         return self.norm(x_BSW)
 
+    def _places(self, longest: int) -> Tensor:
+        return self.places[torch.arange(longest, device=self.places.device).clamp(max=PLACES - 1)]
 
-def pooled(x_BSW: Tensor, real_BL: Tensor) -> Tensor:
-    """Half CLS, half the mean over real events: B x W."""
-    weight_BL1 = real_BL.unsqueeze(-1).to(x_BSW.dtype)
-    mean_BW = (x_BSW[:, 1:] * weight_BL1).sum(1) / weight_BL1.sum(1)
-    return 0.5 * (x_BSW[:, 0] + mean_BW)
+    def _order(self, batch: Batch) -> tuple[Tensor | None, Tensor | None]:
+        """What is added to attention scores, and the angles that queries and keys are turned by."""
+        if self.config.positions == "alibi":
+            return attention_bias(batch.real_BL, self.config.heads), None
+        turn = None
+        if self.config.positions == "rotary":
+            turn = time_angles(batch, self.config.width // self.config.heads)
+        return padding_bias(batch.real_BL), turn
 
 
 def attention_bias(real_BL: Tensor, heads: int) -> Tensor:
@@ -144,7 +120,37 @@ def attention_bias(real_BL: Tensor, heads: int) -> Tensor:
     distance = (places[:, None] - places[None, :]).abs()
     slope = 2.0 ** (-8.0 * torch.arange(1, heads + 1, device=real_BL.device) / heads)
     bias = F.pad(-slope[:, None, None] * distance, (1, 0, 1, 0)).unsqueeze(0)
+    padding = padding_bias(real_BL)
+    return bias if padding is None else bias + padding
+
+
+def padding_bias(real_BL: Tensor) -> Tensor | None:
+    """B x 1 x 1 x S, -inf on padding; None where there is none."""
     if bool(real_BL.all()):
-        return bias
+        return None
     padded_BS = F.pad(~real_BL, (1, 0), value=False)
-    return bias.masked_fill(padded_BS[:, None, None, :], float("-inf"))
+    return torch.zeros_like(padded_BS, dtype=torch.float32).masked_fill(padded_BS, float("-inf"))[
+        :, None, None, :
+    ]
+
+
+def time_angles(batch: Batch, head: int) -> Tensor:
+    """B x 1 x S x E/2: the angle of each token in time, for periods of a second to a day.
+
+    Rotary positions (Su et al. 2021) with seconds since the window's first event for the place. A
+    hidden gap counts as none, so that the time of a masked event cannot be read off; CLS stands at
+    0.
+    """
+    seen = shown(batch)
+    gap_BL = seen.gap_seconds_BL.double().masked_fill(hidden(seen, GAP), 0.0)
+    seconds_BS = F.pad(gap_BL[:, 1:].cumsum(1), (2, 0))
+    exponents = torch.linspace(0.0, 1.0, head // 2, device=gap_BL.device, dtype=torch.float64)
+    period = _SHORTEST_SECONDS * (_LONGEST_SECONDS / _SHORTEST_SECONDS) ** exponents
+    return (2 * math.pi * (seconds_BS.unsqueeze(-1) / period)).remainder(2 * math.pi).unsqueeze(1)
+
+
+def turned(x_BHSE: Tensor, angle_B1SE: Tensor) -> Tensor:
+    """Each pair of entries turned by its angle."""
+    cos, sin = angle_B1SE.cos().to(x_BHSE.dtype), angle_B1SE.sin().to(x_BHSE.dtype)
+    one, two = x_BHSE.chunk(2, dim=-1)
+    return torch.cat([one * cos - two * sin, one * sin + two * cos], dim=-1)

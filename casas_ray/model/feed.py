@@ -36,7 +36,12 @@ class Feed:
         for step, rows, longest in self.lanes.steps(self.rank, self.world_size, start=start):
             draws = Draws(self.recipe.seed, step, own.start, len(own))
             yield self.shard.training_batch(
-                rows, self.vectors, self.recipe.masking, draws, longest=longest
+                rows,
+                self.vectors,
+                self.recipe.masking,
+                draws,
+                longest=longest,
+                progress=min(1.0, step / (self.lanes.steps_per_epoch * self.recipe.optim.epochs)),
             )
 
 

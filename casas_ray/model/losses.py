@@ -1,14 +1,17 @@
 """The losses, and what makes them the same on any number of workers."""
 
-# B pairs on this worker, G pairs over all workers, D embedding size
+# B pairs on this worker, G pairs over all workers, D embedding size, K pairs of the bank
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
+
+from casas_ray.config import LossConfig
 
 
 class _Gather(torch.autograd.Function):
@@ -54,12 +57,86 @@ def scores(sensor_GD: Tensor, text_GD: Tensor, temperature: Tensor) -> Tensor:
     return sensor_GD @ text_GD.T / temperature
 
 
-def contrastive(scores_GG: Tensor) -> Tensor:
-    """InfoNCE (van den Oord et al. 2018), the mean of both directions; the pair is the diagonal."""
-    target = torch.arange(len(scores_GG), device=scores_GG.device)
-    to_text = F.cross_entropy(scores_GG, target)
-    to_sensor = F.cross_entropy(scores_GG.T, target)
+def alike(caption_G: Tensor, span_G2: Tensor, caption_K: Tensor, span_K2: Tensor) -> Tensor:
+    """G x K: pairs that say the same: an equal caption, or windows with an event in common."""
+    known = (span_G2[:, None, 0] >= 0) & (span_K2[None, :, 0] >= 0)
+    apart = (span_G2[:, None, 1] <= span_K2[None, :, 0]) | (
+        span_K2[None, :, 1] <= span_G2[:, None, 0]
+    )
+    return (caption_G[:, None] == caption_K[None, :]) | (known & ~apart)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What the scores of G windows and G captions ought to be."""
+
+    target_GG: Tensor
+    """A row a window: how its caption is to be found; rows sum to 1, and so do columns for the
+    other direction when each is normalised by itself."""
+
+    ignored_GG: Tensor | None = None
+    """Pairs that are neither right nor wrong."""
+
+
+def goal_of(same_GG: Tensor, text_GT: Tensor, config: LossConfig) -> Goal:
+    """The goal of a batch; `same_GG` marks pairs that say the same, the diagonal included."""
+    eye_GG = torch.eye(len(same_GG), dtype=torch.bool, device=same_GG.device)
+    target_GG = (same_GG | eye_GG if config.duplicates == "shared" else eye_GG).to(text_GT.dtype)
+    ignored_GG = same_GG & ~eye_GG if config.duplicates == "ignored" else None
+    if config.soft_targets:
+        unit_GT = F.normalize(text_GT, dim=-1)
+        similar_GG = (unit_GT @ unit_GT.T / config.soft_temperature).softmax(1)
+        hard_GG = target_GG / target_GG.sum(1, keepdim=True)
+        target_GG = (1 - config.soft_targets) * hard_GG + config.soft_targets * similar_GG
+    return Goal(target_GG, ignored_GG)
+
+
+def contrastive(
+    scores_GG: Tensor,
+    goal: Goal | None = None,
+    config: LossConfig | None = None,
+    *,
+    bias: Tensor | None = None,
+    further: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """The alignment loss, the mean of both directions; without a goal, InfoNCE on the diagonal.
+
+    `bias` is the sigmoid loss's; `further` has more wrong scores for each window (G x K) and for
+    each caption (G x K), -inf where there is none.
+    """
+    config = config or LossConfig()
+    goal = goal or Goal(torch.eye(len(scores_GG), dtype=scores_GG.dtype, device=scores_GG.device))
+    if config.kind == "sigmoid":
+        return _sigmoid(scores_GG if bias is None else scores_GG + bias, goal)
+    gamma = config.focal_gamma if config.kind == "focal" else 0.0
+    wrong_text, wrong_sensor = further or (None, None)
+    ignored, target = goal.ignored_GG, goal.target_GG
+    to_text = _one_way(scores_GG, target, ignored, wrong_text, gamma)
+    turned = None if ignored is None else ignored.T
+    to_sensor = _one_way(scores_GG.T, target.T, turned, wrong_sensor, gamma)
     return 0.5 * (to_text + to_sensor)
+
+
+def _one_way(
+    scores_GG: Tensor, target_GG: Tensor, ignored: Tensor | None, wrong: Tensor | None, gamma: float
+) -> Tensor:
+    if ignored is not None:
+        scores_GG = scores_GG.masked_fill(ignored, float("-inf"))
+    everything = scores_GG if wrong is None else torch.cat([scores_GG, wrong], dim=1)
+    log_share_GG = scores_GG - everything.logsumexp(1, keepdim=True)
+    target_GG = target_GG / target_GG.sum(1, keepdim=True)
+    if gamma:
+        log_share_GG = log_share_GG * (1.0 - log_share_GG.exp()).pow(gamma)
+    # An ignored pair's score is -inf and its target 0; their product must be 0.
+    return -torch.where(target_GG > 0, log_share_GG * target_GG, 0.0).sum(1).mean()
+
+
+def _sigmoid(logits_GG: Tensor, goal: Goal) -> Tensor:
+    right_GG = goal.target_GG > 0
+    loss_GG = -F.logsigmoid(torch.where(right_GG, logits_GG, -logits_GG))
+    if goal.ignored_GG is not None:
+        loss_GG = loss_GG.masked_fill(goal.ignored_GG, 0.0)
+    return loss_GG.sum() / len(logits_GG)
 
 
 def in_batch_accuracy(scores_GG: Tensor, caption_G: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,22 +150,39 @@ def in_batch_accuracy(scores_GG: Tensor, caption_G: Tensor) -> tuple[Tensor, Ten
     return by_window.float().mean(), by_caption.float().mean()
 
 
+def masked_counts(targets: Mapping[str, Tensor], *, alone: bool = False) -> Tensor:
+    """How often each field is asked back, over all workers; `alone` leaves the others out."""
+    here = torch.stack([(target >= 0).sum() for target in targets.values()]).float()
+    return here if alone else summed(here)
+
+
 def masked_event_loss(
-    logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], *, alone: bool = False
+    logits: Mapping[str, Tensor],
+    targets: Mapping[str, Tensor],
+    *,
+    alone: bool = False,
+    counts_F: Tensor | None = None,
 ) -> Tensor:
-    """Cross-entropy of masked events, the mean over fields and over the masked events of all
+    """Cross-entropy of masked events, the mean over fields of the mean over what is asked of all
     workers.
 
-    `logits` has M x V a field and `targets` M, for the M masked events of this worker. The value
-    and, under gradients averaged over workers, its gradient are those of one worker with all of
-    them. `alone` leaves the other workers out.
+    `logits` has M x V a field and `targets` M, negative where the field is not asked back. The
+    value and, under gradients averaged over workers, its gradient are those of one worker with all
+    of them. `alone` leaves the other workers out. `counts_F`, of the whole batch over all workers,
+    makes this the part that a piece of the batch adds.
     """
-    here = [F.cross_entropy(logits[field], targets[field], reduction="sum") for field in logits]
-    total = torch.stack(here).mean()
-    count = total.new_tensor(float(len(next(iter(targets.values())))))
+    here_F = torch.stack(
+        [
+            F.cross_entropy(logits[field], targets[field], reduction="sum", ignore_index=-100)
+            for field in logits
+        ]
+    )
+    given = counts_F is not None
+    counts_F = masked_counts(targets, alone=alone) if counts_F is None else counts_F
+    total = (here_F / counts_F.clamp(min=1.0)).sum() / (counts_F > 0).sum()
     if alone or workers() == 1:
-        return total / count
+        return total
     # Value: the sum over workers. Gradient: the own part times the workers, since gradients are
     # averaged over workers afterwards.
     scaled = total * workers()
-    return (scaled - scaled.detach() + summed(total)) / summed(count)
+    return scaled if given else scaled - scaled.detach() + summed(total)

@@ -1,5 +1,6 @@
 """One training step, and the state it moves on."""
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,19 +10,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from casas_ray.config import LossConfig, OptimConfig, Recipe
-from casas_ray.errors import Diverged
+from casas_ray.config import OptimConfig, Recipe
+from casas_ray.errors import Diverged, SettingsError
+from casas_ray.model.bank import Bank
 from casas_ray.model.batch import Batch
-from casas_ray.model.dual import DualEncoder, Encoded, targets
-from casas_ray.model.losses import (
-    contrastive,
-    gather,
-    in_batch_accuracy,
-    masked_event_loss,
-    scores,
-    summed,
-    workers,
-)
+from casas_ray.model.dual import DualEncoder
+from casas_ray.model.losses import summed, workers
+from casas_ray.model.objective import Objective
 
 
 @dataclass
@@ -38,8 +33,17 @@ class TrainState:
     best: dict[str, float] = field(default_factory=dict)
     """`step` and `value` of the best validation so far; empty before the first."""
 
+    stale: int = 0
+    """Validations since the best one."""
+
     about: dict[str, Any] = field(default_factory=dict)
     """What the run was trained on: home, fingerprint and vocabulary of the alignment set."""
+
+    average: DualEncoder | None = None
+    """The moving average of the weights, where the recipe asks for one."""
+
+    bank: Bank | None = None
+    """Pairs of earlier steps, where the recipe asks for them."""
 
     @classmethod
     def fresh(
@@ -52,12 +56,36 @@ class TrainState:
         device: torch.device,
         about: Mapping[str, Any],
     ) -> "TrainState":
-        """The state before the first step; the weights depend on the recipe's seed alone."""
+        """The state before the first step; the weights depend on the recipe's seed alone.
+
+        Raises:
+            SettingsError: the data lacks a field that the model asks for, or the device bf16.
+        """
+        uses_bf16(recipe.optim, device)
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
             model = DualEncoder(recipe, sizes, text_size).to(device)
+        average = copy.deepcopy(model).requires_grad_(False) if recipe.optim.ema_decay else None
+        bank = None
+        if recipe.loss.bank_size:
+            bank = Bank.empty(recipe.loss.bank_size, recipe.model.embedding, device)
         optimizer = _optimizer(model, recipe.optim)
-        return cls(recipe, model, optimizer, steps_per_epoch, about=dict(about))
+        if recipe.optim.compile:
+            model.encoder.compile()
+        return cls(
+            recipe,
+            model,
+            optimizer,
+            steps_per_epoch,
+            about=dict(about),
+            average=average,
+            bank=bank,
+        )
+
+    @property
+    def judged(self) -> DualEncoder:
+        """The model that validation looks at: the average where there is one."""
+        return self.average or self.model
 
     @property
     def total_steps(self) -> int:
@@ -66,8 +94,9 @@ class TrainState:
 
     @property
     def is_done(self) -> bool:
-        """Whether all steps are done."""
-        return self.step >= self.total_steps
+        """Whether all steps are done, or no better validation came for too long."""
+        patience = self.recipe.optim.patience
+        return self.step >= self.total_steps or 0 < patience <= self.stale
 
     @property
     def validates_now(self) -> bool:
@@ -80,9 +109,25 @@ class TrainState:
         name = self.recipe.optim.select_by
         value, best = metrics[name], self.best.get("value")
         better = best is None or (value < best if name.endswith("loss") else value > best)
+        self.stale = 0 if better else self.stale + 1
         if better:
             self.best = {"step": float(self.step), "value": value}
         return better
+
+
+def uses_bf16(config: OptimConfig, device: torch.device) -> bool:
+    """Whether products are computed in bfloat16 on this device.
+
+    Raises:
+        SettingsError: bf16 is asked for and the device has none.
+    """
+    has_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if config.precision == "bf16" and not has_it:
+        raise SettingsError(
+            f"optim.precision=bf16: this {device.type} does not compute in bfloat16.",
+            hint="leave it at fp32, or take auto.",
+        )
+    return config.precision != "fp32" and has_it
 
 
 def _optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
@@ -111,50 +156,44 @@ def learning_rate(step: int, total: int, config: OptimConfig) -> float:
     return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
-def train_step(state: TrainState, batch: Batch) -> dict[str, Tensor | float]:
+def train_step(
+    state: TrainState, batch: Batch, *, in_detail: bool = False
+) -> dict[str, Tensor | float]:
     """Move the state on by one step; the metrics are under `train/`, tensors still on the device.
+
+    `in_detail` adds metrics that cost something: how often each field of a masked event is told.
 
     Raises:
         Diverged: the loss or the gradient is not finite; the weights are then untouched.
     """
-    rate = learning_rate(state.step, state.total_steps, state.recipe.optim)
+    optim = state.recipe.optim
+    rate = learning_rate(state.step, state.total_steps, optim)
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     state.optimizer.zero_grad(set_to_none=True)
-    losses = batch_losses(state.model, batch, state.recipe.loss)
-    losses["total_loss"].backward()
+    half = uses_bf16(optim, batch.real_BL.device)
+    objective = Objective(state.model, state.recipe.loss, state.bank, half, in_detail)
+    found = objective.backward(batch, pieces=optim.pieces)
     average_gradients(state.model)
-    norm = nn.utils.clip_grad_norm_(state.model.parameters(), state.recipe.optim.gradient_clip)
-    _refuse_non_finite(norm, losses["total_loss"], state.step)
+    norm = nn.utils.clip_grad_norm_(state.model.parameters(), optim.gradient_clip)
+    _refuse_non_finite(norm, found["total_loss"], state.step)
     state.optimizer.step()
     state.model.clamp_temperature()
+    _move_average(state)
     state.step += 1
     epoch = state.step / state.steps_per_epoch
-    losses["total_loss"] = losses["total_loss"].detach()
     extras = {"learning_rate": rate, "gradient_norm": norm, "epoch": epoch}
-    return {f"train/{name}": value for name, value in (losses | extras).items()}
+    return {f"train/{name}": value for name, value in (found | extras).items()}
 
 
-def batch_losses(model: DualEncoder, batch: Batch, config: LossConfig) -> dict[str, Tensor]:
-    """The loss of a batch over all workers, its parts and the in-batch accuracies."""
-    encoded = model(batch)
-    similarity_GG, caption_G = _all_pairs(encoded, batch, model.temperature)
-    clip = contrastive(similarity_GG)
-    mlm = masked_event_loss(encoded.masked, targets(batch))
-    to_text, to_sensor = in_batch_accuracy(similarity_GG.detach(), caption_G)
-    return {
-        "total_loss": config.clip_weight * clip + config.mlm_weight * mlm,
-        "clip_loss": clip.detach(),
-        "mlm_loss": mlm.detach(),
-        "sensor_to_text_acc": to_text,
-        "text_to_sensor_acc": to_sensor,
-        "temperature": model.temperature.detach(),
-    }
-
-
-def _all_pairs(encoded: Encoded, batch: Batch, temperature: Tensor) -> tuple[Tensor, Tensor]:
-    similarity = scores(gather(encoded.sensor_BD), gather(encoded.text_BD), temperature)
-    return similarity, gather(batch.caption_B)
+@torch.no_grad()
+def _move_average(state: TrainState) -> None:
+    if state.average is None:
+        return
+    share = 1.0 - state.recipe.optim.ema_decay
+    pairs = zip(state.average.parameters(), state.model.parameters(), strict=True)
+    for kept, new in pairs:
+        kept.lerp_(new, share)
 
 
 def average_gradients(model: nn.Module) -> None:

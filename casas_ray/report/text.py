@@ -130,8 +130,13 @@ def homes(rows: Mapping[str, Mapping[str, Any]]) -> Table:  # Any: text, a numbe
         shown.add_column(column, no_wrap=column == "home")
     for name, row in rows.items():
         sensors = "read off its log" if row["sensors"] is None else str(row["sensors"])
-        sets = "\n".join(row["sets"]) or "-"
-        shown.add_row(name, row["residents"] or "-", sensors, row["log"] or "not at hand", sets)
+        sets = "\n".join(
+            f"{one['folder']} ({one['windows']:,} windows, {one['bytes'] / 1e6:.1f} MB)"
+            for one in row["sets"]
+        )
+        shown.add_row(
+            name, row["residents"] or "-", sensors, row["log"] or "not at hand", sets or "-"
+        )
     return shown
 
 

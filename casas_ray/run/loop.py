@@ -20,15 +20,15 @@ def train(seat: Seat, recipe: Recipe, shards: Shards) -> TrainState:
         validate, first=shards.val_first, total=shards.source.val_windows, recipe=recipe
     )
     if state.step == 0:
-        seat.report(0, look(state.model, shards.val, shards.train.vectors))
-    for batch in shards.train.batches(start=state.step):
+        seat.report(0, look(state.judged, shards.val, shards.train.vectors))
+    for batch in seat.timed(shards.train.batches(start=state.step)):
         if state.is_done:
             break
-        losses = train_step(state, batch)
+        losses = train_step(state, batch, in_detail=seat.wants_log(state.step + 1))
         if seat.wants_log(state.step):
             seat.report_training(state.step, losses, batch_size=recipe.optim.batch_size)
         if state.validates_now:
-            metrics = look(state.model, shards.val, shards.train.vectors)
+            metrics = look(state.judged, shards.val, shards.train.vectors)
             seat.report(state.step, metrics, checkpoint_of=state)
     seat.end("finished")
     return state

@@ -1,7 +1,7 @@
 """A seat: what the loop sees of where it runs. One loop sits in a worker, a trial or a debugger."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from casas_ray.model import checkpoint
+from casas_ray.model.batch import Batch
 from casas_ray.model.step import TrainState
 from casas_ray.results import Ledger, Status, finite
 
@@ -35,6 +36,7 @@ class Seat:
 
     _ledger: Ledger | None = field(default=None, repr=False)
     _pace: tuple[int, float] = (0, 0.0)
+    _waited: float = 0.0
     _last_step: int = 0
 
     def begin(self, state: TrainState, info: Mapping[str, Any]) -> None:
@@ -67,9 +69,20 @@ class Seat:
         """Record training metrics and how many samples a second the run has made since the last."""
         before, then = self._pace
         now = time.perf_counter()
-        self._pace = (step, now)
-        pace = {"train/samples_per_s": (step - before) * batch_size / (now - then)}
+        pace = {
+            "train/samples_per_s": (step - before) * batch_size / (now - then),
+            "train/data_wait_share": self._waited / (now - then),
+        }
+        self._pace, self._waited = (step, now), 0.0
         self.report(step, {**metrics, **pace})
+
+    def timed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The same batches; how long they were waited for is reported with the pace."""
+        while True:
+            start = time.perf_counter()
+            batch = next(batches)
+            self._waited += time.perf_counter() - start
+            yield batch
 
     def end(self, status: Status, error: str = "") -> None:
         """Close the ledger with how it ended, after the last step that it heard of."""

@@ -15,10 +15,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from casas_ray.config import DataConfig, SimulateConfig
-from casas_ray.corpus.fetch import logs_for
-from casas_ray.corpus.prepare import prepare
 from casas_ray.results import RunResult
+from tests.bench import corpus
 from tests.bench.step import measure
 
 out = Console(width=110)
@@ -44,17 +42,6 @@ def command_times() -> list[tuple[str, str]]:
             times.append(time.perf_counter() - start)
         rows.append((f"casas-ray {' '.join(words)}", f"{np.median(times):.2f} s"))
     return rows
-
-
-def prepare_rate() -> list[tuple[str, str]]:
-    """Lines a second from a raw log to a prepared set, four captions a window."""
-    config = DataConfig(simulated=True, simulate=SimulateConfig(days=60))
-    log = logs_for(config)
-    start = time.perf_counter()
-    prepared = prepare(config, log)
-    seconds = time.perf_counter() - start
-    lines = prepared.manifest["log"]["lines"]
-    return [("prepare, SIMULATED Milan", f"{lines / seconds:,.0f} lines/s ({lines:,} lines)")]
 
 
 def step_rates() -> list[tuple[str, str]]:
@@ -117,7 +104,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="casas-ray-bench-") as folder:
         os.environ["CASAS_RAY_DATA"] = folder
         shown("Commands", command_times())
-        shown("Corpus, one core", prepare_rate())
+        shown("Corpus, one core, SIMULATED and generated", corpus.rows(Path(folder)))
         shown("Train step, one thread, fp32, SIMULATED windows", step_rates())
         shown("Sweep", sweep_share())
         shown("Workers, tiny, fp32, SIMULATED", worker_difference())

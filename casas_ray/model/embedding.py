@@ -1,0 +1,134 @@
+"""From what is known of an event to one vector: fields, the gap in bins, the position in waves."""
+
+# B windows, L events, F fields, W width, K Fourier features
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from casas_ray.config import ModelConfig
+from casas_ray.corpus.vocab import MASK
+from casas_ray.errors import SettingsError
+from casas_ray.model.batch import Batch
+from casas_ray.model.masking import group_of
+
+_SHORTEST_GAP_SECONDS, _LONGEST_GAP_SECONDS = 0.01, 86_400.0
+GAP, POSITION = "gap", "position"
+
+
+def chosen_fields(config: ModelConfig, known: Sequence[str]) -> tuple[str, ...]:
+    """The fields of the data that the encoder sees.
+
+    Raises:
+        SettingsError: one that was asked for is not in the data, or none is left.
+    """
+    wanted = config.fields or (*known, GAP, POSITION)
+    absent = sorted(set(wanted) - {*known, GAP, POSITION})
+    if absent:
+        raise SettingsError(
+            f"model.fields asks for {', '.join(absent)}, which this data does not have.",
+            hint=f"it has {', '.join(known)}, and {GAP} and {POSITION}.",
+        )
+    found = tuple(field for field in known if field in wanted)
+    if not found:
+        raise SettingsError(
+            "model.fields leaves the encoder no field of the vocabulary.",
+            hint=f"name one of {', '.join(known)}.",
+        )
+    return found
+
+
+class EventEmbedding(nn.Module):
+    """Sum of one vector a field, one for the time gap's bin, and Fourier features of the
+    position."""
+
+    def __init__(self, config: ModelConfig, sizes: Mapping[str, int]) -> None:
+        super().__init__()
+        self.fields = chosen_fields(config, tuple(sizes))
+        self.gap_bins = config.gap_bins
+        self.sees_gap = not config.fields or GAP in config.fields
+        self.sees_position = not config.fields or POSITION in config.fields
+        # One table for all fields and the gap bins: a single fused look-up and sum.
+        counts = [sizes[field] for field in self.fields]
+        counts += [config.gap_bins + 1] if self.sees_gap else []
+        offsets = torch.tensor([0, *counts[:-1]]).cumsum(0)
+        self.offsets: Tensor
+        self.register_buffer("offsets", offsets.to(torch.int32), persistent=False)
+        columns = torch.tensor([list(sizes).index(field) for field in self.fields])
+        self.columns: Tensor
+        self.register_buffer("columns", columns, persistent=False)
+        groups = torch.tensor([group_of(field) for field in self.fields])
+        self.groups: Tensor
+        self.register_buffer("groups", groups, persistent=False)
+        self.sees_all = len(self.fields) == len(sizes)
+        self.table = nn.Parameter(torch.randn(sum(counts), config.width) * 0.02)
+        bands = 2.0 ** torch.arange(config.fourier_bands) * math.pi
+        self.bands: Tensor
+        self.register_buffer("bands", bands, persistent=False)
+        self.position = nn.Linear(4 * config.fourier_bands, config.width, bias=False)
+        self.norm = nn.LayerNorm(config.width)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """B x L x W; what is hidden of a masked event shows MASK, no gap and no position."""
+        batch = shown(batch)
+        ids = batch.ids_BLF if self.sees_all else batch.ids_BLF[..., self.columns]
+        seen = [ids.masked_fill(self._hides(batch), MASK)]
+        if self.sees_gap:
+            gap_BL = self._gap_bin(batch.gap_seconds_BL)
+            seen.append(gap_BL.masked_fill(hidden(batch, GAP), self.gap_bins).unsqueeze(-1))
+        ids = torch.cat(seen, dim=-1) + self.offsets
+        x_BLW = F.embedding_bag(ids.view(-1, ids.shape[-1]), self.table, mode="sum")
+        x_BLW = x_BLW.view(*batch.masked_BL.shape, -1)
+        if self.sees_position:
+            x_BLW = x_BLW + self._where(batch.xy_BL2, hidden(batch, POSITION))
+        return self.norm(x_BLW)
+
+    def _hides(self, batch: Batch) -> Tensor:
+        if batch.hidden_BLG is None:
+            return batch.masked_BL.unsqueeze(-1)
+        return batch.hidden_BLG[..., self.groups]
+
+    def _gap_bin(self, seconds_BL: Tensor) -> Tensor:
+        low, high = math.log(_SHORTEST_GAP_SECONDS), math.log(_LONGEST_GAP_SECONDS)
+        share = (seconds_BL.clamp(min=_SHORTEST_GAP_SECONDS).log() - low) / (high - low)
+        return (share * self.gap_bins).clamp(0, self.gap_bins - 1).to(torch.int32)
+
+    def _where(self, xy_BL2: Tensor, hidden_BL: Tensor) -> Tensor:
+        nowhere = hidden_BL.unsqueeze(-1) | xy_BL2.isnan()
+        angle = (xy_BL2.nan_to_num(0.0).unsqueeze(-1) * self.bands).flatten(-2)
+        nowhere = nowhere.repeat_interleave(len(self.bands), dim=-1)
+        waves_BLK = torch.cat([angle.sin(), angle.cos()], dim=-1)
+        waves_BLK = waves_BLK.masked_fill(torch.cat([nowhere, nowhere], dim=-1), 0.0)
+        return self.position(waves_BLK.to(self.position.weight.dtype))
+
+
+def hidden(batch: Batch, field: str) -> Tensor:
+    """B x L: where a field must not be seen."""
+    if batch.hidden_BLG is None:
+        return batch.masked_BL
+    return batch.hidden_BLG[..., group_of(field)]
+
+
+def shown(batch: Batch) -> Batch:
+    """The batch as the encoder sees it where some masked events show an event instead of MASK."""
+    if batch.shown_BL is None:
+        return batch
+    replaced_BL = batch.masked_BL & (batch.shown_BL >= 0)
+    places_BL = torch.arange(batch.shown_BL.shape[1], device=batch.shown_BL.device)
+    source_BL = torch.where(replaced_BL, batch.shown_BL, places_BL)
+    hides = batch.hidden_BLG
+
+    def moved(values: Tensor) -> Tensor:
+        index = source_BL.view(*source_BL.shape, *[1] * (values.ndim - 2)).expand_as(values)
+        return values.gather(1, index)
+
+    return batch.seen_as(
+        ids_BLF=moved(batch.ids_BLF),
+        gap_seconds_BL=moved(batch.gap_seconds_BL),
+        xy_BL2=moved(batch.xy_BL2),
+        masked_BL=batch.masked_BL & ~replaced_BL,
+        hidden_BLG=None if hides is None else hides & ~replaced_BL.unsqueeze(-1),
+    )

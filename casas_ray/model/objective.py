@@ -1,0 +1,144 @@
+"""What a batch costs and what its gradients are: whole, or in pieces that all negatives meet."""
+
+# B pairs on this worker, G pairs over all workers, D embedding size
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from casas_ray.config import LossConfig
+from casas_ray.model.bank import Bank
+from casas_ray.model.batch import Batch
+from casas_ray.model.dual import DualEncoder, Encoded, targets
+from casas_ray.model.losses import (
+    alike,
+    contrastive,
+    gather,
+    goal_of,
+    in_batch_accuracy,
+    masked_counts,
+    masked_event_loss,
+    scores,
+    summed,
+)
+
+Found = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The weighted sum of the alignment loss and the masked-event loss over all workers."""
+
+    model: DualEncoder
+    config: LossConfig
+    bank: Bank | None = None
+    half: bool = False
+    """Compute products in bfloat16."""
+
+    in_detail: bool = False
+
+    def backward(self, batch: Batch, *, pieces: int = 1) -> Found:
+        """Put the gradients of this worker's share on the weights; the losses and what goes with
+        them."""
+        return self._whole(batch) if pieces == 1 else self._in_pieces(batch, pieces)
+
+    def _whole(self, batch: Batch) -> Found:
+        encoded = self._encode(batch)
+        wanted = targets(batch, self.model.fields)
+        clip, extras = self._align(encoded.sensor_BD, encoded.text_BD, batch)
+        mlm = masked_event_loss(encoded.masked, wanted)
+        total = self.config.clip_weight * clip + self.config.mlm_weight * mlm
+        total.backward()
+        extras |= _told(encoded, wanted) if self.in_detail else {}
+        return self._found(clip, mlm) | extras
+
+    def _in_pieces(self, batch: Batch, pieces: int) -> Found:
+        """The same with one piece in memory at a time.
+
+        Each piece is encoded twice: first for its vectors, on which the alignment loss of the whole
+        batch has its gradient; then again, to carry that gradient on to the weights. Masks and
+        dropout are drawn by address, so both times they are the same. After gradient caching (Gao
+        et al. 2021).
+        """
+        parts = list(_parts(batch, pieces))
+        with torch.no_grad():
+            first = [self._encode(part) for part in parts]
+        sensor_BD = torch.cat([one.sensor_BD for one in first]).requires_grad_()
+        text_BD = torch.cat([one.text_BD for one in first]).requires_grad_()
+        del first
+        clip, extras = self._align(sensor_BD, text_BD, batch)
+        (self.config.clip_weight * clip).backward()
+        assert sensor_BD.grad is not None and text_BD.grad is not None
+        counts_F = masked_counts(targets(batch, self.model.fields))
+        mlm, start = clip.new_zeros(()), 0
+        for part in parts:
+            encoded, rows = self._encode(part), slice(start, start + len(part))
+            wanted = targets(part, self.model.fields)
+            own = masked_event_loss(encoded.masked, wanted, counts_F=counts_F)
+            mlm += masked_event_loss(encoded.masked, wanted, counts_F=counts_F, alone=True).detach()
+            carried = (encoded.sensor_BD * sensor_BD.grad[rows]).sum()
+            carried = carried + (encoded.text_BD * text_BD.grad[rows]).sum()
+            (carried + self.config.mlm_weight * own).backward()
+            start += len(part)
+        return self._found(clip, summed(mlm)) | extras
+
+    def _encode(self, batch: Batch) -> Encoded:
+        device = batch.real_BL.device.type
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.half):
+            return self.model(batch)
+
+    def _align(self, sensor_BD: Tensor, text_BD: Tensor, batch: Batch) -> tuple[Tensor, Found]:
+        sensor_GD, text_GD = gather(sensor_BD), gather(text_BD)
+        caption_G, span_G2 = gather(batch.caption_B), gather(batch.span_B2)
+        temperature, config = self.model.temperature, self.config
+        similarity_GG = scores(sensor_GD, text_GD, temperature)
+        goal = None
+        if config.duplicates != "negatives" or config.soft_targets:
+            same_GG = alike(caption_G, span_G2, caption_G, span_G2)
+            text_GT = gather(batch.text_BT) if config.soft_targets else sensor_GD.detach()
+            goal = goal_of(same_GG, text_GT, config)
+        further = None
+        if self.bank is not None:
+            further = self.bank.wrong_scores(
+                sensor_GD, text_GD, caption_G, span_G2, temperature, config.bank_hardest
+            )
+            self.bank.put(sensor_GD, text_GD, caption_G, span_G2)
+        bias = self.model.bias if config.kind == "sigmoid" else None
+        clip = contrastive(similarity_GG, goal, config, bias=bias, further=further)
+        to_text, to_sensor = in_batch_accuracy(similarity_GG.detach(), caption_G)
+        return clip, {"sensor_to_text_acc": to_text, "text_to_sensor_acc": to_sensor}
+
+    def _found(self, clip: Tensor, mlm: Tensor) -> Found:
+        clip, mlm = clip.detach(), mlm.detach()
+        parts = {
+            "clip_contribution": self.config.clip_weight * clip,
+            "mlm_contribution": self.config.mlm_weight * mlm,
+        }
+        return {
+            "total_loss": parts["clip_contribution"] + parts["mlm_contribution"],
+            "clip_loss": clip,
+            "mlm_loss": mlm,
+            **parts,
+            "temperature": self.model.temperature.detach(),
+        }
+
+
+def _parts(batch: Batch, pieces: int) -> Iterator[Batch]:
+    size = -(-len(batch) // pieces)
+    for start in range(0, len(batch), size):
+        yield batch.piece(start, min(start + size, len(batch)))
+
+
+@torch.no_grad()
+def _told(encoded: Encoded, wanted: dict[str, Tensor]) -> Found:
+    """By field, the share of what was asked back that was told right, over all workers."""
+    rows = []
+    for field, logits in encoded.masked.items():
+        asked = wanted[field] >= 0
+        right = (logits.argmax(-1) == wanted[field]) & asked
+        rows.append(torch.stack([right.sum(), asked.sum()]))
+    right_F, asked_F = summed(torch.stack(rows).float()).unbind(1)
+    shares = right_F / asked_F.clamp(min=1.0)
+    return {f"mlm_acc/{field}": share for field, share in zip(encoded.masked, shares, strict=True)}

@@ -1,0 +1,367 @@
+"""Every setting of the objective and the step does what it says, on values worked out by hand."""
+
+import math
+import socket
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+import torch.nn.functional as F
+
+from casas_ray.config import LossConfig, Recipe
+from casas_ray.errors import SettingsError
+from casas_ray.model import checkpoint
+from casas_ray.model.bank import Bank
+from casas_ray.model.batch import Batch
+from casas_ray.model.dual import NOT_ASKED, DualEncoder, targets
+from casas_ray.model.embedding import chosen_fields
+from casas_ray.model.feed import Shards
+from casas_ray.model.losses import Goal, alike, contrastive, goal_of
+from casas_ray.model.objective import Objective
+from casas_ray.model.step import TrainState, train_step
+
+EYE = torch.eye(3, dtype=torch.bool)
+
+
+def test_pairs_with_an_equal_caption_or_a_common_event_say_the_same():
+    caption = torch.tensor([7, 7, 8, 9])
+    span = torch.tensor([[0, 20], [100, 120], [110, 130], [-1, -1]])
+    found = alike(caption, span, caption, span)
+    assert found.int().tolist() == [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]]
+    touching = torch.tensor([[0, 20], [20, 40]])
+    assert not alike(torch.tensor([1, 2]), touching, torch.tensor([1, 2]), touching)[0, 1]
+
+
+def test_ignored_pairs_are_left_out_and_shared_ones_are_right_too():
+    scores = torch.tensor([[2.0, 2.0, 0.0], [2.0, 2.0, 0.0], [0.0, 0.0, 2.0]])
+    same = torch.block_diag(torch.ones(2, 2), torch.ones(1, 1)).bool()
+    e = math.exp(2)
+    plain = contrastive(scores).item()
+    ignored = contrastive(scores, *config(same, duplicates="ignored")).item()
+    shared = contrastive(scores, *config(same, duplicates="shared")).item()
+    row = {"plain": math.log(2 * e + 1) - 2, "ignored": math.log(e + 1) - 2}
+    last = math.log(e + 2) - 2
+    assert plain == pytest.approx((2 * row["plain"] + last) / 3)
+    assert ignored == pytest.approx((2 * row["ignored"] + last) / 3)
+    # Half the target on each of two equal scores costs what one of them does.
+    assert shared == pytest.approx(plain)
+
+
+def config(same: torch.Tensor, **changes: object) -> tuple[Goal, LossConfig]:
+    loss = LossConfig.build(changes)
+    return goal_of(same, torch.zeros(len(same), 2), loss), loss
+
+
+def test_soft_targets_follow_the_text_models_similarity():
+    text = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    loss = LossConfig(soft_targets=0.5, soft_temperature=0.05)
+    target = goal_of(EYE, text, loss).target_GG
+    torch.testing.assert_close(target[0], torch.tensor([0.75, 0.25, 0.0]), atol=1e-6, rtol=0)
+    assert target.sum(1).tolist() == pytest.approx([1.0, 1.0, 1.0])
+
+
+def test_a_sigmoid_loss_by_hand():
+    scores = torch.tensor([[1.0, -2.0], [0.5, 3.0]])
+    loss = LossConfig(kind="sigmoid")
+    found = contrastive(scores, Goal(torch.eye(2)), loss, bias=torch.tensor(-1.0))
+
+    def cost(value: float) -> float:
+        return math.log(1 + math.exp(-value))
+
+    assert found.item() == pytest.approx((cost(0.0) + cost(3.0) + cost(0.5) + cost(2.0)) / 2)
+
+
+def test_a_focal_loss_counts_known_pairs_less_and_is_infonce_at_gamma_0():
+    scores = torch.tensor([[2.0, 0.0], [0.0, 0.0]])
+    plain = contrastive(scores)
+    torch.testing.assert_close(
+        contrastive(scores, config=LossConfig(kind="focal", focal_gamma=0.0)), plain
+    )
+    sure = math.exp(2) / (math.exp(2) + 1)
+    wanted = (-((1 - sure) ** 2) * math.log(sure) + 0.25 * math.log(2)) / 2
+    assert contrastive(scores, config=LossConfig(kind="focal")).item() == pytest.approx(wanted)
+
+
+def unit(rows: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return F.normalize(torch.randn(rows, 4, generator=generator), dim=-1)
+
+
+def test_a_bank_holds_the_newest_and_never_gives_a_row_its_own():
+    bank = Bank.empty(4, 4, torch.device("cpu"))
+    sensor, text = unit(3, 0), unit(3, 1)
+    caption, span = torch.tensor([1, 2, 3]), torch.tensor([[0, 20], [50, 70], [90, 110]])
+    one = torch.tensor(1.0)
+    assert bank.wrong_scores(sensor, text, caption, span, one, 2) is None
+    bank.put(sensor, text, caption, span)
+    to_text, to_sensor = bank.wrong_scores(sensor, text, caption, span, one, 3)
+    # Two of the bank's three pairs may stand against each row; the third is the row itself.
+    assert torch.isneginf(to_text).sum(1).tolist() == [1, 1, 1]
+    assert to_text[0, :2].tolist() == pytest.approx(
+        sorted((sensor[0] @ text[1:].T).tolist(), reverse=True)
+    )
+    assert to_sensor[0, 0].item() == pytest.approx((text[0] @ sensor[1:].T).max().item())
+    # An overlapping window under another caption is the row's own too.
+    other = torch.tensor([[10, 30], [300, 320], [400, 420]])
+    to_text, _ = bank.wrong_scores(sensor, text, torch.tensor([7, 8, 9]), other, one, 3)
+    assert torch.isneginf(to_text).sum(1).tolist() == [1, 0, 0]
+    bank.put(unit(3, 2), unit(3, 3), torch.tensor([4, 5, 6]), span + 1000)
+    assert sorted(bank.caption_N.tolist()) == [3, 4, 5, 6]
+
+
+def test_further_negatives_raise_the_loss_by_their_share():
+    scores = torch.zeros(2, 2)
+    further = (torch.zeros(2, 3), torch.full((2, 1), float("-inf")))
+    found = contrastive(scores, further=further).item()
+    assert found == pytest.approx((math.log(5) + math.log(2)) / 2)
+
+
+SETTINGS: dict[str, dict[str, object]] = {
+    "rotary": {"model.positions": "rotary"},
+    "learned": {"model.positions": "learned"},
+    "cls": {"model.pooling": "cls"},
+    "mean": {"model.pooling": "mean"},
+    "attention": {"model.pooling": "attention"},
+    "mlp": {"model.projection": "mlp"},
+    "fields": {"model.fields": ("sensor", "room", "gap")},
+    "sigmoid": {"loss.kind": "sigmoid"},
+    "focal": {"loss.kind": "focal"},
+    "ignored": {"loss.duplicates": "ignored"},
+    "shared": {"loss.duplicates": "shared"},
+    "soft": {"loss.soft_targets": 0.3},
+    "bank": {"loss.bank_size": 96, "loss.bank_hardest": 8},
+    "hide": {"masking.hide.sensor": 0.8, "masking.hide.state": 0.3, "masking.blackout": 0.2},
+    "bert": {"masking.swap": 0.1, "masking.keep": 0.1},
+    "transitions": {"masking.start": "transitions"},
+    "grows": {"masking.grows_from": 0.1},
+    "ema": {"optim.ema_decay": 0.9},
+    "fixed temperature": {"loss.temperature_learnable": False},
+}
+
+
+def state_of(recipe: Recipe, shards: Shards) -> TrainState:
+    return TrainState.fresh(
+        recipe,
+        sizes=shards.source.sizes(),
+        text_size=shards.train.vectors.shape[1],
+        steps_per_epoch=shards.train.lanes.steps_per_epoch,
+        device=torch.device("cpu"),
+        about=shards.source.about,
+    )
+
+
+def feed_of(recipe: Recipe, shards: Shards):
+    train = shards.train
+    return type(train)(train.shard, train.lanes, train.vectors, recipe).batches(start=0)
+
+
+def losses_of(recipe: Recipe, shards: Shards, steps: int = 4) -> list[float]:
+    state, batches = state_of(recipe, shards), feed_of(recipe, shards)
+    found = [train_step(state, next(batches)) for _ in range(steps)]
+    assert all(np.isfinite(float(value)) for row in found for value in row.values())
+    return [float(row["train/total_loss"]) for row in found]
+
+
+@pytest.fixture(scope="module")
+def plain(small_recipe, small_set, small_vectors) -> list[float]:
+    shards = Shards.whole(small_set, small_recipe, small_vectors, torch.device("cpu"))
+    return losses_of(small_recipe, shards)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_trains_and_changes_the_numbers(
+    name: str, small_recipe: Recipe, small_shards: Shards, plain: list[float]
+):
+    recipe = small_recipe.replace(SETTINGS[name])
+    found = losses_of(recipe, small_shards)
+    if name == "ema":
+        state, batches = state_of(recipe, small_shards), feed_of(recipe, small_shards)
+        for _ in range(3):
+            train_step(state, next(batches))
+        assert found == plain  # what is trained is the same; what is judged is not
+        assert not torch.equal(state.judged.encoder.cls, state.model.encoder.cls)
+    else:
+        assert found != plain
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_comes_back_from_a_checkpoint_bit_for_bit(
+    name: str, small_recipe: Recipe, small_shards: Shards, tmp_path
+):
+    recipe = small_recipe.replace(SETTINGS[name])
+    state, batches = state_of(recipe, small_shards), feed_of(recipe, small_shards)
+    for _ in range(3):
+        train_step(state, next(batches))
+    state.best = {"step": 3.0, "value": 0.1}
+    folder = checkpoint.save(state, tmp_path, keep=1)
+    again = checkpoint.restore(state_of(recipe, small_shards), folder)
+    batch = next(batches)
+    first, second = train_step(state, batch), train_step(again, batch)
+    assert {k: float(v) for k, v in first.items()} == {k: float(v) for k, v in second.items()}
+    for one, two in ((state.model, again.model), (state.judged, again.judged)):
+        pairs = zip(one.state_dict().values(), two.state_dict().values(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("name", ["plain", "hide", "bank", "shared", "sigmoid"])
+@pytest.mark.parametrize("pieces", [2, 3])
+def test_pieces_give_the_gradients_of_the_whole_batch(
+    name: str, pieces: int, small_recipe: Recipe, small_shards: Shards
+):
+    recipe = small_recipe.replace(SETTINGS.get(name, {}))
+    batch = next(feed_of(recipe, small_shards))
+    grads = []
+    for cut in (1, pieces):
+        state = state_of(recipe, small_shards)
+        objective = Objective(state.model, recipe.loss, state.bank)
+        found = objective.backward(batch, pieces=cut)
+        own = {name: w.grad for name, w in state.model.named_parameters() if w.grad is not None}
+        grads.append((float(found["total_loss"]), own))
+    assert grads[1][0] == pytest.approx(grads[0][0], rel=1e-6)
+    assert grads[0][1].keys() == grads[1][1].keys()
+    for key, grad in grads[0][1].items():
+        torch.testing.assert_close(grads[1][1][key], grad, rtol=2e-4, atol=2e-6)
+
+
+def test_a_field_left_out_can_neither_be_seen_nor_is_asked_back(
+    small_recipe: Recipe, small_shards: Shards
+):
+    recipe = small_recipe.replace({"model.fields": ("sensor", "room")})
+    model = state_of(recipe, small_shards).model.eval()
+    batch = small_shards.val.fixed_batch(np.arange(6), small_shards.train.vectors)
+    before = model(batch).sensor_BD
+    ids = batch.ids_BLF.clone()
+    ids[..., batch.fields.index("state")] = 1
+    changed = batch.seen_as(
+        ids_BLF=ids, gap_seconds_BL=batch.gap_seconds_BL + 99, xy_BL2=batch.xy_BL2 + 0.2
+    )
+    assert torch.equal(before, model(changed).sensor_BD)
+    assert set(model.sizes) == {"sensor", "room"}
+    ids[..., batch.fields.index("room")] = 1
+    assert not torch.equal(before, model(batch.seen_as(ids_BLF=ids)).sensor_BD)
+
+
+def test_a_field_that_the_data_lacks_is_refused(small_recipe: Recipe):
+    with pytest.raises(SettingsError, match="asks for colour, which this data does not have"):
+        chosen_fields(small_recipe.replace({"model.fields": "sensor,colour"}).model, ("sensor",))
+    with pytest.raises(SettingsError, match="leaves the encoder no field"):
+        chosen_fields(small_recipe.replace({"model.fields": "gap"}).model, ("sensor",))
+
+
+def partly_hidden(shards: Shards, recipe: Recipe) -> Batch:
+    return next(feed_of(recipe.replace({"model.dropout": 0.0, "masking.hide.state": 0.3}), shards))
+
+
+def test_what_is_not_hidden_is_seen_and_not_asked_back(small_recipe: Recipe, small_shards: Shards):
+    batch = partly_hidden(small_shards, small_recipe)
+    assert batch.hidden_BLG is not None
+    wanted = targets(batch, batch.fields)
+    seen = batch.masked_BL & ~batch.hidden_BLG[..., 1]
+    state = batch.fields.index("state")
+    assert (wanted["state"] == NOT_ASKED).sum() == seen.sum() > 0
+    assert (wanted["sensor"] >= 0).all()
+    model = state_of(small_recipe, small_shards).model.eval()
+    for where, is_seen in ((seen, True), (batch.masked_BL & ~seen, False)):
+        ids = batch.ids_BLF.clone()
+        ids[..., state] = torch.where(where, 3 + (ids[..., state] - 2) % 2, ids[..., state])
+        changed = not torch.equal(
+            model(batch).sensor_BD,
+            model(batch.seen_as(ids_BLF=ids, hidden_BLG=batch.hidden_BLG)).sensor_BD,
+        )
+        assert changed == is_seen
+
+
+def test_the_time_of_a_masked_event_cannot_be_read_off_rotary_positions(
+    small_recipe: Recipe, small_shards: Shards
+):
+    recipe = small_recipe.replace({"model.positions": "rotary"})
+    model = state_of(recipe, small_shards).model.eval()
+    masked = np.zeros((6, 20), dtype=bool)
+    masked[:, 5:9] = True
+    batch = small_shards.val.fixed_batch(np.arange(6), small_shards.train.vectors, masked)
+    moved = batch.gap_seconds_BL.masked_fill(batch.masked_BL, 555.0)
+    before = model(batch)
+    hidden = model(batch.seen_as(gap_seconds_BL=moved))
+    assert torch.equal(before.sensor_BD, hidden.sensor_BD)
+    open_gap = batch.gap_seconds_BL.clone()
+    open_gap[:, 12] += 100.0
+    assert not torch.equal(
+        before.sensor_BD, model(batch.seen_as(gap_seconds_BL=open_gap)).sensor_BD
+    )
+
+
+def test_an_event_shown_in_anothers_place_is_seen_there_and_asked_back(
+    small_recipe: Recipe, small_shards: Shards
+):
+    recipe = small_recipe.replace({"model.dropout": 0.0, "masking.swap": 0.9})
+    model = state_of(recipe, small_shards).model.eval()
+    batch = next(feed_of(recipe, small_shards))
+    assert batch.shown_BL is not None
+    found = model(batch)
+    assert len(found.masked["sensor"]) == int(batch.masked_BL.sum())
+    as_mask = batch.seen_as()
+    assert not torch.equal(found.sensor_BD, model(as_mask).sensor_BD)
+
+
+def test_training_stops_early_when_nothing_gets_better(small_recipe: Recipe, small_shards: Shards):
+    recipe = small_recipe.replace({"optim.patience": 2})
+    state = state_of(recipe, small_shards)
+    told = [state.note({"val/recall_mean": value}) for value in (0.2, 0.3, 0.1)]
+    assert (told, state.is_done) == ([True, True, False], False)
+    state.note({"val/recall_mean": 0.3})
+    assert state.is_done
+
+
+def test_bf16_is_refused_where_there_is_none(small_recipe: Recipe, small_shards: Shards):
+    with pytest.raises(SettingsError, match="this cpu does not compute in bfloat16"):
+        state_of(small_recipe.replace({"optim.precision": "bf16"}), small_shards)
+    assert losses_of(small_recipe.replace({"optim.precision": "auto"}), small_shards, 1)
+
+
+def stepped(rank: int, size: int, port: int, folder: str, name: str, made: tuple) -> None:
+    torch.set_num_threads(1)
+    recipe, shards = made
+    dist.init_process_group(
+        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=size
+    )
+    state, batches = state_of(recipe, shards), feed_of(recipe, shards)
+    share = recipe.optim.batch_size // size
+    losses = []
+    for _ in range(50):
+        piece = next(batches).piece(rank * share, (rank + 1) * share)
+        losses.append(float(train_step(state, piece)["train/total_loss"]))
+    torch.save(losses, f"{folder}/{name}{size}-{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("name", ["plain", "bank", "hide"])
+def test_four_workers_have_the_losses_of_one_over_fifty_steps(
+    name: str, small_recipe: Recipe, small_shards: Shards, tmp_path
+):
+    recipe = small_recipe.replace({**SETTINGS.get(name, {}), "optim.pieces": 2})
+    found = {}
+    for size in (1, 2, 4):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        arguments = (size, port, str(tmp_path), name, (recipe, small_shards))
+        mp.spawn(stepped, args=arguments, nprocs=size)
+        found[size] = torch.load(tmp_path / f"{name}{size}-0.pt")
+    for size in (2, 4):
+        assert found[size] == pytest.approx(found[1], rel=1e-5)
+
+
+def test_named_sizes_have_the_parameters_that_the_page_says(small_shards: Shards):
+    from casas_ray.config import SIZES, ModelConfig
+
+    counts = {}
+    for size, changes in SIZES.items():
+        recipe = Recipe(model=ModelConfig.build(changes))
+        with torch.device("meta"):
+            model = DualEncoder(recipe, small_shards.source.sizes(), 384)
+        counts[size] = sum(weight.numel() for weight in model.encoder.blocks.parameters()) / 1e6
+    assert counts == pytest.approx(
+        {"tiny": 0.89, "small": 3.16, "baseline": 12.61, "medium": 18.91, "large": 42.53}, abs=0.01
+    )
