@@ -92,6 +92,7 @@ def one_worker(rank: int, size: int, port: int, folder: str) -> None:
         dist.all_reduce(tensor.grad)
         tensor.grad /= size
     torch.save((loss.detach(), weight.grad, temperature.grad), f"{folder}/{rank}.pt")
+    dist.barrier()  # a worker that leaves first can abort the others
     dist.destroy_process_group()
 
 
