@@ -26,6 +26,8 @@ from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare
 from casas_ray.model.feed import Shards
 from casas_ray.model.vectors import caption_vectors
+from casas_ray.run.loop import train
+from casas_ray.run.seats import Seat
 
 torch.set_num_threads(1)
 
@@ -102,3 +104,14 @@ def small_vectors(small_recipe: Recipe, small_set: PreparedSet) -> np.ndarray:
 def small_shards(small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray) -> Shards:
     """All of it, for one worker."""
     return Shards.whole(small_set, small_recipe, small_vectors, torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def whole_run(
+    tmp_path_factory, small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray
+) -> Path:
+    """The folder of a whole run of the small recipe."""
+    folder = tmp_path_factory.mktemp("whole")
+    shards = Shards.whole(small_set, small_recipe, small_vectors, torch.device("cpu"))
+    train(Seat(folder, log_every=3), small_recipe, shards)
+    return folder

@@ -276,3 +276,26 @@ def test_describe_draws_a_window_with_its_captions_and_labels(run, small_set):
     assert code == 2
     assert "there is no training window 99999" in err
     assert run("describe", "nowhere")[0] == 3
+
+
+def test_a_profile_shows_where_time_goes_and_trains_nothing(run, text_model: str, tmp_path: Path):
+    words = ["train", "milan_tiny", *WORDS, f"text.model={text_model}", "--machine", "debug"]
+    code, out, _ = run(*words, "--profile", "--output-dir", tmp_path / "run")
+    assert code == 0
+    assert "addmm" in out
+    assert "waiting for data" in out
+    assert "peak memory" in out
+    assert (tmp_path / "run" / "profile" / "trace.json").stat().st_size > 1000
+    assert not (tmp_path / "run" / "ledger.jsonl").exists()
+
+
+def test_settings_are_listed_and_a_field_that_the_data_lacks_is_refused_before_training(
+    run, text_model: str, tmp_path: Path
+):
+    _, out, _ = run("settings")
+    assert "loss.bank_size=0  (int ≥ 0)" in out
+    words = ["train", "milan_tiny", *WORDS, f"text.model={text_model}", "--machine", "debug"]
+    code, _, err = run(*words, "model.fields=sensor,floor", "--output-dir", tmp_path / "run")
+    assert code == 2
+    assert "model.fields asks for floor, which this data does not have" in err
+    assert not (tmp_path / "run").exists()

@@ -280,3 +280,25 @@ def test_actors_give_the_vectors_that_this_process_gives(dashboard: str, text_mo
         )
     assert calls == [2048, 2500]
     np.testing.assert_allclose(there, here, atol=1e-6)
+
+
+def test_a_run_of_one_worker_killed_and_taken_up_by_two_has_the_same_losses(
+    dashboard: str,
+    whole_run: Path,
+    small_recipe: Recipe,
+    ready: Ready,
+    tmp_path: Path,
+):
+    job = job_in(tmp_path / "run", small_recipe)
+    shutil.copytree(whole_run, job.folder)
+    (newest,) = (job.folder / "checkpoints").glob("step-00000036")
+    shutil.rmtree(newest)  # as if it had been killed after its first epoch
+    ledger = job.folder / "ledger.jsonl"
+    rows = ledger.read_text().splitlines()
+    ledger.write_text("\n".join(row for row in rows if json.loads(row)["step"] <= 20) + "\n")
+    result = run_training(job, TWO, ready, [])
+    assert result.status == "finished"
+    wanted = RunResult.read(whole_run)
+    assert result.metrics_at(36, "val/total_loss") == pytest.approx(
+        wanted.metrics_at(36, "val/total_loss"), rel=1e-5
+    )

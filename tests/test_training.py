@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
-from casas_ray.errors import DataError, RefusedError
+from casas_ray.errors import AllFailed, DataError, RefusedError
 from casas_ray.evals.judge import judge
 from casas_ray.model import checkpoint
 from casas_ray.model.feed import Shards
@@ -25,6 +25,7 @@ from casas_ray.run.loop import train, train_to_the_end
 from casas_ray.run.seats import Seat
 
 CPU = torch.device("cpu")
+CLOCKS = ("train/samples_per_s", "train/data_wait_share")
 
 
 def rows_of(folder: Path) -> list[dict]:
@@ -36,7 +37,7 @@ def rows_of(folder: Path) -> list[dict]:
         metrics = {
             name: value
             for name, value in row.get("metrics", {}).items()
-            if name not in ("train/samples_per_s", "train/data_wait_share")
+            if name not in CLOCKS and not name.startswith("system/")
         }
         rows.append({**row, "time": 0, "metrics": metrics})
     return rows
@@ -53,16 +54,6 @@ def assert_same_run(one: Path, other: Path) -> None:
     first, second = weights(one), weights(other)
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-@pytest.fixture(scope="session")
-def whole_run(
-    tmp_path_factory, small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray
-) -> Path:
-    folder = tmp_path_factory.mktemp("whole")
-    shards = Shards.whole(small_set, small_recipe, small_vectors, CPU)
-    train(Seat(folder, log_every=3), small_recipe, shards)
-    return folder
 
 
 def test_training_lowers_the_loss_and_beats_chance_and_the_untrained(whole_run: Path):
@@ -260,3 +251,20 @@ def test_the_test_days_are_judged_once_and_the_answer_is_kept(
     assert verdict["trained"]["test/recall_mean"] > verdict["untrained"]["test/recall_mean"]
     shutil.rmtree(copied / "checkpoints")
     assert judge(copied, small_set, small_vectors) == verdict
+
+
+def test_out_of_memory_says_what_to_lower(small_recipe: Recipe, tmp_path: Path):
+    def full() -> Shards:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    with pytest.raises(AllFailed) as caught:
+        train_to_the_end(Seat(tmp_path), small_recipe, full)
+    assert "out of memory with 32 pairs in 1 piece(s)" in caught.value.problem
+    assert "optim.pieces" in caught.value.hint
+    assert "out of memory with 32 pairs" in RunResult.read(tmp_path).error
+
+
+def test_a_pickled_file_is_never_opened(tmp_path: Path):
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "model.pt")
+    with pytest.raises(DataError, match="is a file; wanted the folder of a run"):
+        checkpoint.best(tmp_path / "model.pt")

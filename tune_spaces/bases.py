@@ -1,6 +1,6 @@
 """Named starting points: whole recipes that studies and `casas-ray train` grow from."""
 
-from casas_ray.config import Recipe
+from casas_ray.config import SIZES, Recipe
 
 
 def milan_baseline() -> Recipe:
@@ -11,14 +11,27 @@ def milan_baseline() -> Recipe:
     return Recipe(name="milan_baseline")
 
 
+def of_size(size: str) -> Recipe:
+    """The baseline with an encoder of another named size."""
+    changes = {f"model.{name}": value for name, value in SIZES[size].items()}
+    return milan_baseline().replace({"name": f"milan_{size}", **changes})
+
+
 def milan_tiny() -> Recipe:
-    """The baseline with a small encoder (192 wide, two layers): minutes on a laptop."""
-    return milan_baseline().replace(
-        {
-            "name": "milan_tiny",
-            "model.width": 192,
-            "model.layers": 2,
-            "model.heads": 3,
-            "model.feed_forward": 768,
-        }
-    )
+    """192 wide, two layers: minutes on a laptop."""
+    return of_size("tiny")
+
+
+def milan_small() -> Recipe:
+    """256 wide, four layers."""
+    return of_size("small")
+
+
+def milan_medium() -> Recipe:
+    """512 wide, six layers."""
+    return of_size("medium")
+
+
+def milan_large() -> Recipe:
+    """768 wide, six layers: wants a GPU."""
+    return of_size("large")

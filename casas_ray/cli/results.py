@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,40 +29,71 @@ def table(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of ended runs.")],
     as_json: AsJson = False,
 ) -> None:
-    """Judge a run's best checkpoint on the test days, once; later calls repeat the answer.
+    """Judge the best checkpoint of runs on the test days, once; later calls repeat the answer.
+
+    Several runs (seeds of one recipe) give means and standard deviations.
 
     Example: casas-ray evaluate data/runs/milan_baseline-milan-seed0-1a2b3c4d
     """
     from casas_ray.evals.judge import judge, recorded
+    from casas_ray.model.vectors import caption_vectors
+
+    verdicts = []
+    for run in runs:
+        verdict = recorded(run)
+        if verdict is None:
+            meta, prepared = _best_of(run)
+            if "test" not in prepared.manifest["windows"]:
+                raise DataError(
+                    f"{places.shown(prepared.folder)} has no test windows.",
+                    hint="train again with --test-data, then evaluate.",
+                )
+            vectors = caption_vectors(prepared.captions(), Recipe.build(meta["recipe"]).text)
+            verdict = judge(run, prepared, vectors)
+        verdicts.append(verdict)
+    _show_verdicts(runs, verdicts, "test days", as_json=as_json)
+
+
+@app.command()
+def probe(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of ended runs.")],
+    as_json: AsJson = False,
+) -> None:
+    """Fit linear probes for activities on training days and score them on validation days.
+
+    For choosing between recipes; the test days stay untouched.
+
+    Example: casas-ray probe data/runs/milan_tiny-al_smarthome-seed0-1a2b3c4d
+    """
+    from casas_ray.evals.judge import look
+
+    verdicts = [look(run, _best_of(run)[1]) for run in runs]
+    _show_verdicts(runs, verdicts, "validation days", as_json=as_json)
+
+
+def _best_of(run: Path) -> tuple[dict[str, Any], Any]:
+    from casas_ray.corpus.alignment import PreparedSet
+    from casas_ray.model.checkpoint import best, read_meta
+
+    meta = read_meta(best(run))
+    return meta, PreparedSet(_set_of(meta["about"]["fingerprint"]))
+
+
+def _show_verdicts(
+    runs: Sequence[Path], verdicts: Sequence[dict[str, Any]], days: str, *, as_json: bool
+) -> None:
     from casas_ray.report import text
 
-    verdict = recorded(run)
-    if verdict is None:
-        from casas_ray.corpus.alignment import PreparedSet
-        from casas_ray.model.checkpoint import best, read_meta
-        from casas_ray.model.vectors import caption_vectors
-
-        meta = read_meta(best(run))
-        prepared = PreparedSet(_set_of(meta["about"]["fingerprint"]))
-        if "test" not in prepared.manifest["windows"]:
-            raise DataError(
-                f"{places.shown(prepared.folder)} has no test windows.",
-                hint="train again with --test-data, then evaluate.",
-            )
-        vectors = caption_vectors(prepared.captions(), Recipe.build(meta["recipe"]).text)
-        verdict = judge(run, prepared, vectors)
     if as_json:
-        print_json(verdict)
-    else:
-        title = text.heading(
-            f"{run.name}, test days, step {verdict['step']}",
-            verdict["caveats"],
-        )
-        columns = {"trained": verdict["trained"], "untrained": verdict["untrained"]}
-        out.print(text.metrics(columns, title))
+        print_json(verdicts[0] if len(verdicts) == 1 else verdicts)
+        return
+    several = f"{len(runs)} runs, {runs[0].name} first" if len(runs) > 1 else runs[0].name
+    steps = ", ".join(str(verdict["step"]) for verdict in verdicts)
+    title = text.heading(f"{several}, {days}, step {steps}", verdicts[0]["caveats"])
+    out.print(text.verdicts(verdicts, title))
 
 
 def show_study(folder: Path, *, as_json: bool) -> None:

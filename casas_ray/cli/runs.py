@@ -117,6 +117,9 @@ def train(
     wandb_tags: WandbTags = None,
     wandb_notes: WandbNotes = None,
     wandb_group: WandbGroup = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Only show where the time of a few steps goes.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train one recipe; the same command goes on where it was stopped.
@@ -151,10 +154,49 @@ def train(
     with stepping() as steps:
         ready = launch.gather(recipe, on, say, steps, given)
     launch.check(recipe, on, ready.prepared)
+    if profile:
+        _profile(folder, recipe, on, ready, as_json=as_json)
+        return
     job = Job(folder.name, folder, recipe, tracking, caveats=ready.prepared.caveats, quick=quick)
     with listening([job], folder.name, no_wandb=no_wandb) as listeners:
         result = launch.run_training(job, on, ready, listeners)
     show_run(result, job.caveats, quick=quick, as_json=as_json)
+
+
+def _profile(folder: Path, recipe: Recipe, on: Machine, ready: Any, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from casas_ray.report import text
+    from casas_ray.run.profile import profile as take_profile
+
+    found = take_profile(folder, recipe, on, ready.prepared, ready.vectors)
+    if as_json:
+        print_json(asdict(found) | {"trace": str(found.trace)})
+    else:
+        out.print(text.profile(asdict(found)))
+        out.print(f"the trace, for chrome://tracing, is {places.shown(found.trace)}")
+
+
+@app.command(name="settings")
+def settings_page(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As docs/settings.md.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List every setting with what it takes, its default and what it does.
+
+    Example: casas-ray settings | grep temperature
+    """
+    from dataclasses import asdict
+
+    from casas_ray.report import reference
+
+    if markdown:
+        print(reference.markdown(), end="")
+    elif as_json:
+        print_json([asdict(entry) for entry in reference.entries()])
+    else:
+        for entry in reference.entries():
+            print(f"{entry.path}={entry.default}  ({entry.takes})  {entry.says}")
 
 
 @app.command(

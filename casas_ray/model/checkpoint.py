@@ -130,6 +130,11 @@ def best(run: Path) -> Path:
     Raises:
         DataError: the run has none.
     """
+    if run.is_file():
+        raise DataError(
+            f"{shown(run)} is a file; wanted the folder of a run.",
+            hint="pickled checkpoints can run code and are never opened; ours are safetensors.",
+        )
     try:
         step = json.loads((run / "checkpoints" / BEST).read_text(encoding="utf-8"))["step"]
     except (OSError, ValueError, KeyError):

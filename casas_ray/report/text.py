@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from casas_ray.report.table import MAIN_METRIC, METRICS, StudyTable
+from casas_ray.report.table import MAIN_METRIC, METRICS, Spread, StudyTable
 from casas_ray.study import BASE_ARM, Study, describe_arm
 
 
@@ -194,6 +194,47 @@ def _days(days: Mapping[str, list[str]]) -> str:
     return ", ".join(
         f"{split} {len(each)} ({each[0]} to {each[-1]})" for split, each in days.items() if each
     )
+
+
+def profile(found: Mapping[str, Any]) -> Table:  # Any: numbers and a list
+    """Where the time of a step goes, on one screen."""
+    shown = Table(title="Where the time of a step goes", title_justify="left")
+    for column in ("operation", "share", "calls a step"):
+        shown.add_column(column, justify="left" if column == "operation" else "right")
+    for name, share, calls in found["operations"]:
+        shown.add_row(name, f"{share:.1%}", str(calls))
+    shown.add_section()
+    shown.add_row("step", f"{found['step_ms']:.1f} ms", f"{found['samples_per_s']:,.0f} samples/s")
+    shown.add_row("waiting for data", f"{found['data_wait_share']:.1%}", "")
+    shown.add_row("start to first step", f"{found['first_step_s']:.1f} s", "")
+    shown.add_row("peak memory", f"{found['peak_memory_mib']:,.0f} MiB", "")
+    return shown
+
+
+COLUMNS = ("trained", "untrained", "sensor counts", "majority")
+
+
+def verdicts(found: Sequence[Mapping[str, Any]], title: str) -> Table:  # Any: what JSON holds
+    """What runs earned on held-out days beside what is cheaper; over several, mean ± std."""
+    shown = Table(title=title, title_justify="left", caption_justify="left")
+    shown.add_column("metric", no_wrap=True)
+    columns = [name for name in COLUMNS if name in found[0]]
+    for name in columns:
+        shown.add_column(name, justify="right")
+    for metric in found[0]["trained"]:
+        cells = []
+        for name in columns:
+            values = [one[name][metric] for one in found if metric in one.get(name, {})]
+            cells.append(str(Spread.of(values) or "-"))
+        shown.add_row(metric, *cells)
+    if "trained less sensor counts" in found[0]:
+        ranges = [one["trained less sensor counts"] for one in found]
+        text = ", ".join(f"{low:+.3f} to {high:+.3f}" for low, high in ranges)
+        shown.caption = (
+            "probe_macro_f1, trained less sensor counts, 95 % interval over whole days drawn "
+            f"again: {text}."
+        )
+    return shown
 
 
 def metrics(values: Mapping[str, Mapping[str, float]], title: str) -> Table:

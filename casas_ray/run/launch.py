@@ -21,6 +21,7 @@ from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.order import Lanes
 from casas_ray.corpus.prepare import prepare
 from casas_ray.errors import RefusedError
+from casas_ray.model.embedding import chosen_fields
 from casas_ray.model.vectors import caption_vectors, missing_captions
 from casas_ray.results import RunResult
 from casas_ray.run.environment import prepare_environment
@@ -84,13 +85,15 @@ def _compute_on_gpus(
 
 
 def check(recipe: Recipe, machine: Machine, prepared: PreparedSet) -> None:
-    """Nothing, when the recipe's batches fit the data and divide among the workers.
+    """Nothing, when the recipe's batches fit the data and divide among the workers, and the data
+    has the fields that the model asks for.
 
     Raises:
         SettingsError, DataError: they do not; said before any worker starts.
     """
     lanes = Lanes(prepared.lengths("train"), recipe.optim.batch_size, recipe.seed)
     lanes.of_worker(0, machine.workers)
+    chosen_fields(recipe.model, tuple(prepared.manifest["fields"]))
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 import functools
 from collections.abc import Callable
 
+import torch
+
 from casas_ray.config import Recipe
-from casas_ray.errors import CasasError, Diverged
+from casas_ray.errors import AllFailed, CasasError, Diverged
 from casas_ray.evals.validation import validate
 from casas_ray.model import checkpoint
 from casas_ray.model.feed import Shards
@@ -64,11 +66,25 @@ def train_to_the_end(seat: Seat, recipe: Recipe, open_shards: Callable[[], Shard
         seat.end("stopped", "interrupted")
         raise
     except Exception as error:
+        known = out_of_memory(error, recipe) or error
         text = (
-            error.problem if isinstance(error, CasasError) else f"{type(error).__name__}: {error}"
+            known.problem if isinstance(known, CasasError) else f"{type(error).__name__}: {error}"
         )
         seat.end("failed", text)
-        raise
+        raise known from error
+
+
+def out_of_memory(error: Exception, recipe: Recipe) -> AllFailed | None:
+    """What to say when the memory of a device or of the machine did not do."""
+    if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and (
+        "can't allocate memory" not in str(error)
+    ):
+        return None
+    return AllFailed(
+        f"out of memory with {recipe.optim.batch_size} pairs in {recipe.optim.pieces} piece(s), "
+        f"width {recipe.model.width}.",
+        hint="raise optim.pieces (the loss stays the same), or lower optim.batch_size.",
+    )
 
 
 def _info(state: TrainState, seat: Seat) -> dict[str, object]:

@@ -12,6 +12,7 @@ from casas_ray.model import checkpoint
 from casas_ray.model.batch import Batch
 from casas_ray.model.step import TrainState
 from casas_ray.results import Ledger, Status, finite
+from casas_ray.run.system import system_metrics
 
 Metrics = Mapping[str, "Tensor | float"]
 Tell = Callable[[dict[str, Any]], None]
@@ -71,10 +72,10 @@ class Seat:
         now = time.perf_counter()
         pace = {
             "train/samples_per_s": (step - before) * batch_size / (now - then),
-            "train/data_wait_share": self._waited / (now - then),
+            "train/data_wait_share": self.waited_seconds() / (now - then),
         }
-        self._pace, self._waited = (step, now), 0.0
-        self.report(step, {**metrics, **pace})
+        self._pace = (step, now)
+        self.report(step, {**metrics, **pace, **system_metrics()})
 
     def timed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """The same batches; how long they were waited for is reported with the pace."""
@@ -83,6 +84,11 @@ class Seat:
             batch = next(batches)
             self._waited += time.perf_counter() - start
             yield batch
+
+    def waited_seconds(self) -> float:
+        """How long batches were waited for since this was last asked."""
+        found, self._waited = self._waited, 0.0
+        return found
 
     def end(self, status: Status, error: str = "") -> None:
         """Close the ledger with how it ended, after the last step that it heard of."""
