@@ -469,6 +469,32 @@ class Tracking(Settings):
     log_every: PositiveInt = 50
     """Steps between rows of training metrics."""
 
+    backend: Names = ("wandb",)
+    """Views of the ledger: `wandb`, `tensorboard` (event files in the run's folder), or both."""
+
+    log_parameters: bool = True
+    """Histograms of the weights."""
+
+    log_gradients: bool = False
+    """Histograms of the gradients."""
+
+    watch_every: PositiveInt = 100
+    """Steps between histograms."""
+
+    log_model: bool = False
+    """Send the best model to W&B as a versioned artifact; off, weights stay here."""
+
+    code_snapshot: bool = True
+    """Keep with the run the code that git tracks, and its difference from the commit; never data.
+    It goes to W&B with the run."""
+
+    @model_validator(mode="after")
+    def _known_backends(self) -> Self:
+        unknown = sorted(set(self.backend) - {"wandb", "tensorboard"})
+        if unknown:
+            raise ValueError(f"backend knows wandb and tensorboard, not {', '.join(unknown)}")
+        return self
+
 
 class Setup(Settings):
     """The three together: what a command line's `path=value` words are read into."""

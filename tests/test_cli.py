@@ -225,10 +225,10 @@ from casas_ray.run import loop
 stopped = []
 sys.breakpointhook = lambda: stopped.append("ray" in sys.modules)
 step = loop.train_step
-def with_breakpoint(state, batch):
+def with_breakpoint(state, batch, **more):
     if state.step == 1:
         breakpoint()
-    return step(state, batch)
+    return step(state, batch, **more)
 loop.train_step = with_breakpoint
 from casas_ray.cli import run as run_words
 assert run_words(sys.argv[1:], debug=True) == 0

@@ -1,26 +1,39 @@
 """W&B as a view of the ledger, read back from its offline run files."""
 
+import dataclasses
+import hashlib
 import json
 import logging
 import os
+import struct
 import subprocess
 import sys
 import time
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import SMALL
 from wandb_file import history, run_file, the_run
+from wandb_file import records as wandb_records
 
 from casas_ray.config import Recipe, Tracking
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.model.feed import Shards
 from casas_ray.results import Ledger, RunResult
+from casas_ray.run.allowed import classes, sent_config
+from casas_ray.run.boards import FOLDER, TensorBoardMirror, rebuild
 from casas_ray.run.follow import Follower, Tail
 from casas_ray.run.here import seat_for
 from casas_ray.run.job import Job, Place
 from casas_ray.run.loop import train
-from casas_ray.run.tracking import WandbMirror, sent_config
+from casas_ray.run.provenance import snapshot
+from casas_ray.run.tracking import WandbMirror, send_summary, sync
 
+SMALL_WORDS = [
+    f"{name}={json.dumps(value)}" for name, value in SMALL.items() if not name.startswith("data.")
+]
 PLACE = Place(threads=1, workers=1, gpus_per_worker=0.0, keep_checkpoints=1)
 
 
@@ -46,7 +59,7 @@ def tracked(job: Job, shards: Shards) -> None:
 def test_a_run_reaches_wandb_with_every_key_at_its_step_once(job: Job, small_shards: Shards):
     tracked(job, small_shards)
     path = run_file(job.folder)
-    rows = history(path)
+    rows = [row for row in history(path) if not any("_model/" in name for name in row)]
     ledger = [row for row in RunResult.read(job.folder).rows if row["event"] == "metrics"]
     assert [row.pop("global_step") for row in rows] == [row["step"] for row in ledger]
     assert rows == [row["metrics"] for row in ledger]
@@ -62,6 +75,13 @@ def test_a_run_reaches_wandb_with_every_key_at_its_step_once(job: Job, small_sha
         "train/epoch",
         "train/gradient_norm",
         "train/samples_per_s",
+        "train/data_wait_share",
+        "train/clip_contribution",
+        "train/mlm_contribution",
+        *(f"train/mlm_acc/{field}" for field in small_shards.source.sizes()),
+        "system/host_memory",
+        "system/gpu_memory_allocated",
+        "system/gpu_memory_cached",
     }
     assert {"val/total_loss", "val/clip_loss", "val/sensor_to_text_acc"} <= set(rows[0])
 
@@ -196,3 +216,210 @@ def test_a_tail_gives_each_whole_line_once(tmp_path: Path):
         stream.write(b'ep": 2}\nbroken\n{"step": 3}\n')
     assert tail.new_rows() == [{"step": 2}, {"step": 3}]
     assert tail.new_rows() == []
+
+
+def with_histograms(job: Job) -> Job:
+    tracking = job.tracking.replace({"log_gradients": True, "watch_every": 9})
+    return dataclasses.replace(job, tracking=tracking)
+
+
+def test_histograms_and_metadata_of_models_reach_wandb_and_weights_do_not(
+    job: Job, small_shards: Shards
+):
+    job = with_histograms(job)
+    tracked(job, small_shards)
+    rows = history(run_file(job.folder))
+    drawn = [row for row in rows if any(name.startswith("parameters/") for name in row)]
+    assert [row["global_step"] for row in drawn] == [9, 18, 27, 36]
+    assert drawn[0]["parameters/project_sensor.weight/_type"] == "histogram"
+    assert sum(drawn[0]["parameters/project_sensor.weight/values"]) == 32 * 16
+    assert any(name.startswith("gradients/") for name in drawn[0])
+    told = [row for row in rows if "best_model/step" in row]
+    final = [row for row in rows if "final_model/step" in row]
+    assert {"local_path", "file_size", "sha256", "val_loss", "time"} <= {
+        name.removeprefix("best_model/") for name in told[-1]
+    }
+    (last,) = final
+    assert last["final_model/local_path"] == "checkpoints/step-00000036/weights.safetensors"
+    path = job.folder / last["final_model/local_path"]
+    assert last["final_model/sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert last["final_model/total_parameters"] >= last["final_model/trainable_parameters"] > 0
+    assert not list((job.folder / "wandb").rglob("*.safetensors"))
+
+
+def test_an_interrupted_offline_run_is_made_anew_and_a_sync_repeats_nothing(
+    job: Job, small_shards: Shards
+):
+    train(seat_for(job, PLACE), job.recipe, small_shards)
+    ledger = Ledger(job.folder)
+    mirror = WandbMirror([job])
+    for row in RunResult.read(job.folder).rows[:5]:
+        mirror.hear(0, row)
+    mirror.close()  # as if the driver had been killed here
+    first = history(run_file(job.folder))
+    assert sync(job) == "made anew offline; W&B has no key here or cannot be reached"
+    whole = history(run_file(job.folder))
+    assert whole[: len(first)] == first
+    assert len(whole) > len(first)
+    assert sync(job).startswith("made anew")
+    assert history(run_file(job.folder)) == whole
+    keys = [(row["global_step"], name) for row in whole for name in row if name != "global_step"]
+    assert len(set(keys)) == len(keys)
+    wanted = [row for row in RunResult.read(job.folder).rows if row["event"] == "metrics"]
+    assert sum(len(row["metrics"]) for row in wanted) == sum(
+        1 for _, name in keys if name.partition("/")[0] in ("train", "val", "system")
+    )
+    assert ledger.path.exists()
+
+
+def event_records(content: bytes) -> Iterator[bytes]:
+    """Length (8 bytes), its checksum (4), the record, its checksum (4)."""
+    offset = 0
+    while offset < len(content):
+        (length,) = struct.unpack("<Q", content[offset : offset + 8])
+        yield content[offset + 12 : offset + 12 + length]
+        offset += 16 + length
+
+
+def test_tensorboard_files_hold_the_ledger_once_however_often_they_are_made(
+    job: Job, small_shards: Shards
+):
+    from tensorboardX.proto.event_pb2 import Event
+
+    job = with_histograms(job)
+    with Follower([job.folder], [TensorBoardMirror([job])]):
+        train(seat_for(job, PLACE), job.recipe, small_shards)
+
+    def values() -> list[tuple[int, str, float]]:
+        (path,) = (job.folder / FOLDER).glob("events.*")
+        found = []
+        for record in event_records(path.read_bytes()):
+            event = Event.FromString(record)
+            found += [(event.step, one.tag, one.simple_value) for one in event.summary.value]
+        return sorted(found)
+
+    seen = values()
+    ledger = {
+        (row["step"], name): value
+        for row in RunResult.read(job.folder).rows
+        if row["event"] == "metrics"
+        for name, value in row["metrics"].items()
+    }
+    scalars = {
+        (step, tag): value
+        for step, tag, value in seen
+        if "/" in tag and "ers/" not in tag and "ents/" not in tag
+    }
+    assert scalars.keys() == ledger.keys()
+    for key, value in ledger.items():
+        assert scalars[key] == pytest.approx(value, rel=1e-5, abs=1e-6)
+    assert any(tag.startswith("gradients/") for _, tag, _ in seen)
+    rebuild(job)
+    assert values() == seen
+
+
+def test_an_audit_lists_what_leaves_by_class_and_what_stays(job: Job, small_shards: Shards):
+    tracked(job, small_shards)
+    found = classes(job, RunResult.read(job.folder).rows)
+    assert "train/total_loss" in found["metrics"]
+    assert "SIMULATED" in found["name, group, tags and notes"]
+    assert found["weights"] == []
+    assert "weights and checkpoints" in found["STAYS HERE"]
+    assert "recipe.text.model" not in found["settings and facts"]
+    opened = dataclasses.replace(job, tracking=job.tracking.replace({"log_model": True}))
+    assert classes(opened, [])["weights"] != []
+    sent = {item.key for item in the_run(run_file(job.folder)).config.update} - {"_wandb"}
+    assert sent == set(found["settings and facts"])
+
+
+def test_the_best_model_goes_only_when_asked_for(job: Job, small_shards: Shards):
+    opened = dataclasses.replace(job, tracking=job.tracking.replace({"log_model": True}))
+    tracked(opened, small_shards)
+    kinds = [
+        record.request.log_artifact.artifact.type
+        for record in wandb_records(run_file(job.folder))
+        if record.request.HasField("log_artifact")
+    ] + [
+        record.artifact.type
+        for record in wandb_records(run_file(job.folder))
+        if record.WhichOneof("record_type") == "artifact"
+    ]
+    assert kinds == ["model"]
+
+
+def test_a_snapshot_holds_what_git_tracks_and_no_data(tmp_path: Path, monkeypatch):
+    repository = tmp_path / "work"
+    (repository / "data").mkdir(parents=True)
+    for name, text in (("code.py", "x = 1\n"), ("data/log", "raw\n"), ("secret.txt", "key\n")):
+        (repository / name).write_text(text)
+    monkeypatch.chdir(repository)
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x"]
+    for words in (["init", "-q"], ["add", "code.py", "data/log"], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *words], check=True)
+    (repository / "code.py").write_text("x = 2\n")
+    made = snapshot(tmp_path / "run")
+    assert made is not None
+    with zipfile.ZipFile(made) as held:
+        assert set(held.namelist()) == {"code.py", "changes.diff"}
+        assert "+x = 2" in held.read("changes.diff").decode()
+
+
+def test_a_study_has_a_summary_run_of_its_own(tmp_path: Path):
+    rows = [["arm", "recall mean"], ["base", 0.5], ["other", 0.25]]
+    for _ in range(2):
+        send_summary("question", tmp_path, Tracking(mode="offline"), ["milan"], rows)
+    path = run_file(tmp_path)
+    assert the_run(path).display_name == "question summary"
+    (row,) = history(path)
+    assert row["comparison/_type"] == "table-file"
+    assert (row["comparison/nrows"], row["comparison/ncols"]) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "canary", ["argv-canary", "environment-canary", "recipe-canary", "sensor-canary", "said-canary"]
+)
+def test_a_canary_in_argv_environment_settings_or_data_is_in_no_file_that_could_leave(
+    canary: str, canary_run: Path
+):
+    if canary in ("argv-canary", "environment-canary"):
+        everything = [path for path in canary_run.rglob("*") if path.is_file()]
+    else:
+        # Data and settings stay in the run's own records; they must be in nothing for W&B.
+        everything = [path for path in (canary_run / "wandb").rglob("*") if path.is_file()]
+        everything += list((canary_run / FOLDER).rglob("events.*"))
+        everything += [canary_run / "ledger.jsonl"] if canary != "recipe-canary" else []
+    assert len(everything) > 2
+    holding = [path.name for path in everything if canary.encode() in path.read_bytes()]
+    assert holding == []
+
+
+@pytest.fixture(scope="module")
+def canary_run(tmp_path_factory: pytest.TempPathFactory, text_model: str) -> Path:
+    """A run, through the command line, of a home whose log and captions hold secrets."""
+    folder = tmp_path_factory.mktemp("canary")
+    log = folder / "recipe-canary.txt"
+    log.write_text(
+        "".join(
+            f"2009-10-{day:02d} {10 + minute // 60}:{minute % 60:02d}:00 sensor-canary{minute % 3}"
+            f" room ON said-canary\n"
+            for day in range(1, 7)
+            for minute in range(400)
+        )
+    )
+    run = folder / "run"
+    words = ["train", "milan_tiny", "data.homes=canary", *SMALL_WORDS, "--machine", "debug"]
+    words += [f"text.model={text_model}", "--output-dir", str(run), "--wandb-notes", "plain"]
+    words += ["tracking.backend=wandb,tensorboard", "tracking.mode=offline"]
+    environment = {**os.environ, "MY_SECRET": "environment-canary", "CASAS_RAY_DATA": str(folder)}
+    command = [sys.executable, "-m", "casas_ray"]
+    prepare = [*command, "prepare", "canary", "--log", str(log)]
+    subprocess.run(prepare, check=True, env=environment, capture_output=True)
+    launcher = "import sys; sys.argv.append('argv-canary'); sys.argv.pop(); "
+    launcher += "from casas_ray.cli import run; sys.exit(run(sys.argv[2:], debug=True))"
+    subprocess.run(
+        [sys.executable, "-c", launcher, "argv-canary", *words],
+        check=True,
+        env=environment,
+        capture_output=True,
+    )
+    return run

@@ -11,7 +11,7 @@ def milan_baseline() -> Recipe:
     return Recipe(name="milan_baseline")
 
 
-def of_size(size: str) -> Recipe:
+def _of_size(size: str) -> Recipe:
     """The baseline with an encoder of another named size."""
     changes = {f"model.{name}": value for name, value in SIZES[size].items()}
     return milan_baseline().replace({"name": f"milan_{size}", **changes})
@@ -19,19 +19,24 @@ def of_size(size: str) -> Recipe:
 
 def milan_tiny() -> Recipe:
     """192 wide, two layers: minutes on a laptop."""
-    return of_size("tiny")
+    return _of_size("tiny")
 
 
 def milan_small() -> Recipe:
     """256 wide, four layers."""
-    return of_size("small")
+    return _of_size("small")
 
 
 def milan_medium() -> Recipe:
     """512 wide, six layers."""
-    return of_size("medium")
+    return _of_size("medium")
 
 
 def milan_large() -> Recipe:
     """768 wide, six layers: wants a GPU."""
-    return of_size("large")
+    return _of_size("large")
+
+
+def multi_dataset() -> Recipe:
+    """The baseline on several homes at once: one vocabulary, sensors told apart by home."""
+    return milan_baseline().replace({"name": "multi_dataset", "data.homes": ("milan", "aruba")})

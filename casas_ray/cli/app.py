@@ -81,14 +81,21 @@ def settings(
     extra: dict[str, object] | None = None,
 ) -> tuple[Recipe, Machine, Tracking]:
     """A recipe with the words' changes (over `extra`'s), and where and how it is to run."""
-    recipe_changes, on, tracking = _parsed(changes, simulated=simulated, machine=machine)
-    return recipe.replace({**(extra or {}), **recipe_changes}), on, tracking
+    words = {**(extra or {}), **parse_overrides(changes or [])}
+    recipe_changes, on, tracking = _resolved(words, simulated=simulated, machine=machine)
+    return recipe.replace(recipe_changes), on, tracking
 
 
 def _parsed(
     changes: list[str] | None, *, simulated: bool, machine: str
 ) -> tuple[dict[str, object], Machine, Tracking]:
-    recipe, on, tracking = split_overrides(parse_overrides(changes or []))
+    return _resolved(parse_overrides(changes or []), simulated=simulated, machine=machine)
+
+
+def _resolved(
+    words: dict[str, object], *, simulated: bool, machine: str
+) -> tuple[dict[str, object], Machine, Tracking]:
+    recipe, on, tracking = split_overrides(words)
     if simulated:
         recipe["data.simulated"] = True
     return recipe, find_machine(machine).replace(on), Tracking().replace(tracking)

@@ -92,10 +92,24 @@ def listening(jobs: Sequence[Any], name: str, *, no_wandb: bool) -> Iterator[lis
             say,
             lambda done, total: bar.update(task, completed=done, total=total),
         )
-        listeners: list[Any] = [board]
-        if jobs and not no_wandb and jobs[0].tracking.mode != "disabled":
-            os.environ.setdefault("WANDB_SILENT", "true")
-            from casas_ray.run.tracking import WandbMirror
+        yield [board, *_views(jobs, no_wandb=no_wandb)]
 
-            listeners.append(WandbMirror(jobs))
-        yield listeners
+
+def _views(jobs: Sequence[Any], *, no_wandb: bool) -> list[Any]:
+    found: list[Any] = []
+    tracking = jobs[0].tracking if jobs else None
+    if tracking and tells_wandb(tracking, no_wandb=no_wandb):
+        os.environ.setdefault("WANDB_SILENT", "true")
+        from casas_ray.run.tracking import WandbMirror
+
+        found.append(WandbMirror(jobs))
+    if tracking and "tensorboard" in tracking.backend:
+        from casas_ray.run.boards import TensorBoardMirror
+
+        found.append(TensorBoardMirror(jobs))
+    return found
+
+
+def tells_wandb(tracking: Any, *, no_wandb: bool) -> bool:
+    """Whether W&B hears of a run."""
+    return not no_wandb and tracking.mode != "disabled" and "wandb" in tracking.backend

@@ -5,13 +5,13 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from casas_ray.cli import data, results, runs
+from casas_ray.cli import data, results, runs, tracking, train
 from casas_ray.cli.app import app
 from casas_ray.cli.console import err
 from casas_ray.errors import CasasError
 
 _INTERRUPTED = 130
-COMMANDS = (data, runs, results)
+COMMANDS = (data, runs, train, results, tracking)
 """The files whose commands the application has; importing one registers them."""
 
 
@@ -30,7 +30,7 @@ def main() -> None:
 def run(words: Sequence[str], *, debug: bool) -> int:
     """Run a command in this process; its exit code. With debug a CasasError flies on."""
     try:
-        app(list(words))
+        app(_tags_together(words))
     except CasasError as error:
         if debug:
             raise
@@ -44,6 +44,22 @@ def run(words: Sequence[str], *, debug: bool) -> int:
             err.print("casas-ray: interrupted; what was done stands, and the same command goes on.")
         return code
     return 0
+
+
+def _tags_together(words: Sequence[str]) -> list[str]:
+    """`--wandb_tags milan baseline` as the earlier scripts took it: every word up to the next
+    option or setting is a tag."""
+    found: list[str] = []
+    waiting = list(words)
+    while waiting:
+        word = waiting.pop(0)
+        found.append(word)
+        if word in ("--wandb_tags", "--wandb-tags"):
+            tags = []
+            while waiting and not waiting[0].startswith("-") and "=" not in waiting[0]:
+                tags.append(waiting.pop(0))
+            found += [",".join(tags)] if tags else []
+    return found
 
 
 def _terminated(number: int, frame: object) -> None:

@@ -12,6 +12,7 @@ from casas_ray.cli.app import AsJson, app
 from casas_ray.cli.console import out, print_json
 from casas_ray.config import Recipe
 from casas_ray.errors import AllFailed, DataError, SomeFailed
+from casas_ray.report.table import StudyTable, study_table
 from casas_ray.results import RunResult
 
 
@@ -104,16 +105,8 @@ def show_study(folder: Path, *, as_json: bool) -> None:
         SomeFailed, AllFailed: after printing, when trials did not finish.
     """
     from casas_ray.report import text
-    from casas_ray.report.table import study_table
 
-    try:
-        about = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise DataError(f"{places.shown(folder)} holds no study.", hint="see data/runs/") from None
-    arms = list(dict.fromkeys(arm for arm, _, _ in about["trials"]))
-    rows = sorted(about["trials"], key=lambda row: arms.index(row[0]))
-    results = {(arm, seed): RunResult.read(folder / name) for arm, seed, name in rows}
-    found = study_table(results)
+    about, found, results = _read_study(folder)
     kind = {name: about[name] for name in ("study", "question", "homes", "caveats", "quick")}
     (folder / "results.json").write_text(json.dumps(kind | found.as_dict(), indent=1))
     if as_json:
@@ -124,6 +117,29 @@ def show_study(folder: Path, *, as_json: bool) -> None:
         out.print(about["question"], text.comparison(found, title), sep="\n")
         out.print(f"Runs, ledgers, checkpoints and results.json lie in {places.shown(folder)}")
     _fail_if_any([result.status for result in results.values()], folder)
+
+
+def study_of(folder: Path) -> tuple[dict[str, Any], StudyTable]:
+    """What a study says of itself, and its comparison.
+
+    Raises:
+        DataError: the folder holds no study.
+    """
+    about, found, _ = _read_study(folder)
+    return about, found
+
+
+def _read_study(
+    folder: Path,
+) -> tuple[dict[str, Any], StudyTable, dict[tuple[str, int], RunResult]]:
+    try:
+        about = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise DataError(f"{places.shown(folder)} holds no study.", hint="see data/runs/") from None
+    arms = list(dict.fromkeys(arm for arm, _, _ in about["trials"]))
+    rows = sorted(about["trials"], key=lambda row: arms.index(row[0]))
+    results = {(arm, seed): RunResult.read(folder / name) for arm, seed, name in rows}
+    return about, study_table(results), results
 
 
 def _fail_if_any(statuses: Sequence[str], folder: Path) -> None:

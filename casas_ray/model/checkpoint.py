@@ -168,6 +168,18 @@ def _sound_meta(folder: Path) -> dict[str, Any] | None:
         return None
 
 
+def about_file(folder: Path, run: Path) -> dict[str, Any]:
+    """What may be told of a checkpoint that stays here: path within the run, size, hash, time."""
+    path = folder / WEIGHTS
+    return {
+        "step": int(folder.name.removeprefix("step-")),
+        "local_path": str(path.relative_to(run)),
+        "file_size": path.stat().st_size,
+        "sha256": _hash(path),
+        "time": round(path.stat().st_mtime, 3),
+    }
+
+
 def load_weights(model: torch.nn.Module, folder: Path) -> None:
     """Put a checkpoint's weights into a model of the same shape."""
     model.load_state_dict(load_file(folder / WEIGHTS))

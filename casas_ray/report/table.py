@@ -88,6 +88,21 @@ class StudyTable:
         }
 
 
+def flat_rows(table: StudyTable) -> list[list[str | float | None]]:
+    """The table as rows of plain cells under a header: arm, then mean and std of each metric."""
+    header: list[str | float | None] = ["arm"]
+    header += [f"{metric} {part}" for metric in METRICS for part in ("mean", "std")]
+    header += ["change from base", "change std"]
+    rows = [header]
+    for row in table.arms:
+        spreads = [*(row.metrics[metric] for metric in METRICS), row.change]
+        cells = [(one.mean, one.std) if one else (None, None) for one in spreads]
+        rows.append([row.name, *(cell for pair in cells for cell in pair)])
+    chance = [(table.chance.get(metric), None) for metric in METRICS]
+    rows.append(["chance", *(cell for pair in chance for cell in pair), None, None])
+    return rows
+
+
 def _plain(spread: Spread | None) -> dict[str, float | int | None] | None:
     return None if spread is None else vars(spread).copy()
 

@@ -196,6 +196,26 @@ def _days(days: Mapping[str, list[str]]) -> str:
     )
 
 
+def audit(name: str, found: Mapping[str, Sequence[str]]) -> Table:
+    """What leaves this machine, class by class, and what does not."""
+    shown = Table(title=f"What W&B hears of {name}", title_justify="left", show_lines=True)
+    shown.add_column("class", no_wrap=True)
+    shown.add_column("what")
+    for kind, items in found.items():
+        shown.add_row(kind, ", ".join(items) or "nothing")
+    return shown
+
+
+def checks(found: Sequence[Mapping[str, str]]) -> Table:
+    """The doctor's findings."""
+    shown = Table(title="This machine", title_justify="left")
+    for column in ("check", "", "found", "what to do"):
+        shown.add_column(column, no_wrap=column == "check")
+    for one in found:
+        shown.add_row(one["name"], one["state"], one["found"], one["fix"])
+    return shown
+
+
 def profile(found: Mapping[str, Any]) -> Table:  # Any: numbers and a list
     """Where the time of a step goes, on one screen."""
     shown = Table(title="Where the time of a step goes", title_justify="left")

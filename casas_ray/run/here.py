@@ -43,6 +43,8 @@ def seat_for(
         world_size=world_size,
         log_every=job.tracking.log_every,
         keep_checkpoints=place.keep_checkpoints,
+        watch_every=job.tracking.watch_every,
+        draws=(job.tracking.log_parameters, job.tracking.log_gradients),
         tell=tell,
     )
 

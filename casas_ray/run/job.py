@@ -1,9 +1,14 @@
 """A job: one training, as data that travels to wherever it runs."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from casas_ray.config import Machine, Recipe, Tracking
+from casas_ray.errors import DataError
+from casas_ray.places import shown
+
+RUN_FILE = "run.json"
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,43 @@ class Job:
     """What every view of the run says of its data: a simulated home, oracle windows."""
 
     quick: bool = False
+
+    def remember(self) -> None:
+        """Write `run.json`: what `sync` and `audit` must know of the run besides its ledger."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        about = {
+            "name": self.name,
+            "group": self.group,
+            "arm": self.arm,
+            "caveats": list(self.caveats),
+            "quick": self.quick,
+            "tracking": self.tracking.model_dump(mode="json"),
+            "recipe": self.recipe.model_dump(mode="json"),
+        }
+        path = self.folder / RUN_FILE
+        path.write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+    @classmethod
+    def recall(cls, folder: Path) -> "Job":
+        """The job of a run's folder.
+
+        Raises:
+            DataError: the folder holds no run.
+        """
+        try:
+            about = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise DataError(f"{shown(folder)} holds no run.", hint="see data/runs/") from None
+        return cls(
+            about["name"],
+            folder,
+            Recipe.build(about["recipe"]),
+            Tracking.build(about["tracking"]),
+            about["group"],
+            about["arm"],
+            tuple(about["caveats"]),
+            about["quick"],
+        )
 
     @property
     def simulated(self) -> bool:

@@ -27,14 +27,15 @@ from casas_ray.results import RunResult
 from casas_ray.run.environment import prepare_environment
 from casas_ray.run.follow import Follower, Listener
 from casas_ray.run.here import run_here
-from casas_ray.run.job import Job
+from casas_ray.run.job import RUN_FILE, Job
+from casas_ray.run.provenance import snapshot
 from casas_ray.settings import differences
 from casas_ray.study import Study, Trial
 
 Watch = Callable[[str], None]
 Steps = Callable[[str, int, int], None]
 
-STUDY_FILE, RUN_FILE = "study.json", "run.json"
+STUDY_FILE = "study.json"
 _SETTLED = ("finished", "diverged")
 _MANY_CAPTIONS = 20_000
 """More are worth the start of actors with a GPU."""
@@ -189,6 +190,10 @@ def run_study(
     jobs = [run.jobs[place] for place in places_open]
     data = [ready[place] for place in places_open]
     with locked(run.folder), _followed(jobs, listeners):
+        for job in jobs:
+            job.remember()
+        if jobs[0].tracking.code_snapshot:
+            snapshot(run.folder)
         if machine.seat == "debug":
             _one_by_one(jobs, machine, data)
         else:
@@ -236,6 +241,8 @@ def run_training(
     """
     claim(job)
     if RunResult.read(job.folder).status != "finished":
+        if job.tracking.code_snapshot:
+            snapshot(job.folder)
         with locked(job.folder), _followed([job], listeners):
             if machine.seat == "debug":
                 run_here(job, machine, ready.prepared, ready.vectors)
@@ -272,9 +279,7 @@ def claim(job: Job) -> None:
                 f"it differs in {changed}.",
                 hint="give the new run another --name or --output-dir.",
             )
-    job.folder.mkdir(parents=True, exist_ok=True)
-    about = {"name": job.name, "caveats": list(job.caveats), "quick": job.quick}
-    path.write_text(json.dumps(about | {"recipe": job.recipe.model_dump(mode="json")}, indent=1))
+    job.remember()
 
 
 @contextlib.contextmanager

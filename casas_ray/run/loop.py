@@ -11,6 +11,7 @@ from casas_ray.evals.validation import validate
 from casas_ray.model import checkpoint
 from casas_ray.model.feed import Shards
 from casas_ray.model.step import TrainState, train_step
+from casas_ray.run.provenance import provenance
 from casas_ray.run.seats import Seat
 from casas_ray.settings import flat
 
@@ -29,10 +30,12 @@ def train(seat: Seat, recipe: Recipe, shards: Shards) -> TrainState:
         losses = train_step(state, batch, in_detail=seat.wants_log(state.step + 1))
         if seat.wants_log(state.step):
             seat.report_training(state.step, losses, batch_size=recipe.optim.batch_size)
+        if seat.wants_histograms(state.step):
+            seat.report_histograms(state)
         if state.validates_now:
             metrics = look(state.judged, shards.val, shards.train.vectors)
             seat.report(state.step, metrics, checkpoint_of=state)
-    seat.end("finished")
+    seat.finish(state)
     return state
 
 
@@ -92,6 +95,7 @@ def _info(state: TrainState, seat: Seat) -> dict[str, object]:
     weights = [weight for weight in state.model.parameters() if weight.requires_grad]
     return {
         **about,
+        **provenance(),
         "recipe": flat(state.recipe),
         "total_steps": state.total_steps,
         "trainable_parameters": sum(weight.numel() for weight in weights),

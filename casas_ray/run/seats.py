@@ -13,6 +13,7 @@ from casas_ray.model.batch import Batch
 from casas_ray.model.step import TrainState
 from casas_ray.results import Ledger, Status, finite
 from casas_ray.run.system import system_metrics
+from casas_ray.run.watch import histograms
 
 Metrics = Mapping[str, "Tensor | float"]
 Tell = Callable[[dict[str, Any]], None]
@@ -31,6 +32,10 @@ class Seat:
     world_size: int = 1
     log_every: int = 50
     keep_checkpoints: int = 2
+    watch_every: int = 100
+    draws: tuple[bool, bool] = (False, False)
+    """Whether histograms of weights, and of gradients, are recorded."""
+
     tell: Tell = tell_nobody
     """Passes validation metrics to Ray Train or Tune. Under Train it is a barrier: every worker
     calls it equally often."""
@@ -38,6 +43,7 @@ class Seat:
     _ledger: Ledger | None = field(default=None, repr=False)
     _pace: tuple[int, float] = (0, 0.0)
     _waited: float = 0.0
+    _last_loss: float = float("nan")
     _last_step: int = 0
 
     def begin(self, state: TrainState, info: Mapping[str, Any]) -> None:
@@ -58,13 +64,43 @@ class Seat:
         the ledger says beyond that is dropped then.
         """
         numbers = {name: float(value) for name, value in metrics.items()}
+        self._last_loss = numbers.get("val/total_loss", self._last_loss)
         self._append("metrics", step, metrics=finite(numbers))
         if checkpoint_of is not None:
             is_best = checkpoint_of.note(numbers)
             self._append("checkpoint", step, is_best=is_best)
             if self.rank == 0:
-                checkpoint.save(checkpoint_of, self.folder, keep=self.keep_checkpoints)
+                saved = checkpoint.save(checkpoint_of, self.folder, keep=self.keep_checkpoints)
+                if is_best:
+                    self._tell_model("best", saved, step, numbers["val/total_loss"])
             self.tell({"step": step, **numbers})
+
+    def _tell_model(self, which: str, saved: Path, step: int, loss: float, **more: object) -> None:
+        about = checkpoint.about_file(saved, self.folder)
+        self._append("model", step, which=which, about={**about, "val_loss": loss, **more})
+
+    def wants_histograms(self, step: int) -> bool:
+        """Whether weights or gradients are to be drawn after this step."""
+        return self.draws != (False, False) and step % self.watch_every == 0
+
+    def report_histograms(self, state: TrainState) -> None:
+        """Record the distributions of weights, and of gradients where they are asked for."""
+        if self.rank == 0:
+            parameters, gradients = self.draws
+            found = histograms(state.model, parameters=parameters, gradients=gradients)
+            self._append("histograms", state.step, histograms=found)
+
+    def finish(self, state: TrainState) -> None:
+        """Close the ledger of a run that came to its end, with what its last model is."""
+        saved = checkpoint.latest(self.folder) if self.rank == 0 else None
+        if saved is not None:
+            weights = list(state.model.parameters())
+            counts = {
+                "total_parameters": sum(weight.numel() for weight in weights),
+                "trainable_parameters": sum(w.numel() for w in weights if w.requires_grad),
+            }
+            self._tell_model("final", saved, state.step, self._last_loss, **counts)
+        self.end("finished")
 
     def report_training(self, step: int, metrics: Metrics, *, batch_size: int) -> None:
         """Record training metrics and how many samples a second the run has made since the last."""

@@ -1,0 +1,112 @@
+"""Commands about W&B and this machine: sync, audit, doctor, config."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from casas_ray import places
+from casas_ray.catalog import find_base
+from casas_ray.cli.app import AsJson, Changes, OnMachine, app, settings
+from casas_ray.cli.console import out, print_json
+from casas_ray.errors import DataError, SetupError
+from casas_ray.flatconfig import read_flat, written
+
+
+@app.command()
+def sync(
+    folder: Annotated[Path, typer.Argument(metavar="RUN|STUDY", help="Its folder.")],
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Make TensorBoard files instead.")
+    ] = False,
+) -> None:
+    """Make the W&B or TensorBoard run of a run, or of each of a study, anew from its ledger.
+
+    Example: casas-ray sync data/runs/milan_ablation_mlm-milan-1a2b3c4d
+    """
+    os.environ.setdefault("WANDB_SILENT", "true")
+    for job in _jobs(folder):
+        if tensorboard:
+            from casas_ray.run.boards import rebuild
+
+            rebuild(job)
+            done = f"made anew: tensorboard --logdir {places.shown(job.folder)}"
+        else:
+            from casas_ray.run.tracking import sync as sync_run
+
+            done = sync_run(job)
+        out.print(f"{job.name}: {done}", markup=False)
+
+
+@app.command()
+def audit(
+    run: Annotated[Path, typer.Argument(help="The folder of a run, or of a study.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show, class by class, what of a run leaves this machine when W&B hears of it.
+
+    Example: casas-ray audit data/runs/milan_tiny-milan-seed0-1a2b3c4d
+    """
+    from casas_ray.report import text
+    from casas_ray.results import read_rows
+    from casas_ray.run.allowed import classes
+
+    job = _jobs(run)[0]
+    found = classes(job, read_rows(job.folder))
+    if as_json:
+        print_json(found)
+    else:
+        out.print(text.audit(job.name, found))
+
+
+@app.command()
+def doctor(machine: OnMachine = "laptop", as_json: AsJson = False) -> None:
+    """Check this machine for what training needs: a line each, and what to do.
+
+    Example: casas-ray doctor
+    """
+    from dataclasses import asdict
+
+    from casas_ray.catalog import find_machine
+    from casas_ray.report import text
+    from casas_ray.run.doctor import examine
+
+    found = examine(find_machine(machine))
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        out.print(text.checks([asdict(one) for one in found]))
+    bad = [one for one in found if one.state == "missing"]
+    if bad:
+        raise SetupError(
+            f"{len(bad)} of {len(found)} checks failed: {', '.join(one.name for one in bad)}.",
+            hint=bad[0].fix,
+        )
+
+
+@app.command()
+def config(
+    base: Annotated[str, typer.Argument(help="A starting point, or a JSON file.")],
+    changes: Changes = None,
+) -> None:
+    """Print a recipe as one flat JSON object, which `casas-ray train --config` reads back.
+
+    Example: casas-ray config milan_baseline optim.epochs=10 > mine.json
+    """
+    path = Path(base)
+    is_file = path.suffix == ".json"
+    asked = read_flat(path).settings if is_file else {}
+    recipe = find_base("milan_baseline" if is_file else base)
+    recipe, _, tracking = settings(recipe, changes, simulated=False, extra=asked)
+    print(written(recipe, tracking))
+
+
+def _jobs(folder: Path) -> list[Any]:
+    from casas_ray.run.job import RUN_FILE, Job
+
+    runs = [folder] if (folder / RUN_FILE).is_file() else sorted(folder.glob("*/"))
+    found = [Job.recall(run) for run in runs if (run / RUN_FILE).is_file()]
+    if not found:
+        raise DataError(f"{places.shown(folder)} holds no run.", hint="see data/runs/")
+    return found

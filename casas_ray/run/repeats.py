@@ -1,0 +1,26 @@
+"""Which rows of a ledger say again what an earlier row said."""
+
+from typing import Any
+
+
+class Repeats:
+    """A training that is taken up again redoes some steps; their rows are the same numbers, and a
+    view that heard the first needs no second."""
+
+    def __init__(self) -> None:
+        self._heard: set[tuple[int, str]] = set()
+
+    def is_repeated(self, row: dict[str, Any]) -> bool:
+        """Whether a row of this kind for this step was heard before; remembers it."""
+        key = (row["step"], kind_of(row))
+        if row["event"] not in ("metrics", "histograms", "model") or key not in self._heard:
+            self._heard.add(key)
+            return False
+        return True
+
+
+def kind_of(row: dict[str, Any]) -> str:
+    """What a row is about: train, val, histograms, model."""
+    if row["event"] == "metrics":
+        return next(iter(row["metrics"]), "").partition("/")[0]
+    return f"{row['event']}{row.get('which', '')}"
