@@ -421,3 +421,42 @@ def canary_run(tmp_path_factory: pytest.TempPathFactory, text_model: str) -> Pat
         capture_output=True,
     )
     return run
+
+
+def test_a_driver_killed_at_once_and_started_again_leaves_each_row_in_wandb_once(
+    tmp_path: Path, text_model: str
+):
+    run = tmp_path / "run"
+    words = ["train", "milan_tiny", *SMALL_WORDS, "data.simulated=true", "data.simulate.days=3"]
+    words += ["data.captions.per_window=2", f"text.model={text_model}", "--machine", "debug"]
+    words += ["optim.epochs=20", "tracking.log_every=6", "tracking.mode=offline"]
+    command = [sys.executable, "-m", "casas_ray", *words, "--output-dir", str(run)]
+    killed = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    end = time.monotonic() + 90.0
+    while RunResult.read(run).step < 60:
+        assert killed.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    killed.kill()
+    killed.wait()
+    subprocess.run(command, check=True, capture_output=True)
+    result = RunResult.read(run)
+    assert result.status == "finished"
+    rows = history(run_file(run))
+    sent = [(row["global_step"], name) for row in rows for name in row if name != "global_step"]
+    assert len(set(sent)) == len(sent)
+    ledger = {
+        (row["step"], name)
+        for row in result.rows
+        if row["event"] == "metrics"
+        for name in row["metrics"]
+    }
+    assert ledger <= set(sent)
+
+
+def test_a_folder_that_wandb_cannot_write_stops_no_training(job: Job, small_shards: Shards, caplog):
+    job.folder.mkdir(parents=True)
+    (job.folder / "wandb").write_text("a file where a folder must be")
+    with caplog.at_level(logging.WARNING):
+        tracked(job, small_shards)
+    assert RunResult.read(job.folder).status == "finished"
