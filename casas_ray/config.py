@@ -190,6 +190,10 @@ class ModelConfig(Settings):
     and `gap` (the time since the event before, in bins) and `position`. What is left out is not
     asked back from masked events either."""
 
+    sensor_text: bool = False
+    """See a sensor as its description through the text tower (`motion sensor by the stove,
+    kitchen`) instead of as a vector of its own, so that one model serves homes it never saw."""
+
     positions: Literal["alibi", "rotary", "learned"] = "alibi"
     """How the encoder knows order: ALiBi by distance in events (CLS is not penalised), rotary by
     time in seconds, or a learned vector a place."""
@@ -218,6 +222,8 @@ class ModelConfig(Settings):
             raise ValueError(
                 f"rotary positions need an even width of each head, not {self.width // self.heads}"
             )
+        if self.sensor_text and self.fields and "sensor" not in self.fields:
+            raise ValueError("sensor_text shows the sensor, which fields leaves out")
         if self.positions == "rotary" and self.fields and "gap" not in self.fields:
             raise ValueError("rotary positions tell the gaps, which fields leaves out")
         return self

@@ -125,6 +125,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     "mean": {"model.pooling": "mean"},
     "attention": {"model.pooling": "attention"},
     "mlp": {"model.projection": "mlp"},
+    "sensor_text": {"model.sensor_text": True},
     "fields": {"model.fields": ("sensor", "room", "gap")},
     "sigmoid": {"loss.kind": "sigmoid"},
     "focal": {"loss.kind": "focal"},
@@ -372,3 +373,39 @@ def test_named_sizes_have_the_parameters_that_the_page_says(small_shards: Shards
     assert counts == pytest.approx(
         {"tiny": 0.89, "small": 3.16, "baseline": 12.61, "medium": 18.91, "large": 42.53}, abs=0.01
     )
+
+
+def test_a_sensor_seen_as_text_is_told_by_its_description_alone(
+    small_recipe: Recipe, small_shards: Shards
+):
+    recipe = small_recipe.replace({"model.sensor_text": True})
+    model = state_of(recipe, small_shards).model.eval()
+    masked = np.zeros((6, 20), dtype=bool)
+    masked[:, 4:8] = True
+    batch = small_shards.val.fixed_batch(np.arange(6), small_shards.train.vectors, masked)
+    before = model(batch).sensor_BD
+    ids = batch.ids_BLF.clone()
+    ids[..., batch.fields.index("sensor")] = 1
+    assert torch.equal(before, model(batch.seen_as(ids_BLF=ids)).sensor_BD)
+    other = batch.sensor_text_BL.roll(1, 0)
+    assert not torch.equal(before, model(batch.seen_as(sensor_text_BL=other)).sensor_BD)
+    hidden = torch.where(batch.masked_BL, other, batch.sensor_text_BL)
+    assert torch.equal(before, model(batch.seen_as(sensor_text_BL=hidden)).sensor_BD)
+    assert "sensor" in model.sizes  # it is asked back all the same
+
+
+def test_sensors_are_described_by_the_homes_facts(small_set):
+    texts = small_set.captions()
+    train = small_set.windows("train").slice(0, 1).to_pylist()[0]
+    sensors = small_set.vocabulary.values["sensor"]
+    said = {
+        sensors[s]: texts[t] for s, t in zip(train["id_sensor"], train["sensor_text"], strict=True)
+    }
+    every = {
+        sensors[s]: texts[t]
+        for row in small_set.windows("train").to_pylist()
+        for s, t in zip(row["id_sensor"], row["sensor_text"], strict=True)
+    }
+    assert said.items() <= every.items()
+    assert every["M022"] == "motion sensor by the stove, kitchen"
+    assert every["M027"] == "motion sensor in the living room"

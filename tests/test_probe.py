@@ -71,7 +71,7 @@ def test_a_verdict_has_probes_beside_counts_and_majority_and_a_look_leaves_the_t
     import shutil
 
     run = Path(shutil.copytree(whole_run, tmp_path / "run"))
-    seen = look(run, small_set)
+    seen = look(run, small_set, small_vectors)
     assert {name.partition("/")[0] for name in seen["trained"]} == {"val"}
     assert not (run / "test.json").exists()
     verdict = judge(run, small_set, small_vectors)

@@ -39,7 +39,8 @@ def rows_of(folder: Path) -> list[dict]:
             for name, value in row.get("metrics", {}).items()
             if name not in CLOCKS and not name.startswith("system/")
         }
-        rows.append({**row, "time": 0, "metrics": metrics})
+        about = {name: value for name, value in row.get("about", {}).items() if name != "time"}
+        rows.append({**row, "time": 0, "metrics": metrics, "about": about})
     return rows
 
 

@@ -40,19 +40,17 @@ def evaluate(
     Example: casas-ray evaluate data/runs/milan_baseline-milan-seed0-1a2b3c4d
     """
     from casas_ray.evals.judge import judge, recorded
-    from casas_ray.model.vectors import caption_vectors
 
     verdicts = []
     for run in runs:
         verdict = recorded(run)
         if verdict is None:
-            meta, prepared = _best_of(run)
+            _, prepared, vectors = _best_of(run)
             if "test" not in prepared.manifest["windows"]:
                 raise DataError(
                     f"{places.shown(prepared.folder)} has no test windows.",
                     hint="train again with --test-data, then evaluate.",
                 )
-            vectors = caption_vectors(prepared.captions(), Recipe.build(meta["recipe"]).text)
             verdict = judge(run, prepared, vectors)
         verdicts.append(verdict)
     _show_verdicts(runs, verdicts, "test days", as_json=as_json)
@@ -71,16 +69,20 @@ def probe(
     """
     from casas_ray.evals.judge import look
 
-    verdicts = [look(run, _best_of(run)[1]) for run in runs]
+    verdicts = [look(run, *_best_of(run)[1:]) for run in runs]
     _show_verdicts(runs, verdicts, "validation days", as_json=as_json)
 
 
-def _best_of(run: Path) -> tuple[dict[str, Any], Any]:
+def _best_of(run: Path) -> tuple[dict[str, Any], Any, Any]:
+    """What a run's best checkpoint says of itself, its set, and its captions' vectors."""
     from casas_ray.corpus.alignment import PreparedSet
     from casas_ray.model.checkpoint import best, read_meta
+    from casas_ray.model.vectors import caption_vectors
 
     meta = read_meta(best(run))
-    return meta, PreparedSet(_set_of(meta["about"]["fingerprint"]))
+    prepared = PreparedSet(_set_of(meta["about"]["fingerprint"]))
+    vectors = caption_vectors(prepared.captions(), Recipe.build(meta["recipe"]).text)
+    return meta, prepared, vectors
 
 
 def _show_verdicts(

@@ -3,7 +3,7 @@
     NAME-HASH/
       manifest.json      what made it and what is in it
       vocab.json         for each field its values; an id is a place in the list
-      captions.parquet   distinct captions, by id
+      captions.parquet   distinct captions and descriptions of sensors, by id
       train.parquet val.parquet test.parquet    one row a window
       events.parquet     the events that windows refer to, with their lines in the log
       activities.parquet every annotated activity, also those that overlap
@@ -57,6 +57,9 @@ class WindowColumns:
     xy: NDArray[np.float32]
     """E x 2: position on the floor plan, its longer side 1; NaN where unknown."""
 
+    sensor_text: NDArray[np.int32]
+    """E: what the event's sensor is in words, as a place in the captions' list."""
+
     caption_ids: Sequence[NDArray[np.int32]]
     """For each window its captions, one or more."""
 
@@ -75,6 +78,7 @@ class WindowColumns:
             "gap_seconds": _lists(self.gap_seconds, self.length),
             "x": _lists(np.ascontiguousarray(self.xy[:, 0]), self.length),
             "y": _lists(np.ascontiguousarray(self.xy[:, 1]), self.length),
+            "sensor_text": _lists(self.sensor_text, self.length),
             "captions": _lists(np.concatenate(self.caption_ids), counts),
             "label": pa.array(self.label, pa.string()),
             "labels": pa.array([[name for name, _ in row] for row in self.shares]),

@@ -106,6 +106,15 @@ class _Words:
         return cls(rooms, objects, sensors)
 
 
+def sensor_words(events: Events, home: Home) -> list[str]:
+    """By sensor code, the sensor in words: `motion sensor by the stove, kitchen`."""
+    said = _Words.of(events, home)
+    return [
+        text if room in text else f"{text}, {room}"
+        for text, room in zip(said.sensors, said.rooms, strict=True)
+    ]
+
+
 def _object(near: str) -> str:
     text = near.strip().lower()
     for opening in ("near the ", "near ", "at the ", "at "):

@@ -32,7 +32,7 @@ from casas_ray.corpus.written import read_written
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.places import shown
 
-CODE_VERSION = 3
+CODE_VERSION = 4
 _SPECIAL_NAMES = frozenset(SPECIAL) | {"<PAD>", "<UNK>", "<MASK>"}
 _EVENTS_AT_A_TIME = 100_000
 
@@ -120,7 +120,7 @@ def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
                     scale = position_scale(samples)
                 ids = index.add([sample.captions for sample in samples])
                 diversity.add(split, ids)
-                columns, unknown = columns_of(samples, vocabulary, ids, scale)
+                columns, unknown = columns_of(samples, vocabulary, ids, scale, index)
                 if unknown and split == "train":
                     _refuse_unknown(samples, vocabulary, files.vocab)
                 unseen[split] += unknown

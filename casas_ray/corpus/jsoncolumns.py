@@ -1,7 +1,7 @@
 """Samples of JSON as window columns: the fast way for what is well, the slow one to say what is
 not."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from casas_ray.corpus.alignment import WindowColumns
+from casas_ray.corpus.alignment import CaptionIndex, WindowColumns
 from casas_ray.corpus.events import US_PER_SECOND
+from casas_ray.corpus.homes import words
 from casas_ray.corpus.log import stamps_to_us
 from casas_ray.corpus.shapes import Sample
 from casas_ray.corpus.vocab import UNK, Vocabulary, gap_seconds_of
@@ -28,6 +29,7 @@ def columns_of(
     vocabulary: Vocabulary,
     captions: Sequence[NDArray[np.int32]],
     scale: float,
+    index: CaptionIndex,
 ) -> tuple[WindowColumns, int]:
     """The columns of some windows, and how many of their values the vocabulary does not know.
 
@@ -55,10 +57,25 @@ def columns_of(
         ids=ids,
         gap_seconds=gaps,
         xy=(_positions(samples, events) / scale).astype(np.float32),
+        sensor_text=_described(ids, vocabulary, index),
         caption_ids=captions,
         label=[sample.shares[0][0] for sample in samples],
         shares=[sample.shares for sample in samples],
     ), sum(int(np.count_nonzero(column == UNK)) for column in ids.values())
+
+
+def _described(
+    ids: Mapping[str, NDArray[np.int16]], vocabulary: Vocabulary, index: CaptionIndex
+) -> NDArray[np.int32]:
+    """Sensors in words, from what the file says of them: their type and their room."""
+    kinds, rooms = vocabulary.values["sensor_type"], vocabulary.values["room"]
+    pair = ids["sensor_type"].astype(np.int64) * len(rooms) + ids["room"]
+    found, code = np.unique(pair, return_inverse=True)
+    texts = [
+        f"{words(kinds[one // len(rooms)])} sensor, {words(rooms[one % len(rooms)])}"
+        for one in found.tolist()
+    ]
+    return index.add([texts])[0][code]
 
 
 def position_scale(samples: Sequence[Sample]) -> float:

@@ -58,11 +58,14 @@ class Diversity:
         rows = self._ids.get(split, [])
         return len(np.unique(np.concatenate(rows))) if rows else 0
 
+    def _all(self, split: str) -> NDArray[np.int32]:
+        return np.concatenate(self._ids[split])
+
     def report(self, captions: Sequence[str]) -> dict[str, Any]:
         """The captions' part of a manifest."""
         splits = list(self._ids)
         return {
-            "distinct": len(captions),
+            "distinct": len(np.unique(np.concatenate([self._all(split) for split in splits]))),
             "distinct_by_split": {split: self.distinct(split) for split in splits},
             "shared_by_split": {split: round(self.shared(split), 4) for split in splits},
             "examples": list(captions[:_EXAMPLES]),
@@ -73,10 +76,9 @@ def manifest_of(
     parts: Sequence[Part],
     config: DataConfig,
     vocabulary: Vocabulary,
-    captions: Sequence[str],
-    diversity: Diversity,
+    captions: dict[str, Any],
 ) -> dict[str, object]:
-    """Everything but the fingerprint."""
+    """Everything but the fingerprint; `captions` is what their Diversity reports."""
     return {
         "home": config.label,
         "simulated": config.simulated,
@@ -87,7 +89,7 @@ def manifest_of(
         "windows": {split: sum(len(part.windows[split]) for part in parts) for split in SPLITS},
         "events_per_window": _lengths(parts),
         "labels": {split: _label_counts(parts, split) for split in SPLITS},
-        "captions": diversity.report(captions),
+        "captions": captions,
     }
 
 

@@ -22,7 +22,7 @@ from casas_ray.corpus.alignment import (
     write_manifest,
     write_vocabulary,
 )
-from casas_ray.corpus.captions import describe
+from casas_ray.corpus.captions import describe, sensor_words
 from casas_ray.corpus.clean import Cleaned, clean
 from casas_ray.corpus.events import Coded, Events
 from casas_ray.corpus.homes import Home, load_home
@@ -35,7 +35,7 @@ from casas_ray.corpus.windows import Windows, cut, label_shares
 from casas_ray.corpus.written import WrittenCaptions
 from casas_ray.errors import DataError
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 """Raised when the same log and settings come to give another set."""
 
 Watch = Callable[[str], None]
@@ -161,7 +161,8 @@ def _write(draft: Path, parts: Sequence[HomePart], config: DataConfig, fingerpri
                     said = _captions(part, windows, config, split, written)
                     ids = index.add(said)
                     diversity.add(split, ids)
-                    writer.add(_columns(part, windows, vocabulary, ids))
+                    described = index.add([sensor_words(part.cleaned.events, part.cleaned.home)])
+                    writer.add(_columns(part, windows, vocabulary, ids, described[0]))
     if written is not None:
         written.refuse_left_over()
     write_captions(draft, index.captions)
@@ -170,7 +171,7 @@ def _write(draft: Path, parts: Sequence[HomePart], config: DataConfig, fingerpri
     write_events(draft, homes)
     write_activities(draft, homes)
     write_quarantine(draft, homes)
-    about = manifest_of(parts, config, vocabulary, index.captions, diversity)
+    about = manifest_of(parts, config, vocabulary, diversity.report(index.captions))
     version = {"fingerprint": fingerprint, "code_version": CODE_VERSION}
     write_manifest(draft, version | about)
 
@@ -208,6 +209,7 @@ def _columns(
     windows: Windows,
     vocabulary: Vocabulary,
     captions: Sequence[NDArray[np.int32]],
+    described: NDArray[np.int32],
 ) -> WindowColumns:
     events, rows = part.cleaned.events, windows.rows()
     shares = label_shares(windows, events.label)
@@ -223,6 +225,7 @@ def _columns(
         },
         gap_seconds=events.gap_seconds[rows].astype(np.float32),
         xy=_positions(events, part.cleaned.home)[events.sensor.codes[rows]],
+        sensor_text=described[events.sensor.codes[rows]],
         caption_ids=captions,
         label=[row[0][0] for row in shares],
         shares=shares,

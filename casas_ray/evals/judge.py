@@ -53,12 +53,12 @@ def judge(run: Path, prepared: PreparedSet, vectors: NDArray[np.float32]) -> dic
     for name, model in models.items():
         found = held_out(model, test, tensors, recipe, first=0, total=len(test))
         verdict[name] = {f"test/{metric}": value for metric, value in found.items()}
-    _add_probes(verdict, models, prepared, judged="test")
+    _add_probes(verdict, models, prepared, tensors, judged="test")
     (run / VERDICT).write_text(json.dumps(verdict, indent=1), encoding="utf-8")
     return verdict
 
 
-def look(run: Path, prepared: PreparedSet) -> dict[str, Any]:
+def look(run: Path, prepared: PreparedSet, vectors: NDArray[np.float32]) -> dict[str, Any]:
     """Probes of the run's best checkpoint on validation days, for choosing between recipes.
 
     Raises:
@@ -71,7 +71,7 @@ def look(run: Path, prepared: PreparedSet) -> dict[str, Any]:
     verdict: dict[str, Any] = {"step": meta["step"], "caveats": list(prepared.caveats)}
     models = {name: _model(recipe, meta) for name in ("untrained", "trained")}
     checkpoint.load_weights(models["trained"], folder)
-    _add_probes(verdict, models, prepared, judged="val")
+    _add_probes(verdict, models, prepared, torch.from_numpy(vectors), judged="val")
     return verdict
 
 
@@ -79,6 +79,7 @@ def _add_probes(
     verdict: dict[str, Any],
     models: dict[str, DualEncoder],
     prepared: PreparedSet,
+    texts: torch.Tensor,
     *,
     judged: str,
 ) -> None:
@@ -87,7 +88,7 @@ def _add_probes(
         return  # nobody labelled this home: there is nothing to probe for
     splits = ["train", "val"] + (["test"] if judged == "test" else [])
     told = {
-        name: probe(encoded(model.eval(), prepared, splits), judged=judged)
+        name: probe(encoded(model.eval(), prepared, texts, splits), judged=judged)
         for name, model in models.items()
     }
     counts = counted(prepared, splits)

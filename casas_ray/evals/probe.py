@@ -50,22 +50,26 @@ Splits = Mapping[str, Split]
 """train, val and test; or train and val, for a look at validation days."""
 
 
-def encoded(model: DualEncoder, prepared: PreparedSet, splits: Sequence[str]) -> Splits:
-    """Each split through the encoder: the pooled vectors before the projection, N x W."""
+def encoded(
+    model: DualEncoder, prepared: PreparedSet, texts: torch.Tensor, splits: Sequence[str]
+) -> Splits:
+    """Each split through the encoder: the pooled vectors before the projection, N x W.
+
+    `texts` are the text model's vectors of the set's captions and descriptions.
+    """
     return {
-        split: _split(prepared.windows(split), _vectors(model, prepared.windows(split)))
+        split: _split(prepared.windows(split), _vectors(model, prepared.windows(split), texts))
         for split in splits
     }
 
 
 @torch.inference_mode()
-def _vectors(model: DualEncoder, table: pa.Table) -> Vectors:
-    shard, device = Shard.of(table), next(model.parameters()).device
-    nothing = torch.zeros(int(shard.captions.max()) + 1, 1, device=device)
+def _vectors(model: DualEncoder, table: pa.Table, texts: torch.Tensor) -> Vectors:
+    shard = Shard.of(table)
     found = []
     for start in range(0, len(shard), _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, len(shard)))
-        found.append(model.pooled(shard.fixed_batch(rows, nothing)).float().cpu().numpy())
+        found.append(model.pooled(shard.fixed_batch(rows, texts)).float().cpu().numpy())
     return np.concatenate(found).astype(np.float64)
 
 

@@ -39,6 +39,12 @@ class Batch:
     real_BL: Tensor
     """False on padding."""
 
+    sensor_text_BL: Tensor
+    """What the event's sensor is in words, as a row of `vectors_NT`."""
+
+    vectors_NT: Tensor
+    """The text model's vectors of all captions and descriptions of the set."""
+
     text_BT: Tensor
     caption_B: Tensor
     """Caption ids: equal ids are equal captions."""
@@ -78,7 +84,7 @@ class Batch:
         tensors = {
             field.name: value[rows]
             for field in dataclasses.fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor)
+            if isinstance(value := getattr(self, field.name), Tensor) and field.name != "vectors_NT"
         }
         dropout = self.dropout.part(start, stop) if self.dropout else None
         return dataclasses.replace(self, **tensors, dropout=dropout)
@@ -209,6 +215,8 @@ class Shard:
             gap_seconds_BL=torch.from_numpy(found["gap_seconds"]).to(device),
             xy_BL2=torch.from_numpy(found["xy"]).to(device),
             real_BL=torch.from_numpy(real).to(device),
+            sensor_text_BL=torch.from_numpy(found["sensor_text"]).to(device),
+            vectors_NT=vectors,
             text_BT=vectors[captions],
             caption_B=captions,
             span_B2=torch.from_numpy(self._spans(rows)).to(device),
@@ -229,15 +237,16 @@ def _records(table: pa.Table, fields: Sequence[str], longest: int) -> NDArray[np
     even = len(fields) + len(fields) % 2
     kind = np.dtype(
         {
-            "names": ["gap_seconds", "xy", "ids"],
-            "formats": ["<f4", ("<f4", 2), ("<i2", len(fields))],
-            "offsets": [0, 4, 12],
-            "itemsize": 12 + 2 * even,
+            "names": ["gap_seconds", "xy", "sensor_text", "ids"],
+            "formats": ["<f4", ("<f4", 2), "<i4", ("<i2", len(fields))],
+            "offsets": [0, 4, 12, 16],
+            "itemsize": 16 + 2 * even,
         }
     )
     events = np.zeros(len(gaps) + longest, dtype=kind)
     real = events[: len(gaps)]
     real["gap_seconds"] = gaps
+    real["sensor_text"] = flat(table, "sensor_text")
     for place, field in enumerate(fields):
         real["ids"][:, place] = flat(table, FIELD_PREFIX + field)
     real["xy"][:, 0], real["xy"][:, 1] = flat(table, "x"), flat(table, "y")

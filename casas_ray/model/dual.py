@@ -71,7 +71,7 @@ class DualEncoder(nn.Module):
         super().__init__()
         self.config = recipe.loss
         self.text_size = text_size
-        self.encoder = EventEncoder(recipe.model, sizes)
+        self.encoder = EventEncoder(recipe.model, sizes, text_size)
         self.fields = self.encoder.embedding.fields
         self.sizes = {field: sizes[field] for field in self.fields}
         self.pooling = Pooling(recipe.model)

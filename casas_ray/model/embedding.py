@@ -45,25 +45,30 @@ class EventEmbedding(nn.Module):
     """Sum of one vector a field, one for the time gap's bin, and Fourier features of the
     position."""
 
-    def __init__(self, config: ModelConfig, sizes: Mapping[str, int]) -> None:
+    def __init__(self, config: ModelConfig, sizes: Mapping[str, int], text_size: int) -> None:
         super().__init__()
         self.fields = chosen_fields(config, tuple(sizes))
+        looked_up = [field for field in self.fields if field != "sensor" or not config.sensor_text]
+        if config.sensor_text:
+            self.describe = nn.Linear(text_size, config.width)
+            self.no_sensor = nn.Parameter(torch.randn(config.width) * 0.02)
+        self.describes = config.sensor_text
         self.gap_bins = config.gap_bins
         self.sees_gap = not config.fields or GAP in config.fields
         self.sees_position = not config.fields or POSITION in config.fields
         # One table for all fields and the gap bins: a single fused look-up and sum.
-        counts = [sizes[field] for field in self.fields]
+        counts = [sizes[field] for field in looked_up]
         counts += [config.gap_bins + 1] if self.sees_gap else []
         offsets = torch.tensor([0, *counts[:-1]]).cumsum(0)
         self.offsets: Tensor
         self.register_buffer("offsets", offsets.to(torch.int32), persistent=False)
-        columns = torch.tensor([list(sizes).index(field) for field in self.fields])
+        columns = torch.tensor([list(sizes).index(field) for field in looked_up])
         self.columns: Tensor
         self.register_buffer("columns", columns, persistent=False)
-        groups = torch.tensor([group_of(field) for field in self.fields])
+        groups = torch.tensor([group_of(field) for field in looked_up])
         self.groups: Tensor
         self.register_buffer("groups", groups, persistent=False)
-        self.sees_all = len(self.fields) == len(sizes)
+        self.sees_all = len(looked_up) == len(sizes)
         self.table = nn.Parameter(torch.randn(sum(counts), config.width) * 0.02)
         bands = 2.0 ** torch.arange(config.fourier_bands) * math.pi
         self.bands: Tensor
@@ -84,7 +89,18 @@ class EventEmbedding(nn.Module):
         x_BLW = x_BLW.view(*batch.masked_BL.shape, -1)
         if self.sees_position:
             x_BLW = x_BLW + self._where(batch.xy_BL2, hidden(batch, POSITION))
+        if self.describes:
+            x_BLW = x_BLW + self._described(batch)
         return self.norm(x_BLW)
+
+    def _described(self, batch: Batch) -> Tensor:
+        # Few descriptions, many events: each is projected once a batch.
+        found, place_BL = batch.sensor_text_BL.unique(return_inverse=True)
+        # The text model's vectors are of length 5 or so; the tables' are far shorter.
+        unit = F.normalize(batch.vectors_NT[found], dim=-1)
+        seen_BLW = self.describe(unit)[place_BL]
+        hides_BL1 = hidden(batch, "sensor").unsqueeze(-1)
+        return torch.where(hides_BL1, self.no_sensor.to(seen_BLW.dtype), seen_BLW)
 
     def _hides(self, batch: Batch) -> Tensor:
         if batch.hidden_BLG is None:
@@ -127,6 +143,7 @@ def shown(batch: Batch) -> Batch:
 
     return batch.seen_as(
         ids_BLF=moved(batch.ids_BLF),
+        sensor_text_BL=moved(batch.sensor_text_BL),
         gap_seconds_BL=moved(batch.gap_seconds_BL),
         xy_BL2=moved(batch.xy_BL2),
         masked_BL=batch.masked_BL & ~replaced_BL,

@@ -74,10 +74,10 @@ class Block(nn.Module):
 class EventEncoder(nn.Module):
     """Windows of events to one vector a token; the first token is CLS."""
 
-    def __init__(self, config: ModelConfig, sizes: Mapping[str, int]) -> None:
+    def __init__(self, config: ModelConfig, sizes: Mapping[str, int], text_size: int) -> None:
         super().__init__()
         self.config = config
-        self.embedding = EventEmbedding(config, sizes)
+        self.embedding = EventEmbedding(config, sizes, text_size)
         self.cls = nn.Parameter(torch.randn(config.width) * 0.02)
         if config.positions == "learned":
             self.places = nn.Parameter(torch.randn(PLACES, config.width) * 0.02)

@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,8 @@ def remove_offline(job: Job) -> None:
 def _remove_runs(folder: Path, identity: str) -> None:
     for old in _offline_folders(folder, identity):
         shutil.rmtree(old, ignore_errors=True)
+        if old.name.startswith(time.strftime("offline-run-%Y%m%d_%H%M%S")):
+            time.sleep(1.0)  # W&B names a folder by the second; two runs in one would share it
 
 
 def _offline_folders(folder: Path, identity: str) -> list[Path]:

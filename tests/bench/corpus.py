@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from casas_ray.config import DataConfig, MaskingConfig
-from casas_ray.corpus.alignment import PreparedSet, SplitWriter, WindowColumns
+from casas_ray.corpus.alignment import CaptionIndex, PreparedSet, SplitWriter, WindowColumns
 from casas_ray.corpus.exchange import JsonFiles, _pieces, prepare_json, read_vocabulary
 from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.jsoncolumns import columns_of
@@ -163,6 +163,7 @@ def _generated(first: int, count: int, rng: np.random.Generator) -> WindowColumn
         ids=ids,
         gap_seconds=rng.random(events, dtype=np.float32),
         xy=rng.random((events, 2), dtype=np.float32),
+        sensor_text=np.zeros(events, dtype=np.int32),
         caption_ids=list(np.arange(first, first + count, dtype=np.int32).reshape(-1, 1)),
         label=["generated"] * count,
         shares=[[("generated", 1.0)]] * count,
@@ -224,7 +225,7 @@ def json_read(folder: str) -> dict[str, Any]:
     for samples in _pieces(target / "train.json", None):
         vocabulary = vocabulary or read_vocabulary(target / "vocab.json", samples[0])
         ids = [np.zeros(1, np.int32)] * len(samples)
-        columns, _ = columns_of(samples, vocabulary, ids, 1.0)
+        columns, _ = columns_of(samples, vocabulary, ids, 1.0, CaptionIndex())
         windows += len(columns.length)
     return {"read": time.perf_counter() - start, "windows": windows}
 
