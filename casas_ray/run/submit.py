@@ -20,6 +20,9 @@ from casas_ray.errors import ClusterError, RefusedError, SettingsError
 
 Say = Callable[[str], None]
 
+_NO_AGENT = "No available agent"
+_AGENT_SECONDS = 60.0
+
 
 def submit(command: Sequence[str], machine: Machine, say: Say) -> int:
     """Run `casas-ray COMMAND` on the machine's cluster and follow its log; the job's exit code.
@@ -44,12 +47,28 @@ def submit(command: Sequence[str], machine: Machine, say: Say) -> int:
         say(f"sending {count} files that git tracks to {machine.dashboard}")
         if new := _listed(Path.cwd(), "--others", "--exclude-standard"):
             say(f"{len(new)} files that git does not track stay here, {new[0]} among them")
-        job = client.submit_job(
-            entrypoint=shlex.join(["casas-ray", *command]), runtime_env={"working_dir": folder}
-        )
+        job = _sent(client, shlex.join(["casas-ray", *command]), folder, say)
     say(f"job {job} (stop it with: ray job stop {job} --address {machine.dashboard})")
     asyncio.run(_follow(client, job, say))
     return _exit_code(client, job)
+
+
+def _sent(client: JobSubmissionClient, entrypoint: str, folder: str, say: Say) -> str:
+    """The id of the job; a head that was just started is given time to find its agents."""
+    end = time.monotonic() + _AGENT_SECONDS
+    while True:
+        try:
+            return client.submit_job(entrypoint=entrypoint, runtime_env={"working_dir": folder})
+        except RuntimeError as error:
+            if _NO_AGENT not in str(error):
+                raise
+            if time.monotonic() > end:
+                raise ClusterError(
+                    f"the cluster takes no job: {_NO_AGENT.lower()} in {_AGENT_SECONDS:.0f} s.",
+                    hint="look at `ray status`; is a node alive?",
+                ) from None
+            say("the cluster has no agent ready yet; trying again")
+            time.sleep(2.0)
 
 
 def _client(dashboard: str) -> JobSubmissionClient:
