@@ -11,6 +11,19 @@ def milan_baseline() -> Recipe:
     return Recipe(name="milan_baseline")
 
 
+def recommended() -> Recipe:
+    """What `casas-ray train` takes when no starting point is named: a tiny encoder, chosen on
+    validation days of a real home by `tune_spaces/default_recipe.py` (docs/findings.md)."""
+    return _of_size("tiny").replace(
+        {
+            "name": "recommended",
+            "optim.epochs": 12,
+            "optim.learning_rate": 1e-3,
+            "model.dropout": 0.1,
+        }
+    )
+
+
 def _of_size(size: str) -> Recipe:
     """The baseline with an encoder of another named size."""
     changes = {f"model.{name}": value for name, value in SIZES[size].items()}

@@ -34,7 +34,7 @@ from casas_ray.wandb_config import experiment_named
 
 @app.command()
 def train(
-    base: Annotated[str, typer.Argument(help="A starting point, e.g. milan_baseline.")] = "",
+    base: Annotated[str, typer.Argument(help="A starting point; else `recommended`.")] = "",
     changes: Changes = None,
     train_data: Annotated[
         Path | None, typer.Option("--train-data", "--train_data", help="Alignment JSON.")
@@ -81,7 +81,7 @@ def train(
     asked = read_flat(config) if config else FlatConfig()
     for key, why in asked.no_effect.items():
         say(f"{key} in {config} has no effect: {why}.")
-    recipe = find_base(_base_of(base, experiment))
+    recipe = find_base(_base_of(base, experiment, config))
     files = {"train_data": train_data, "val_data": val_data, "test_data": test_data}
     given = _from_json({**asked.files, **_given({**files, "vocab": vocab})})
     if given:
@@ -117,13 +117,14 @@ def train(
     show_run(result, job.caveats, quick=quick, as_json=as_json)
 
 
-def _base_of(base: str, experiment: str) -> str:
+def _base_of(base: str, experiment: str, config: Path | None) -> str:
+    """The starting point; a configuration of the earlier scripts changes the published baseline."""
     if experiment and base:
         raise SettingsError(
             f"both a starting point, {base}, and --experiment {experiment} are given.",
             hint="leave one out.",
         )
-    return base or experiment or "milan_baseline"
+    return base or experiment or ("milan_baseline" if config else "recommended")
 
 
 def _tracking_of(experiment: str) -> dict[str, object]:
