@@ -65,7 +65,7 @@ def _sent(client: JobSubmissionClient, entrypoint: str, folder: str, say: Say) -
             if time.monotonic() > end:
                 raise ClusterError(
                     f"the cluster takes no job: {_NO_AGENT.lower()} in {_AGENT_SECONDS:.0f} s.",
-                    hint="does another Ray run on that machine? Its agent holds the same port, 52365.",
+                    hint="does another Ray run on that machine? Its agent holds the same port.",
                 ) from None
             say("the cluster has no agent ready yet; trying again")
             time.sleep(2.0)

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from casas_ray.results import RunResult
 from tests.bench import corpus
-from tests.bench.step import measure
+from tests.bench.step import measure, measure_on_gpu
 
 out = Console(width=110)
 
@@ -53,6 +53,34 @@ def step_rates() -> list[tuple[str, str]]:
             found = measure(size, events)
             text = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
             rows.append((f"{size}, {events} events, batch 128", text))
+    return rows
+
+
+def gpu_rates() -> list[tuple[str, str]]:
+    """The train step on a GPU, eager, at the batches that fill one; only where one is at hand."""
+    if not torch.cuda.is_available():
+        return [("GPU", "none at hand: nothing was measured")]
+    rows = []
+    for size in ("tiny", "baseline", "large"):
+        for batch in (128, 1024, 4096):
+            found = measure_on_gpu(size, 20, batch)
+            text = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
+            rows.append((f"{size}, 20 events, batch {batch}", text))
+    return rows
+
+
+def memory_and_start() -> list[tuple[str, str]]:
+    """Peak memory of a step and the time to the first one, in a process of its own each."""
+    rows = []
+    for base in ("milan_tiny", "milan_baseline"):
+        for pieces in (1, 4):
+            command = [sys.executable, "-m", "casas_ray", "train", base, "--simulated", "--profile"]
+            command += ["--json", "--machine", "debug", "data.simulate.days=3"]
+            command += ["optim.batch_size=128", f"optim.pieces={pieces}"]
+            ended = subprocess.run(command, check=True, capture_output=True, text=True)
+            found = json.loads(ended.stdout)
+            text = f"{found['peak_memory_mib']:,.0f} MiB, first step {found['first_step_s']:.1f} s"
+            rows.append((f"{base}, batch 128, {pieces} piece(s)", text))
     return rows
 
 
@@ -106,6 +134,8 @@ def main() -> None:
         shown("Commands", command_times())
         shown("Corpus, one core, SIMULATED and generated", corpus.rows(Path(folder)))
         shown("Train step, one thread, fp32, SIMULATED windows", step_rates())
+        shown("Train step, GPU", gpu_rates())
+        shown("Memory and start, SIMULATED windows", memory_and_start())
         shown("Sweep", sweep_share())
         shown("Workers, tiny, fp32, SIMULATED", worker_difference())
 

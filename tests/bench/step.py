@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from casas_ray.config import SIZES as NAMED
 from casas_ray.config import Recipe
 from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare
@@ -15,7 +16,10 @@ from casas_ray.model.step import TrainState, train_step
 from tests.bench.reference import ReferenceStep
 
 TINY = {"model.width": 192, "model.layers": 2, "model.heads": 3, "model.feed_forward": 768}
-SIZES: dict[str, dict[str, object]] = {"tiny": TINY, "baseline": {}}
+SIZES: dict[str, dict[str, object]] = {
+    size: {f"model.{name}": value for name, value in changes.items()}
+    for size, changes in NAMED.items()
+}
 TEXT_SIZE = 384
 _SECONDS = 6.0
 
@@ -59,12 +63,12 @@ def needed_flops(recipe: Recipe, shards: Shards) -> float:
     return 3.0 * batch * per_sample
 
 
-def shards_of(recipe: Recipe) -> Shards:
+def shards_of(recipe: Recipe, device: torch.device | None = None) -> Shards:
     """Simulated windows with random caption vectors: the text tower is not part of a step."""
     prepared = prepare(recipe.data, logs_for(recipe.data))
     count = len(prepared.captions())
     vectors = np.random.default_rng(0).standard_normal((count, TEXT_SIZE), dtype=np.float32)
-    return Shards.whole(prepared, recipe, vectors, torch.device("cpu"))
+    return Shards.whole(prepared, recipe, vectors, device or torch.device("cpu"))
 
 
 def our_step(recipe: Recipe, shards: Shards) -> Callable[[], object]:
@@ -80,6 +84,30 @@ def our_step(recipe: Recipe, shards: Shards) -> Callable[[], object]:
     state.steps_per_epoch = 10**6  # the schedule must not end while we measure
     batches = shards.train.batches(start=0)
     return lambda: train_step(state, next(batches))
+
+
+def measure_on_gpu(size: str, events: int, batch: int) -> dict[str, float]:
+    """samples/s on a GPU in bf16, and the share of the rate of a large bf16 product there."""
+    device = torch.device("cuda")
+    recipe = Recipe().replace(
+        {
+            **SIZES[size],
+            "data.simulated": True,
+            "data.simulate.days": 30,
+            "data.windows.length": events,
+            "optim.batch_size": batch,
+            "optim.precision": "bf16",
+        }
+    )
+    shards = shards_of(recipe, device)
+    side = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16)
+    product = seconds_each(lambda: (side @ side, torch.cuda.synchronize()))
+    step = our_step(recipe, shards)
+    ours = seconds_each(lambda: (step(), torch.cuda.synchronize()))
+    return {
+        "samples/s": batch / ours,
+        "share of bf16 matmul": needed_flops(recipe, shards) / ours / (2 * 8192**3 / product),
+    }
 
 
 def measure(size: str, events: int, *, with_reference: bool = True) -> dict[str, float]:
