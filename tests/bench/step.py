@@ -15,7 +15,6 @@ from casas_ray.model.feed import Shards
 from casas_ray.model.step import TrainState, train_step
 from tests.bench.reference import ReferenceStep
 
-TINY = {"model.width": 192, "model.layers": 2, "model.heads": 3, "model.feed_forward": 768}
 SIZES: dict[str, dict[str, object]] = {
     size: {f"model.{name}": value for name, value in changes.items()}
     for size, changes in NAMED.items()
