@@ -67,6 +67,10 @@ class WandbMirror:
         """End the W&B runs whose ledgers never did."""
         for run in list(self._runs):
             self._finish(run, "running")
+        if self._sent:
+            # An offline run's finish() returns before its last rows are on the disk; the end of
+            # W&B's service does not.
+            wandb.teardown()
 
     def _open(self, run: int, row: Mapping[str, Any]) -> None:
         if run in self._runs:  # the training was taken up again within this sweep
@@ -161,6 +165,7 @@ def send_summary(
     if tracking.code_snapshot and (folder / CODE).exists():
         _send_code(run, folder / CODE)
     run.finish()
+    wandb.teardown()
 
 
 def sync(job: Job) -> str:
