@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from test_cli import WORDS
+from test_cli import run as run  # the fixture
 from test_exchange import files
 
-from casas_ray.cli import run as run_words
 from casas_ray.cli.main import _tags_together
 from casas_ray.config import Recipe, Tracking
 from casas_ray.errors import DataError, SettingsError
@@ -16,16 +16,6 @@ from casas_ray.run.job import Job
 from casas_ray.wandb_config import WandBConfig, get_wandb_config_for_experiment
 
 EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "milan_baseline_config.json"
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]):
-    def command(*words: object) -> tuple[int, str, str]:
-        code = run_words([str(word) for word in words], debug=False)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return command
 
 
 def test_the_example_is_the_baseline():

@@ -69,12 +69,13 @@ def train_to_the_end(seat: Seat, recipe: Recipe, open_shards: Callable[[], Shard
         seat.end("stopped", "interrupted")
         raise
     except Exception as error:
-        known = out_of_memory(error, recipe) or error
-        text = (
-            known.problem if isinstance(known, CasasError) else f"{type(error).__name__}: {error}"
-        )
+        known = out_of_memory(error, recipe)
+        said = known or error
+        text = said.problem if isinstance(said, CasasError) else f"{type(error).__name__}: {error}"
         seat.end("failed", text)
-        raise known from error
+        if known is not None:
+            raise known from error
+        raise
 
 
 def out_of_memory(error: Exception, recipe: Recipe) -> AllFailed | None:
