@@ -353,6 +353,9 @@ class MaskingConfig(Settings):
         return self
 
 
+CompileKind = Literal["off", "on", "cuda_graphs"]
+
+
 class OptimConfig(Settings):
     """AdamW with warm-up and cosine, and when to look at validation days."""
 
@@ -384,8 +387,9 @@ class OptimConfig(Settings):
     """`bf16` computes products in bfloat16 and keeps weights in fp32; `auto` does so on a GPU that
     has it. A result of `auto` depends on the machine, and the ledger says which it was."""
 
-    compile: bool = False
-    """`torch.compile` the encoder. On CPUs it was slower; see docs/findings.md."""
+    compile: CompileKind = "off"
+    """`torch.compile` the encoder's blocks, with CUDA graphs where asked (windows of one length
+    only: each new shape is a new graph). On CPUs it was slower; see docs/findings.md."""
 
     validate_every: PositiveInt = 500
     """Steps between looks at the validation days; the end of an epoch is always one."""

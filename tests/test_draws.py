@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from casas_ray.config import MaskingConfig
-from casas_ray.model.draws import Draws, Site
+from casas_ray.model.draws import Draws, Site, keep_factor
 from casas_ray.model.masking import Masks, draw_masks, span_mask
 
 
@@ -38,10 +38,20 @@ def test_a_choice_takes_every_option_about_equally_often():
 
 
 def test_dropout_keeps_the_mean_and_drops_its_rounded_rate():
-    scale = Draws(0, 0, 0, 1000).keep_scale(20, 1000, dropout=0.3, device=torch.device("cpu"))
-    values = scale.unique().tolist()
-    assert values == pytest.approx([0.0, 256.0 / 179.0])  # 0.3 of 256 is 76.8, and 77 are dropped
-    assert abs((scale == 0).double().mean().item() - 77 / 256) < 5 * (0.21 / 1e6) ** 0.5
+    kept = Draws(0, 0, 0, 1000).kept(2, 1000, dropout=0.3, device=torch.device("cpu"))
+    # 0.3 of 256 is 76.8, and 77 are dropped.
+    assert keep_factor(0.3) == 256.0 / 179.0
+    assert abs(1 - kept[0].double().mean().item() - 77 / 256) < 5 * (0.21 / 1e6) ** 0.5
+    assert not torch.equal(kept[0], kept[1])
+
+
+@given(st.integers(0, 2**31), st.integers(0, 2**40), st.integers(0, 10**9), st.integers(1, 90))
+@settings(deadline=None)
+def test_a_device_draws_what_the_host_draws(seed: int, step: int, row: int, width: int):
+    draws = Draws(seed, step, row, 3)
+    on_host = np.stack([draws.octets(Site.DROPOUT + use, width) for use in range(2)])
+    found = draws.octets_on(torch.device("cpu"), 2, width)
+    assert (found.numpy() == on_host).all()
 
 
 LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=20)

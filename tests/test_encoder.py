@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from casas_ray.config import Recipe
-from casas_ray.model.batch import Batch
+from casas_ray.model.batch import Batch, with_cls
 from casas_ray.model.draws import Draws
 from casas_ray.model.dual import DualEncoder, targets
 from casas_ray.model.encoder import attention_bias
@@ -64,13 +64,42 @@ def test_gap_and_position_of_a_visible_event_change_the_vector(model: DualEncode
 def test_what_stands_on_padding_changes_nothing(model: DualEncoder, batch: Batch):
     real = batch.real_BL.clone()
     real[0, 12:] = False
-    short = changed(batch, real_BL=real)
+    tokens = with_cls(real).flatten().nonzero().squeeze(1)
+    short = changed(batch, real_BL=real, tokens_T=tokens)
     ids = batch.ids_BLF.clone()
     ids[0, 12:] = 2
     gaps = batch.gap_seconds_BL.clone()
     gaps[0, 12:] = 5000.0
     before, after = model(short), model(changed(short, ids_BLF=ids, gap_seconds_BL=gaps))
     torch.testing.assert_close(before.sensor_BD, after.sensor_BD, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("positions", ["alibi", "rotary", "learned"])
+def test_a_short_window_among_long_ones_has_the_vector_and_gradients_it_has_alone(
+    positions: str, small_recipe: Recipe, small_shards: Shards
+):
+    recipe = small_recipe.replace({"model.positions": positions})
+    torch.manual_seed(0)
+    model = DualEncoder(recipe, small_shards.source.sizes(), 16).double()
+    shard = dataclasses.replace(
+        small_shards.val, length=np.array([20, 7, 12, 2] + [20] * (len(small_shards.val) - 4))
+    )
+
+    def grads_of(*rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+        model.zero_grad()
+        batch = shard.fixed_batch(np.array(rows), small_shards.train.vectors.double())
+        found = model(doubled(batch)).sensor_BD
+        found[-1].sum().backward()
+        return found[-1].detach(), model.encoder.blocks[0].qkv.weight.grad.clone()
+
+    for row in (1, 2, 3):
+        for alone, among in zip(grads_of(row), grads_of(0, 2, row), strict=True):
+            torch.testing.assert_close(among, alone, rtol=1e-6, atol=1e-9)
+
+
+def doubled(batch: Batch) -> Batch:
+    """What was measured in single precision, in double: the positions of sensors."""
+    return changed(batch, xy_BL2=batch.xy_BL2.double())
 
 
 def test_an_unknown_position_is_no_position(model: DualEncoder, batch: Batch):
@@ -80,7 +109,7 @@ def test_an_unknown_position_is_no_position(model: DualEncoder, batch: Batch):
 
 
 def test_alibi_falls_with_distance_by_head_and_leaves_cls_alone():
-    bias = attention_bias(torch.ones(1, 3, dtype=torch.bool), heads=2)[0]
+    bias = attention_bias(3, heads=2, device=torch.device("cpu"))[0]
     slope = 2.0**-4  # the first of two heads
     assert bias[0].tolist() == [
         [0.0, 0.0, 0.0, 0.0],

@@ -4,6 +4,7 @@
 # vector
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+import torch.nn.functional as F
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 from torch import Tensor
@@ -56,6 +58,13 @@ class Batch:
     masked_BL: Tensor
     """True where an event is asked back."""
 
+    asked_M: Tensor
+    """Where that is, as places among B x L."""
+
+    tokens_T: Tensor | None
+    """The real tokens (CLS and events), as places among B x (1 + L); None where no window is
+    padded. Both are found on the host, so that no step waits for its device to count."""
+
     hidden_BLG: Tensor | None
     """What of a masked event is hidden (see model.masking); None is everything."""
 
@@ -84,10 +93,26 @@ class Batch:
         tensors = {
             field.name: value[rows]
             for field in dataclasses.fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor) and field.name != "vectors_NT"
+            if isinstance(value := getattr(self, field.name), Tensor) and field.name not in _WHOLE
+        }
+        places: dict[str, Any] = {
+            "asked_M": _places(tensors["masked_BL"]),
+            "tokens_T": None if self.tokens_T is None else _places(with_cls(tensors["real_BL"])),
         }
         dropout = self.dropout.part(start, stop) if self.dropout else None
-        return dataclasses.replace(self, **tensors, dropout=dropout)
+        return dataclasses.replace(self, **tensors, **places, dropout=dropout)
+
+
+_WHOLE = ("vectors_NT", "asked_M", "tokens_T")
+
+
+def with_cls(real_BL: Tensor) -> Tensor:
+    """B x (1 + L): the tokens that are real, CLS always."""
+    return F.pad(real_BL, (1, 0), value=True)
+
+
+def _places(flags: Tensor) -> Tensor:
+    return flags.flatten().nonzero().squeeze(1)
 
 
 @dataclass(frozen=True)
@@ -205,30 +230,36 @@ class Shard:
         masks: Masks,
         dropout: Draws | None,
     ) -> Batch:
-        device = vectors.device
-        longest = found.shape[1]
-        captions = torch.from_numpy(self.captions[self.first_caption[rows] + chosen]).to(device)
-        real = np.arange(longest) < self.length[rows, None]
+        to = functools.partial(_moved, device=vectors.device)
+        captions = to(self.captions[self.first_caption[rows] + chosen])
+        real = np.arange(found.shape[1]) < self.length[rows, None]
+        tokens = np.pad(real, ((0, 0), (1, 0)), constant_values=True)
         return Batch(
             fields=self.fields,
-            ids_BLF=torch.from_numpy(found["ids"]).to(device=device, dtype=torch.int32),
-            gap_seconds_BL=torch.from_numpy(found["gap_seconds"]).to(device),
-            xy_BL2=torch.from_numpy(found["xy"]).to(device),
-            real_BL=torch.from_numpy(real).to(device),
-            sensor_text_BL=torch.from_numpy(found["sensor_text"]).to(device),
+            ids_BLF=to(found["ids"].astype(np.int32)),
+            gap_seconds_BL=to(found["gap_seconds"]),
+            xy_BL2=to(found["xy"]),
+            real_BL=to(real),
+            sensor_text_BL=to(found["sensor_text"]),
             vectors_NT=vectors,
             text_BT=vectors[captions],
             caption_B=captions,
-            span_B2=torch.from_numpy(self._spans(rows)).to(device),
-            masked_BL=torch.from_numpy(masks.masked).to(device),
-            hidden_BLG=_moved(masks.hidden, device),
-            shown_BL=_moved(masks.shown, device),
+            span_B2=to(self._spans(rows)),
+            masked_BL=to(masks.masked),
+            asked_M=to(np.flatnonzero(masks.masked)),
+            tokens_T=None if real.all() else to(np.flatnonzero(tokens)),
+            hidden_BLG=None if masks.hidden is None else to(masks.hidden),
+            shown_BL=None if masks.shown is None else to(masks.shown),
             dropout=dropout,
         )
 
 
-def _moved(values: NDArray[Any] | None, device: torch.device) -> Tensor | None:
-    return None if values is None else torch.from_numpy(values).to(device)
+def _moved(values: NDArray[Any], *, device: torch.device) -> Tensor:
+    tensor = torch.from_numpy(values)
+    if device.type != "cuda":
+        return tensor.to(device)
+    # From pinned memory a copy needs nobody to wait for it.
+    return tensor.contiguous().pin_memory().to(device, non_blocking=True)
 
 
 def _records(table: pa.Table, fields: Sequence[str], longest: int) -> NDArray[np.void]:

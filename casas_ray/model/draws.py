@@ -6,6 +6,7 @@ and sees what the only worker of a one-worker run would see there. So neither th
 nor a resume changes a mask or a dropout, and no generator state is saved.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -13,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from casas_ray.model import philox
 
 _WORD_BYTES = 8
 _BLOCK_BYTES = 32  # one Philox counter step gives four 64-bit words
@@ -48,7 +51,7 @@ class Draws:
     def octets(self, site: int, width: int) -> NDArray[np.uint8]:
         """Uniform bytes, rows x width."""
         blocks = -(-width // _BLOCK_BYTES)
-        bits = np.random.Philox(key=[self.seed, (self.step << 16) | site])
+        bits = np.random.Philox(key=[self.seed, self._second_key(site)])
         bits.advance(self.first_row * blocks)
         words = bits.random_raw(self.rows * blocks * (_BLOCK_BYTES // _WORD_BYTES))
         return words.view(np.uint8).reshape(self.rows, -1)[:, :width]
@@ -62,12 +65,39 @@ class Draws:
         """One number in 0..options-1 a row; every row may have its own number of options."""
         return (self.uniform(site, 1)[:, 0] * options).astype(np.int64)
 
-    def keep_scale(self, site: int, width: int, *, dropout: float, device: torch.device) -> Tensor:
-        """Dropout as a factor, rows x width: 0 where dropped, else what keeps the mean.
+    def kept(self, uses: int, width: int, *, dropout: float, device: torch.device) -> Tensor:
+        """What dropout keeps, uses x rows x width, True with the rate's chance rounded to 1/256.
 
-        The rate is rounded to 1/256, and the factor is exact for the rounded rate.
+        On a GPU the same numbers are drawn there.
         """
         threshold = round(dropout * 256)
-        dropped = torch.from_numpy(self.octets(site, width) < threshold)
-        factor = 256.0 / (256 - threshold)
-        return (~dropped).to(device=device, dtype=torch.float32).mul_(factor)
+        if device.type == "cuda":
+            return self.octets_on(device, uses, width, philox.compiled()) >= threshold
+        found = np.empty((uses, self.rows, width), dtype=bool)
+        for use in range(uses):
+            np.greater_equal(self.octets(Site.DROPOUT + use, width), threshold, out=found[use])
+        return torch.from_numpy(found)
+
+    def octets_on(
+        self,
+        device: torch.device,
+        uses: int,
+        width: int,
+        words: Callable[[Tensor, Tensor], Tensor] = philox.blocks,
+    ) -> Tensor:
+        """The uniform bytes of the first `uses` sites of dropout, uses x rows x width, drawn on a
+        device."""
+        each = -(-width // _BLOCK_BYTES)
+        first = self.first_row * each + 1  # numpy's generator counts before it draws
+        counter = torch.arange(first, first + self.rows * each, device=device)
+        keys = [[self.seed, self._second_key(Site.DROPOUT + use)] for use in range(uses)]
+        found = words(counter, torch.tensor(keys, device=device)).view(torch.uint8)
+        return found.view(uses, self.rows, -1)[..., :width]
+
+    def _second_key(self, site: int) -> int:
+        return (self.step << 16) | site
+
+
+def keep_factor(dropout: float) -> float:
+    """What the kept entries are multiplied by, exact for the rounded rate."""
+    return 256.0 / (256 - round(dropout * 256))

@@ -59,9 +59,7 @@ def projection(config: ModelConfig, inside: int) -> nn.Module:
     """From one side into the shared space."""
     if config.projection == "linear":
         return nn.Linear(inside, config.embedding)
-    return nn.Sequential(
-        nn.Linear(inside, inside), nn.GELU(approximate="tanh"), nn.Linear(inside, config.embedding)
-    )
+    return nn.Sequential(nn.Linear(inside, inside), nn.GELU(), nn.Linear(inside, config.embedding))
 
 
 class DualEncoder(nn.Module):
@@ -89,7 +87,7 @@ class DualEncoder(nn.Module):
     def forward(self, batch: Batch) -> Encoded:
         """Both sides of every pair and the masked events, from one pass."""
         x_BSW = self.encoder(batch)
-        logits = self.heads(x_BSW[:, 1:][batch.masked_BL]).float()
+        logits = self.heads(x_BSW[:, 1:].flatten(0, 1)[batch.asked_M]).float()
         sensor_BD = self.project_sensor(self.pooling(x_BSW, batch.real_BL)).float()
         return Encoded(
             sensor_BD=F.normalize(sensor_BD, dim=-1),
@@ -119,13 +117,13 @@ class DualEncoder(nn.Module):
 
 def targets(batch: Batch, fields: tuple[str, ...]) -> dict[str, Tensor]:
     """By field, the M ids that masked events really have; NOT_ASKED where the field was seen."""
-    found_MF = batch.ids_BLF[batch.masked_BL].long()
+    found_MF = batch.ids_BLF.flatten(0, 1)[batch.asked_M].long()
     if batch.hidden_BLG is None:
         columns = dict(zip(batch.fields, found_MF.unbind(-1), strict=True))
         return {field: columns[field] for field in fields}
     return {
         field: found_MF[:, batch.fields.index(field)].masked_fill(
-            ~hidden(batch, field)[batch.masked_BL], NOT_ASKED
+            ~hidden(batch, field).flatten()[batch.asked_M], NOT_ASKED
         )
         for field in fields
     }

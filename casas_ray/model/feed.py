@@ -1,5 +1,8 @@
 """A worker's batches, step after step."""
 
+import contextlib
+import queue
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +34,12 @@ class Feed:
     world_size: int = 1
 
     def batches(self, *, start: int) -> Iterator[Batch]:
-        """The batches of step `start`, `start` + 1, ... without end."""
+        """The batches of step `start`, `start` + 1, ... without end; a GPU's are made while it
+        works."""
+        made = self._made(start)
+        return ahead(made) if self.vectors.is_cuda else made
+
+    def _made(self, start: int) -> Iterator[Batch]:
         own = self.lanes.of_worker(self.rank, self.world_size)
         for step, rows, longest in self.lanes.steps(self.rank, self.world_size, start=start):
             draws = Draws(self.recipe.seed, step, own.start, len(own))
@@ -43,6 +51,42 @@ class Feed:
                 longest=longest,
                 progress=min(1.0, step / (self.lanes.steps_per_epoch * self.recipe.optim.epochs)),
             )
+
+
+def ahead(made: Iterator[Batch], *, most: int = 2) -> Iterator[Batch]:
+    """The same batches, `most` of them made in advance by a thread; it ends with who takes
+    them."""
+    ready: queue.Queue[Batch | Exception] = queue.Queue(most)
+    stopped = threading.Event()
+
+    def make() -> None:
+        try:
+            for batch in made:
+                if not _put(ready, batch, stopped):
+                    return
+        except Exception as error:
+            _put(ready, error, stopped)
+
+    threading.Thread(target=make, name="batches", daemon=True).start()
+    try:
+        while True:
+            found = ready.get()
+            if isinstance(found, Exception):
+                raise found
+            yield found
+    finally:
+        stopped.set()
+
+
+def _put(
+    ready: queue.Queue[Batch | Exception], found: Batch | Exception, stopped: threading.Event
+) -> bool:
+    """Whether it was taken in before the taker stopped."""
+    while not stopped.is_set():
+        with contextlib.suppress(queue.Full):
+            ready.put(found, timeout=0.1)
+            return True
+    return False
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,7 @@ class TrainState:
         if recipe.loss.bank_size:
             bank = Bank.empty(recipe.loss.bank_size, recipe.model.embedding, device)
         optimizer = _optimizer(model, recipe.optim)
-        if recipe.optim.compile:
-            model.encoder.compile()
+        model.encoder.compile_blocks(recipe.optim.compile)
         return cls(
             recipe,
             model,

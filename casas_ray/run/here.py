@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from casas_ray.config import Machine
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.errors import AllFailed
+from casas_ray.model import memory
 from casas_ray.model.feed import Shards
 from casas_ray.places import shown
 from casas_ray.results import RunResult
@@ -28,6 +29,7 @@ def run_here(
     place = Place.of(machine)
     device = torch.device("cuda" if place.gpus_per_worker else "cpu")
     torch.set_num_threads(place.threads)
+    memory.keep_freed()
     open_shards = functools.partial(Shards.whole, prepared, job.recipe, vectors, device)
     train_to_the_end(seat_for(job, place), job.recipe, open_shards)
     require_finished(job)

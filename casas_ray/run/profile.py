@@ -12,6 +12,7 @@ from torch.profiler import ProfilerActivity
 
 from casas_ray.config import Machine, Recipe
 from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.model import memory
 from casas_ray.model.feed import Shards
 from casas_ray.model.step import TrainState, train_step
 from casas_ray.run.seats import Seat
@@ -50,6 +51,7 @@ def profile(
     """Train a few steps of a fresh state in this process, and write `profile/trace.json`."""
     device = torch.device("cuda" if machine.gpus_per_worker else "cpu")
     torch.set_num_threads(machine.threads)
+    memory.keep_freed()
     began = time.perf_counter()
     shards = Shards.whole(prepared, recipe, vectors, device)
     state = TrainState.fresh(

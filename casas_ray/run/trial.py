@@ -13,6 +13,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from casas_ray.config import Machine
 from casas_ray.errors import AllFailed
+from casas_ray.model import memory
 from casas_ray.places import shown
 from casas_ray.results import RunResult
 from casas_ray.run.here import require_finished, seat_for
@@ -86,5 +87,6 @@ def run_in_trial(job: Job, place: Place, supply: Supply) -> None:
 
 def _train_on(seat: Seat, job: Job, place: Place, supply: Supply, device: torch.device) -> None:
     torch.set_num_threads(place.threads)
+    memory.keep_freed()
     open_shards = functools.partial(supply.open, job.recipe, seat.rank, seat.world_size, device)
     train_to_the_end(seat, job.recipe, open_shards)
