@@ -117,8 +117,15 @@ class Lanes:
                 yield step, offsets + epoch.place[place, own], int(epoch.longest[place])
                 step += 1
 
-    def padding(self, epoch: int) -> float:
-        """Share of an epoch's places in batches that hold no event."""
+    def tokens(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """For each window of an epoch its tokens (events and CLS), and those of the longest window
+        of its batch."""
         order = self.epoch(epoch)
         rows = np.take_along_axis(self._dealt, order.place, axis=0)
-        return 1.0 - float(self.length[rows].sum()) / float(order.longest.sum() * self.batch_size)
+        own = self.length[rows].astype(np.int64) + 1
+        return own, np.broadcast_to(order.longest[:, None] + 1, own.shape)
+
+    def padding(self, epoch: int) -> float:
+        """Share of an epoch's places in batches that hold no event."""
+        own, spread = self.tokens(epoch)
+        return 1.0 - float((own - 1).sum()) / float((spread - 1).sum())

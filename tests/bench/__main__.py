@@ -1,5 +1,6 @@
 """`make bench`: every figure, printed as a table. Simulated data, labelled so."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -15,9 +16,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from casas_ray.config import DataConfig
+from casas_ray.corpus.fetch import link_log
 from casas_ray.results import RunResult
 from tests.bench import corpus
-from tests.bench.step import measure, measure_on_gpu
+from tests.bench.step import measure, measure_on_gpu, padding
+
+REAL_LOG = Path(__file__).parents[3] / "shared" / "casas" / "al_smarthome" / "data.txt"
 
 out = Console(width=110)
 
@@ -44,29 +49,58 @@ def command_times() -> list[tuple[str, str]]:
     return rows
 
 
+def shown_figures(found: dict[str, float]) -> str:
+    """Names and values in a row."""
+    return ", ".join(f"{name} {value:.2f}" for name, value in found.items())
+
+
 def step_rates() -> list[tuple[str, str]]:
-    """The train step on one thread, dropout and masking on."""
+    """The train step on one thread, dropout and masking on; the larger sizes with fewer pairs."""
     torch.set_num_threads(1)
+    wanted = [(size, events, 128) for size in ("tiny", "baseline") for events in (20, 50)]
+    wanted += [("small", 20, 128), ("medium", 20, 32), ("large", 20, 32)]
+    return [
+        (
+            f"{size}, {events} events, batch {batch}",
+            shown_figures(measure(size, events, batch=batch)),
+        )
+        for size, events, batch in wanted
+    ]
+
+
+def padding_shares() -> list[tuple[str, str]]:
+    """What windows of unlike length cost; of the real log where one is at hand."""
+    real = REAL_LOG.exists()
+    if real:
+        link_log("al_smarthome", REAL_LOG)
+    source = {"homes": ("al_smarthome",)} if real else {"simulated": True}
     rows = []
-    for size in ("tiny", "baseline"):
-        for events in (20, 50):
-            found = measure(size, events)
-            text = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
-            rows.append((f"{size}, {events} events, batch 128", text))
+    for seconds in (30.0, 60.0, 120.0):
+        for batch in (64, 128, 256):
+            kind = {"data.windows.kind": "fixed_duration", "data.windows.seconds": seconds}
+            found = padding(kind, batch, DataConfig.build(source))
+            text = f"{found['places']:.1%} of places, {found['arithmetic']:.1%} of arithmetic"
+            rows.append((f"{'real log' if real else 'SIMULATED'}, {seconds:g} s, {batch}", text))
     return rows
 
 
 def gpu_rates() -> list[tuple[str, str]]:
-    """The train step on a GPU, eager, at the batches that fill one; only where one is at hand."""
+    """The train step on a GPU at the batches that fill one; only where one is at hand."""
     if not torch.cuda.is_available():
         return [("GPU", "none at hand: nothing was measured")]
-    rows = []
-    for size in ("tiny", "baseline", "large"):
-        for batch in (128, 1024, 4096):
-            found = measure_on_gpu(size, 20, batch)
-            text = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
-            rows.append((f"{size}, 20 events, batch {batch}", text))
-    return rows
+    settings = itertools.product(
+        ("tiny", "baseline", "large"),
+        (20, 50),
+        (128, 1024, 4096),
+        ("eager", "compiled", "cuda_graphs"),
+    )
+    return [
+        (
+            f"{size}, {events} events, batch {batch}, {how}",
+            shown_figures(measure_on_gpu(size, events, batch, how)),
+        )
+        for size, events, batch, how in settings
+    ]
 
 
 def memory_and_start() -> list[tuple[str, str]]:
@@ -134,6 +168,7 @@ def main() -> None:
         shown("Commands", command_times())
         shown("Corpus, one core, SIMULATED and generated", corpus.rows(Path(folder)))
         shown("Train step, one thread, fp32, SIMULATED windows", step_rates())
+        shown("Padding of windows by time, by batch", padding_shares())
         shown("Train step, GPU", gpu_rates())
         shown("Memory and start, SIMULATED windows", memory_and_start())
         shown("Sweep", sweep_share())
