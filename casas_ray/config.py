@@ -491,6 +491,9 @@ class Tracking(Settings):
     watch_every: PositiveInt = 100
     """Steps between histograms."""
 
+    log_graph: bool = False
+    """The parts of the model and the shapes of their weights, once."""
+
     log_model: bool = False
     """Send the best model to W&B as a versioned artifact; off, weights stay here."""
 

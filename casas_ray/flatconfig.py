@@ -47,6 +47,7 @@ _RENAMED = {
     "wandb_log_model": "tracking.log_model",
     "wandb_log_gradients": "tracking.log_gradients",
     "wandb_log_parameters": "tracking.log_parameters",
+    "wandb_log_graph": "tracking.log_graph",
     "wandb_watch_freq": "tracking.watch_every",
 }
 _FILES = {
@@ -57,7 +58,6 @@ _FILES = {
     "output_dir": "output_dir",
 }
 _NO_EFFECT = {
-    "wandb_log_graph": "the model's graph is not drawn",
     "save_interval": "a checkpoint is written at every look at the validation days",
     "device": "where to train is the machine's, --machine",
     "num_workers": "batches are copied from memory; there are no loader processes",

@@ -363,14 +363,17 @@ def test_a_snapshot_holds_what_git_tracks_and_no_data(tmp_path: Path, monkeypatc
 
 
 def test_a_study_has_a_summary_run_of_its_own(tmp_path: Path):
-    rows = [["arm", "recall mean"], ["base", 0.5], ["other", 0.25]]
+    rows = [["arm", "val/recall_mean mean"], ["base", 0.5], ["other", 0.25]]
+    curves = {"base": [(0, 0.1), (9, 0.5)], "other": [(0, 0.1), (9, 0.25)]}
     for _ in range(2):
-        send_summary("question", tmp_path, Tracking(mode="offline"), ["milan"], rows)
+        send_summary("question", tmp_path, Tracking(mode="offline"), ["milan"], rows, curves)
     path = run_file(tmp_path)
     assert the_run(path).display_name == "question summary"
     (row,) = history(path)
     assert row["comparison/_type"] == "table-file"
     assert (row["comparison/nrows"], row["comparison/ncols"]) == (2, 2)
+    assert row["recall_mean by arm_table/nrows"] == 2
+    assert row["recall_mean over steps_table/nrows"] == 4
 
 
 @pytest.mark.parametrize(

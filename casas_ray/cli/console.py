@@ -66,7 +66,7 @@ def stepping() -> Iterator[Any]:
 
 
 @contextmanager
-def listening(jobs: Sequence[Any], name: str, *, no_wandb: bool) -> Iterator[list[Any]]:
+def listening(jobs: Sequence[Any], name: str) -> Iterator[list[Any]]:
     """Who hears of the jobs' ledger rows: the progress board, and W&B unless it is turned off."""
     from rich.progress import (
         BarColumn,
@@ -92,13 +92,13 @@ def listening(jobs: Sequence[Any], name: str, *, no_wandb: bool) -> Iterator[lis
             say,
             lambda done, total: bar.update(task, completed=done, total=total),
         )
-        yield [board, *_views(jobs, no_wandb=no_wandb)]
+        yield [board, *_views(jobs)]
 
 
-def _views(jobs: Sequence[Any], *, no_wandb: bool) -> list[Any]:
+def _views(jobs: Sequence[Any]) -> list[Any]:
     found: list[Any] = []
     tracking = jobs[0].tracking if jobs else None
-    if tracking and tells_wandb(tracking, no_wandb=no_wandb):
+    if tracking and tells_wandb(tracking):
         os.environ.setdefault("WANDB_SILENT", "true")
         from casas_ray.run.tracking import WandbMirror
 
@@ -110,6 +110,6 @@ def _views(jobs: Sequence[Any], *, no_wandb: bool) -> list[Any]:
     return found
 
 
-def tells_wandb(tracking: Any, *, no_wandb: bool) -> bool:
+def tells_wandb(tracking: Any) -> bool:
     """Whether W&B hears of a run."""
-    return not no_wandb and tracking.mode != "disabled" and "wandb" in tracking.backend
+    return tracking.mode != "disabled" and "wandb" in tracking.backend

@@ -1,6 +1,7 @@
 """Commands about what was run: table, evaluate."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,10 +10,10 @@ import typer
 
 from casas_ray import places
 from casas_ray.cli.app import AsJson, app
-from casas_ray.cli.console import out, print_json
+from casas_ray.cli.console import out, print_json, say, tells_wandb
 from casas_ray.config import Recipe
 from casas_ray.errors import AllFailed, DataError, SomeFailed
-from casas_ray.report.table import StudyTable, study_table
+from casas_ray.report.table import StudyTable, curves, study_table
 from casas_ray.results import RunResult
 
 
@@ -52,8 +53,26 @@ def evaluate(
                     hint="train again with --test-data, then evaluate.",
                 )
             verdict = judge(run, prepared, vectors)
+            _tell_wandb(run, verdict)
         verdicts.append(verdict)
     _show_verdicts(runs, verdicts, "test days", as_json=as_json)
+
+
+def _tell_wandb(run: Path, verdict: dict[str, Any]) -> None:
+    """An eval run for the verdict, where W&B heard of the training; the verdict stands anyway."""
+    from casas_ray.run.job import RUN_FILE, Job
+
+    job = Job.recall(run) if (run / RUN_FILE).exists() else None
+    if job is None or not tells_wandb(job.tracking):
+        return
+    os.environ.setdefault("WANDB_SILENT", "true")
+    from casas_ray.run.connection import mode_of
+    from casas_ray.run.tracking import send_verdict
+
+    try:
+        send_verdict(job, verdict, mode_of(job.tracking))
+    except Exception as error:
+        say(f"W&B has not heard of the test days: {error}")
 
 
 @app.command()
@@ -121,14 +140,16 @@ def show_study(folder: Path, *, as_json: bool) -> None:
     _fail_if_any([result.status for result in results.values()], folder)
 
 
-def study_of(folder: Path) -> tuple[dict[str, Any], StudyTable]:
-    """What a study says of itself, and its comparison.
+def study_of(
+    folder: Path,
+) -> tuple[dict[str, Any], StudyTable, dict[str, list[tuple[int, float]]]]:
+    """What a study says of itself, its comparison, and for each arm its main metric over steps.
 
     Raises:
         DataError: the folder holds no study.
     """
-    about, found, _ = _read_study(folder)
-    return about, found
+    about, found, results = _read_study(folder)
+    return about, found, curves(results)
 
 
 def _read_study(

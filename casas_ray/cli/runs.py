@@ -65,6 +65,8 @@ def tune(
     found, on, tracking = study_settings(
         study, changes, quick=quick, simulated=simulated, machine=machine
     )
+    if no_wandb:
+        tracking = tracking.replace({"mode": "disabled"})
     from casas_ray.run import launch
 
     ready = _gather_all(found, on, launch)
@@ -76,9 +78,9 @@ def tune(
         done = len(run.jobs) - len(waiting)
         say(f"{done} of {len(run.jobs)} trials ended before; they stand (--fresh runs all again).")
     jobs = [run.jobs[place] for place in waiting]
-    with listening(jobs, found.name, no_wandb=no_wandb) as listeners:
+    with listening(jobs, found.name) as listeners:
         launch.run_study(run, on, ready, listeners)
-    if jobs and tells_wandb(tracking, no_wandb=no_wandb):
+    if jobs and tells_wandb(tracking):
         _summarise(run.folder, tracking)
     show_study(run.folder, as_json=as_json)
 
@@ -137,10 +139,10 @@ def _summarise(folder: Path, tracking: Tracking) -> None:
     from casas_ray.report.table import flat_rows
     from casas_ray.run.tracking import send_summary
 
-    about, found = study_of(folder)
+    about, found, curves = study_of(folder)
     tags = [*about["homes"], about["study"], *about["caveats"]]
     try:
-        send_summary(about["study"], folder, tracking, tags, flat_rows(found))
+        send_summary(about["study"], folder, tracking, tags, flat_rows(found), curves)
     except Exception as error:
         say(f"W&B has no summary of the study: {error}")
 

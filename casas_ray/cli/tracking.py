@@ -21,22 +21,31 @@ def sync(
         bool, typer.Option("--tensorboard", help="Make TensorBoard files instead.")
     ] = False,
 ) -> None:
-    """Make the W&B or TensorBoard run of a run, or of each of a study, anew from its ledger.
+    """Send W&B what it lacks of a run, or of each of a study; or make TensorBoard files anew.
 
     Example: casas-ray sync data/runs/milan_ablation_mlm-milan-1a2b3c4d
     """
     os.environ.setdefault("WANDB_SILENT", "true")
-    for job in _jobs(folder):
-        if tensorboard:
-            from casas_ray.run.boards import rebuild
+    jobs = _jobs(folder)
+    from casas_ray.run.launch import locked
 
-            rebuild(job)
-            done = f"made anew: tensorboard --logdir {places.shown(job.folder)}"
-        else:
-            from casas_ray.run.tracking import sync as sync_run
-
-            done = sync_run(job)
+    for job in jobs:
+        # A run's views are written by whoever follows it; a study is locked as a whole.
+        with locked(job.folder.parent if job.group else job.folder):
+            done = _made_anew(job, tensorboard=tensorboard)
         out.print(f"{job.name}: {done}", markup=False)
+
+
+def _made_anew(job: Any, *, tensorboard: bool) -> str:
+    if tensorboard:
+        from casas_ray.run.boards import rebuild
+
+        rebuild(job)
+        return f"made anew: tensorboard --logdir {places.shown(job.folder)}"
+    from casas_ray.evals.judge import recorded
+    from casas_ray.run.tracking import sync as sync_run
+
+    return sync_run(job, recorded(job.folder))
 
 
 @app.command()

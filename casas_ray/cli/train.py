@@ -110,9 +110,10 @@ def train(
     if profile:
         _profile(folder, recipe, on, ready, as_json=as_json)
         return
+    if no_wandb or not asked.use_wandb:
+        tracking = tracking.replace({"mode": "disabled"})
     job = Job(folder.name, folder, recipe, tracking, caveats=ready.prepared.caveats, quick=quick)
-    silent = no_wandb or not asked.use_wandb
-    with listening([job], folder.name, no_wandb=silent) as listeners:
+    with listening([job], folder.name) as listeners:
         result = launch.run_training(job, on, ready, listeners)
     show_run(result, job.caveats, quick=quick, as_json=as_json)
 

@@ -98,9 +98,26 @@ def flat_rows(table: StudyTable) -> list[list[str | float | None]]:
         spreads = [*(row.metrics[metric] for metric in METRICS), row.change]
         cells = [(one.mean, one.std) if one else (None, None) for one in spreads]
         rows.append([row.name, *(cell for pair in cells for cell in pair)])
+    begun = [table.untrained.get(metric) for metric in METRICS]
+    untrained = [(one.mean, one.std) if one else (None, None) for one in begun]
     chance = [(table.chance.get(metric), None) for metric in METRICS]
-    rows.append(["chance", *(cell for pair in chance for cell in pair), None, None])
+    for name, cells in (("untrained", untrained), ("chance", chance)):
+        rows.append([name, *(cell for pair in cells for cell in pair), None, None])
     return rows
+
+
+def curves(results: Mapping[tuple[str, int], RunResult]) -> dict[str, list[tuple[int, float]]]:
+    """For each arm the main metric by step, the mean over the seeds that have it."""
+    found: dict[str, dict[int, list[float]]] = {}
+    for (arm, _), run in results.items():
+        for row in run.rows:
+            value = row.get("metrics", {}).get(MAIN_METRIC)
+            if isinstance(value, float):
+                found.setdefault(arm, {}).setdefault(row["step"], []).append(value)
+    return {
+        arm: [(step, statistics.fmean(values)) for step, values in sorted(steps.items())]
+        for arm, steps in found.items()
+    }
 
 
 def _plain(spread: Spread | None) -> dict[str, float | int | None] | None:

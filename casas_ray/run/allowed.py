@@ -52,12 +52,22 @@ def sent_model(row: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{row['which']}_model/{name}": about[name] for name in MODEL_FACTS if name in about}
 
 
+def sent_verdict(verdict: Mapping[str, Any]) -> tuple[dict[str, float], list[list[Any]]]:
+    """What W&B learns of a look at the test days: the trained model's metrics, and all columns as
+    rows of a table under a header."""
+    columns = [name for name, held in verdict.items() if isinstance(held, dict)]
+    names = sorted({metric for column in columns for metric in verdict[column]})
+    rows = [[name, *(verdict[column].get(name) for column in columns)] for name in names]
+    return dict(verdict["trained"]), [["metric", *columns], *rows]
+
+
 def classes(job: Job, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """By class, what would leave this machine for a run, and what would not."""
     info = next((row["info"] for row in reversed(rows) if row["event"] == "start"), {})
     metrics = sorted({name for row in rows for name in row.get("metrics", {})})
     drawn = sorted({name for row in rows for name in row.get("histograms", {})})
     models = sorted({f"{row['which']}_model" for row in rows if row["event"] == "model"})
+    parts = [name for row in rows if row["event"] == "graph" for name in _parts(row)]
     config = sent_config(info)
     code = job.folder / CODE
     weights = ["the best checkpoint, since tracking.log_model is on"]
@@ -69,6 +79,7 @@ def classes(job: Job, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]
         ],
         "metrics": metrics,
         "histograms": [f"{len(drawn)} of weights and gradients"] if drawn else [],
+        "structure of the model": parts,
         "settings and facts": sorted(config),
         "metadata of models": models,
         "code that git tracks": [_size(code)]
@@ -82,6 +93,10 @@ def classes(job: Job, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]
             *([] if job.tracking.log_model else ["weights and checkpoints"]),
         ],
     }
+
+
+def _parts(row: Mapping[str, Any]) -> list[str]:
+    return [f"{module['name']}: {module['kind']}" for module in row["modules"]]
 
 
 def _size(path: Path) -> str:

@@ -160,19 +160,27 @@ def _ray(machine: Machine) -> list[Check]:
 
 
 def _wandb() -> list[Check]:
-    from casas_ray.run import tracking
+    from wandb.errors import AuthenticationError
+
+    from casas_ray.run import connection
 
     key = os.environ.get("WANDB_API_KEY")
     if key is not None and (problem := key_problem(key)):
         fix = "wandb login, with the key from https://wandb.ai/authorize"
         return [Check("wandb key", "missing", problem, fix)]
-    if not tracking.has_key():
+    if not connection.has_key():
         fix = "wandb login; or stay offline and use casas-ray sync later"
         return [Check("wandb key", "odd", "none: runs are kept offline", fix)]
-    if not tracking.reaches(tracking.server()):
+    if not connection.reaches(connection.server()):
         fix = "check the network and WANDB_BASE_URL; runs are kept offline until then"
         return [Check("wandb server", "odd", "a key is here; the server does not answer", fix)]
-    return [*_permission(), Check("wandb key", "good", "a key is here and the server answers")]
+    try:
+        teams = _teams()
+    except AuthenticationError:
+        fix = "wandb login --relogin, with the key from https://wandb.ai/authorize"
+        return [Check("wandb key", "missing", "the server does not know this key", fix)]
+    good = Check("wandb key", "good", "a key is here and the server knows it")
+    return [good, _permission(teams)]
 
 
 def key_problem(key: str) -> str:
@@ -188,13 +196,16 @@ def key_problem(key: str) -> str:
     return str(found or "")
 
 
-def _permission() -> list[Check]:
+def _teams() -> list[str]:
     import wandb
 
-    entity = os.environ.get("WANDB_ENTITY") or ""
     viewer = wandb.Api(timeout=5).viewer
-    teams = [str(team) for team in getattr(viewer, "teams", [])]
+    return [str(team) for team in getattr(viewer, "teams", [])]
+
+
+def _permission(teams: list[str]) -> Check:
+    entity = os.environ.get("WANDB_ENTITY") or ""
     if entity and entity not in teams:
         fix = f"ask the owner of '{entity}' to add you, or leave tracking.entity empty"
-        return [Check("wandb team", "missing", f"you are no member of '{entity}'", fix)]
-    return [Check("wandb team", "good", f"member of {', '.join(teams) or 'no team'}")]
+        return Check("wandb team", "missing", f"you are no member of '{entity}'", fix)
+    return Check("wandb team", "good", f"member of {', '.join(teams) or 'no team'}")

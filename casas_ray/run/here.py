@@ -47,6 +47,7 @@ def seat_for(
         keep_checkpoints=place.keep_checkpoints,
         watch_every=job.tracking.watch_every,
         draws=(job.tracking.log_parameters, job.tracking.log_gradients),
+        shows_graph=job.tracking.log_graph,
         tell=tell,
     )
 

@@ -13,7 +13,10 @@ class Repeats:
     def is_repeated(self, row: dict[str, Any]) -> bool:
         """Whether a row of this kind for this step was heard before; remembers it."""
         key = (row["step"], kind_of(row))
-        if row["event"] not in ("metrics", "histograms", "model") or key not in self._heard:
+        if (
+            row["event"] not in ("metrics", "histograms", "model", "graph")
+            or key not in self._heard
+        ):
             self._heard.add(key)
             return False
         return True

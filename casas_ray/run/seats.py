@@ -13,7 +13,7 @@ from casas_ray.model.batch import Batch
 from casas_ray.model.step import TrainState
 from casas_ray.results import Ledger, Status, finite
 from casas_ray.run.system import system_metrics
-from casas_ray.run.watch import histograms
+from casas_ray.run.watch import histograms, structure
 
 Metrics = Mapping[str, "Tensor | float"]
 Tell = Callable[[dict[str, Any]], None]
@@ -36,6 +36,9 @@ class Seat:
     draws: tuple[bool, bool] = (False, False)
     """Whether histograms of weights, and of gradients, are recorded."""
 
+    shows_graph: bool = False
+    """Whether the parts of the model are recorded."""
+
     tell: Tell = tell_nobody
     """Passes validation metrics to Ray Train or Tune. Under Train it is a barrier: every worker
     calls it equally often."""
@@ -50,6 +53,8 @@ class Seat:
         """Say what starts, or from where it goes on."""
         self._pace = (state.step, time.perf_counter())
         self._append("start", state.step, info=dict(info))
+        if self.shows_graph:
+            self._append("graph", state.step, modules=structure(state.model))
 
     def wants_log(self, step: int) -> bool:
         """Whether the training metrics of this step are asked for."""

@@ -1,4 +1,5 @@
-"""What the ledger keeps of weights and gradients: a histogram each, small enough for a line."""
+"""What the ledger keeps of a model: its parts, and a histogram a weight, small enough for a
+line."""
 
 from typing import Any
 
@@ -33,3 +34,19 @@ def _histogram(values: torch.Tensor) -> Histogram:
         low, high = low - 0.5, high + 0.5
     counts = torch.histc(flat, BINS, low, high)
     return {"low": low, "high": high, "counts": counts.int().tolist()}
+
+
+def structure(model: nn.Module) -> list[dict[str, Any]]:
+    """The parts of a model that hold weights, in order: name, kind, shapes of the weights, and the
+    size of the last axis of what comes out where the kind tells."""
+    parts = []
+    for name, module in model.named_modules():
+        weights = {key: list(one.shape) for key, one in module.named_parameters(recurse=False)}
+        if weights:
+            kind = type(module).__name__
+            out = getattr(module, "out_features", None) or getattr(module, "normalized_shape", ())
+            output = [out] if isinstance(out, int) else list(out)
+            parts.append(
+                {"name": name or kind, "kind": kind, "parameters": weights, "output": output}
+            )
+    return parts

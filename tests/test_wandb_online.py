@@ -1,0 +1,319 @@
+"""W&B online, against a server of this machine: what arrives, how often, and what happens when the
+server refuses, stalls, is busy or dies."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import SMALL
+from wandb_server import KEY, TEAM, WandbServer, serving
+
+from casas_ray.results import RunResult
+
+WORDS = [
+    f"{name}={json.dumps(value)}" for name, value in SMALL.items() if not name.startswith("data.")
+]
+DATA = ["data.simulated=true", "data.simulate.days=3", "data.captions.per_window=2"]
+
+
+SECRET = {"MY_SECRET": "canary-in-the-environment"}
+
+
+@pytest.fixture
+def server() -> Iterator[WandbServer]:
+    with serving() as made:
+        yield made
+
+
+def environment(server: WandbServer, **more: str) -> dict[str, str]:
+    """The caller's, with the server and a key; not the W&B service of this process."""
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "WANDB_MODE" and "WANDB_SERVICE" not in name
+    }
+    return {**own, "WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY, **SECRET, **more}
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "casas_ray", *(str(word) for word in words)]
+
+
+def training(run: Path, text_model: str, *more: str) -> list[str]:
+    words = ["train", "milan_tiny", *WORDS, *DATA, f"text.model={text_model}"]
+    words += ["--machine", "debug", "--output-dir", run, "tracking.log_every=6", *more]
+    return command(*words)
+
+
+def done(words: list[str], server: WandbServer, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        words, env=environment(server, **more), capture_output=True, text=True, timeout=150
+    )
+
+
+def ledger_keys(run: Path) -> set[tuple[int, str]]:
+    return {
+        (row["step"], name)
+        for row in RunResult.read(run).rows
+        if row["event"] == "metrics"
+        for name in row["metrics"]
+    }
+
+
+def sent_keys(server: WandbServer, run: str) -> list[tuple[int, str]]:
+    views = ("train", "val", "system")
+    return [
+        (row["global_step"], name)
+        for row in server.history(run)
+        for name in row
+        if name.partition("/")[0] in views
+    ]
+
+
+def the_training(server: WandbServer) -> str:
+    (name,) = [name for name, held in server.runs.items() if held.get("jobType") == "train"]
+    return name
+
+
+@pytest.fixture(scope="module")
+def online(
+    tmp_path_factory: pytest.TempPathFactory, text_model: str
+) -> Iterator[tuple[WandbServer, Path]]:
+    """A server that heard of one training with everything asked for, and its run."""
+    run = tmp_path_factory.mktemp("online") / "run"
+    with serving() as server:
+        asked = ["tracking.log_model=true", "tracking.log_graph=true", "tracking.watch_every=12"]
+        words = training(run, text_model, *asked, "--wandb-notes", "why", "--wandb-tags", "a,b")
+        ended = done([*words, "--wandb-group", "mine"], server)
+        assert ended.returncode == 0, ended.stderr
+        assert "training goes on without" not in ended.stderr
+        assert "offline" not in ended.stderr
+        yield server, run
+
+
+def test_every_row_arrives_once(online: tuple[WandbServer, Path]):
+    server, run = online
+    sent = sent_keys(server, the_training(server))
+    assert len(sent) == len(set(sent))
+    assert set(sent) == ledger_keys(run)
+    held = server.runs[the_training(server)]
+    assert held["exit_code"] == 0
+    assert held["summary"]["training/status"] == "finished"
+    assert (held["notes"], held["groupName"]) == ("why", "mine")
+    assert {"milan", "seed:0", "a", "b", "SIMULATED"} <= set(held["tags"])
+    best = max(
+        row["val/recall_mean"]
+        for row in server.history(the_training(server))
+        if "val/mlm_loss" in row
+    )
+    assert held["summary"]["val/recall_mean"]["max"] == pytest.approx(best)
+
+
+def test_the_model_its_parts_and_the_code_arrive_as_asked(online: tuple[WandbServer, Path]):
+    server, _ = online
+    assert {made["type"] for made in server.artifacts} == {"model", "code"}
+    (name,) = [name for name in server.files if name.endswith(".graph.json")]
+    nodes = json.loads(server.files[name])["nodes"]
+    kinds = {node["name"]: node["class_name"] for node in nodes}
+    assert kinds["encoder.blocks.0.qkv"] == "Linear"
+    assert kinds["encoder.embedding"] == "EventEmbedding"
+    shapes = {node["name"]: dict(node["parameters"]) for node in nodes}
+    assert list(shapes["encoder.blocks.0.up"]["weight"]) == [64, 32]
+
+
+def assert_private(server: WandbServer, run: Path) -> None:
+    """Of all that the server heard, nothing names this machine, its folders or the data.
+
+    Weights and code, which a user can ask for, are left out of the search.
+    """
+    heard = b"".join(body for body in server.received if not body.startswith(b"/upload/"))
+    texts = [name for name in server.files if not name.endswith((".zip", ".safetensors"))]
+    heard += b"".join(server.files[name] for name in texts)
+    for secret in (
+        f'"{socket.gethostname()}"',
+        str(run.parent),
+        str(Path(sys.executable).parent),
+        str(Path(__file__).parents[1]),
+        "M021",
+        "master_bedroom",
+        "canary-in-the-environment",
+    ):
+        assert secret.encode() not in heard, secret
+
+
+def test_nothing_of_this_machine_or_the_data_arrives(online: tuple[WandbServer, Path]):
+    server, run = online
+    assert any(b"val/recall_mean" in body for body in server.received)
+    assert_private(server, run)
+
+
+def test_an_evaluation_is_a_run_of_its_own_and_a_sync_changes_nothing(
+    online: tuple[WandbServer, Path],
+):
+    server, run = online
+    before = server.history(the_training(server))
+    assert done(command("evaluate", run), server).returncode == 0
+    (verdict,) = [held for held in server.runs.values() if held.get("jobType") == "eval"]
+    assert verdict["displayName"].endswith("test days")
+    (row,) = verdict["history"].values()
+    assert (
+        row["test/recall_mean"]
+        == json.loads((run / "test.json").read_text())["trained"]["test/recall_mean"]
+    )
+    for _ in range(2):
+        ended = done(command("sync", run), server)
+        assert ended.stdout.strip().endswith("W&B has all of it"), ended.stdout + ended.stderr
+    assert server.history(the_training(server)) == before
+    assert len([held for held in server.runs.values() if held.get("jobType") == "eval"]) == 1
+
+
+def test_a_run_that_still_trains_is_not_synced(
+    online: tuple[WandbServer, Path], tmp_path: Path, text_model: str
+):
+    server, _ = online
+    words = training(tmp_path / "run", text_model, "optim.epochs=60", "--no-wandb")
+    at_work = subprocess.Popen(words, env=environment(server), stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: RunResult.read(tmp_path / "run").step >= 12, at_work)
+        ended = done(command("sync", tmp_path / "run"), server)
+    finally:
+        at_work.kill()
+        at_work.wait()
+    assert ended.returncode == 8
+    assert "another casas-ray is at work in" in ended.stderr
+
+
+def wait_for(holds, process: subprocess.Popen, *, seconds: float = 90.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert process.poll() is None, "it ended before"
+        assert time.monotonic() < end, "it never came about"
+        time.sleep(0.02)
+
+
+def test_a_driver_killed_at_once_and_started_again_leaves_each_row_once(
+    server: WandbServer, tmp_path: Path, text_model: str
+):
+    words = training(tmp_path / "run", text_model, "optim.epochs=40")
+    killed = subprocess.Popen(words, env=environment(server), stderr=subprocess.DEVNULL)
+    wait_for(lambda: RunResult.read(tmp_path / "run").step >= 100, killed)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert done(words, server).returncode == 0
+    sent = sent_keys(server, the_training(server))
+    assert len(sent) == len(set(sent))
+    assert set(sent) == ledger_keys(tmp_path / "run")
+
+
+def finishes_in_time(
+    server: WandbServer, run: Path, text_model: str, *more: str, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """A training that W&B troubles: it starts at once, ends as ever, and says so in one line."""
+    began = time.time()
+    ended = done(training(run, text_model, *more), server, **env)
+    closed = time.time()
+    assert ended.returncode == 0, ended.stderr
+    rows = RunResult.read(run).rows
+    assert RunResult.read(run).status == "finished"
+    assert rows[0]["time"] - began < 10.0 + start_up()
+    assert closed - rows[-1]["time"] < 30.0
+    return ended
+
+
+def start_up() -> float:
+    """How long a command takes here before it does anything."""
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import torch, wandb"], check=True)
+    return 2.0 * (time.monotonic() - start)
+
+
+def warnings_of(ended: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line for line in ended.stderr.splitlines() if "W&B" in line or "WandbMirror" in line]
+
+
+TROUBLES = {
+    "wrong key": lambda path: 401,
+    "server in pieces": lambda path: 500,
+}
+
+
+@pytest.mark.parametrize("trouble", [*TROUBLES, "black hole", "no permission"])
+def test_a_server_that_will_not_have_the_run_leaves_it_offline_with_one_warning(
+    trouble: str, server: WandbServer, tmp_path: Path, text_model: str
+):
+    more = []
+    if trouble == "black hole":
+        server.stall = lambda path: 600.0
+    elif trouble == "no permission":
+        more = ["tracking.entity=another-team"]
+    else:
+        server.refuse = TROUBLES[trouble]
+    ended = finishes_in_time(server, tmp_path / "run", text_model, *more)
+    assert len(warnings_of(ended)) == 1, ended.stderr
+    assert "kept offline" in warnings_of(ended)[0]
+    (made,) = (tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")
+    assert made.stat().st_size > 1000
+    assert_private(server, tmp_path / "run")
+
+
+def test_a_busy_server_gets_every_row_in_the_end(
+    server: WandbServer, tmp_path: Path, text_model: str
+):
+    def busy(path: str) -> int:
+        return 429 if path.endswith("/file_stream") and server.refused < 2 else 0
+
+    server.refuse = busy
+    ended = finishes_in_time(server, tmp_path / "run", text_model)
+    assert server.refused == 2
+    assert warnings_of(ended) == []
+    sent = sent_keys(server, the_training(server))
+    assert len(sent) == len(set(sent))
+    assert set(sent) == ledger_keys(tmp_path / "run")
+
+
+def test_a_host_that_dies_mid_run_stops_no_training_and_a_sync_heals_it(
+    server: WandbServer, tmp_path: Path, text_model: str
+):
+    run = tmp_path / "run"
+
+    def dead(path: str) -> int:
+        return 503 if any(held["history"] for held in server.runs.values()) else 0
+
+    server.refuse = dead
+    ended = finishes_in_time(server, run, text_model, "optim.epochs=40")
+    assert server.refused > 0
+    (warning,) = warnings_of(ended)
+    assert "W&B has not taken all of run" in warning
+    assert set(sent_keys(server, the_training(server))) != ledger_keys(run)
+    server.refuse = lambda path: 0
+    assert done(command("sync", run), server).stdout.strip().endswith("W&B has all of it")
+    sent = sent_keys(server, the_training(server))
+    assert len(sent) == len(set(sent))
+    assert set(sent) == ledger_keys(run)
+
+
+def test_the_doctor_tells_a_wrong_key_from_a_team_that_is_not_yours(
+    server: WandbServer, monkeypatch
+):
+    code = "import json, dataclasses; from casas_ray.run.doctor import _wandb; "
+    code += "print(json.dumps([dataclasses.asdict(one) for one in _wandb()]))"
+
+    def found(**more: str) -> dict[str, dict]:
+        ended = done([sys.executable, "-c", code], server, **more)
+        assert ended.returncode == 0, ended.stderr
+        return {one["name"]: one for one in json.loads(ended.stdout.splitlines()[-1])}
+
+    assert found()["wandb team"]["state"] == "good"
+    assert found(WANDB_ENTITY=TEAM)["wandb team"]["state"] == "good"
+    other = found(WANDB_ENTITY="another-team")["wandb team"]
+    assert (other["state"], other["found"]) == ("missing", "you are no member of 'another-team'")
+    server.refuse = lambda path: 401
+    wrong = found()["wandb key"]
+    assert (wrong["state"], "wandb login" in wrong["fix"]) == ("missing", True)
