@@ -15,6 +15,7 @@ killed when.
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import numpy as np
 import wandb
 
 from casas_ray.config import Tracking
+from casas_ray.places import shown
 from casas_ray.run.allowed import sent_config, sent_model, sent_verdict
 from casas_ray.run.connection import Mode, begin, begin_or_keep, mode_of
 from casas_ray.run.follow import Tail
@@ -33,6 +35,7 @@ from casas_ray.run.repeats import Repeats
 log = logging.getLogger(__name__)
 
 _SYNC_SECONDS = 600.0
+_LEAST_ROOM = 1 << 16
 _SUMMARIES = {
     "val/total_loss": "min",
     "val/clip_loss": "min",
@@ -81,6 +84,19 @@ class WandbMirror:
             # An offline run's finish() returns before its last rows are on the disk; the end of
             # W&B's service does not.
             wandb.teardown()
+        self._tell_of_full_disks()
+
+    def _tell_of_full_disks(self) -> None:
+        """W&B says nothing when it cannot write; what it has is then torn, and the ledger whole."""
+        for job, heard in zip(self._jobs, self._heard, strict=True):
+            folder = job.folder / "wandb"
+            if heard and folder.is_dir() and shutil.disk_usage(folder).free < _LEAST_ROOM:
+                log.warning(
+                    "the disk of %s is full: W&B's copy is not whole; make room, and casas-ray "
+                    "sync makes it anew.",
+                    shown(folder),
+                )
+                return
 
     def _open(self, run: int, row: Mapping[str, Any]) -> None:
         if run in self._runs:  # the training was taken up again within this sweep
