@@ -1,5 +1,6 @@
 """Every setting of the objective and the step does what it says, on values worked out by hand."""
 
+import dataclasses
 import math
 import socket
 
@@ -20,7 +21,7 @@ from casas_ray.model.embedding import chosen_fields
 from casas_ray.model.feed import Shards
 from casas_ray.model.losses import Goal, alike, contrastive, goal_of
 from casas_ray.model.objective import Objective
-from casas_ray.model.step import TrainState, train_step
+from casas_ray.model.step import TrainState, average_gradients, train_step
 
 EYE = torch.eye(3, dtype=torch.bool)
 
@@ -321,6 +322,14 @@ def test_bf16_is_refused_where_there_is_none(small_recipe: Recipe, small_shards:
     assert losses_of(small_recipe.replace({"optim.precision": "auto"}), small_shards, 1)
 
 
+def test_compiled_blocks_give_the_losses_of_eager_ones(
+    small_recipe: Recipe, small_shards: Shards, plain: list[float]
+):
+    """CUDA graphs need a GPU; what they record is what is compiled here."""
+    found = losses_of(small_recipe.replace({"optim.compile": "on"}), small_shards)
+    assert found == pytest.approx(plain, rel=1e-5)
+
+
 def stepped_losses(
     recipes: list[Recipe], shards: Shards, rank: int, size: int
 ) -> list[list[float]]:
@@ -359,6 +368,60 @@ def test_two_and_four_workers_have_the_losses_of_one_over_fifty_steps(
         mp.spawn(stepped, args=(size, port, str(tmp_path), (recipes, small_shards)), nprocs=size)
         for found, wanted in zip(torch.load(tmp_path / f"{size}-0.pt"), alone, strict=True):
             assert found == pytest.approx(wanted, rel=1e-5)
+
+
+def in_double(batch: Batch) -> Batch:
+    tensors = {
+        field.name: value.double()
+        for field in dataclasses.fields(batch)
+        if isinstance(value := getattr(batch, field.name), torch.Tensor)
+        and value.is_floating_point()
+    }
+    return dataclasses.replace(batch, **tensors)
+
+
+def gradients(recipe: Recipe, shards: Shards, rank: int, size: int) -> dict[str, torch.Tensor]:
+    """Of the whole model in double precision, averaged over workers, after one batch."""
+    state = state_of(recipe, shards)
+    state.model.double()
+    share = recipe.optim.batch_size // size
+    batch = next(feed_of(recipe, shards)).piece(rank * share, (rank + 1) * share)
+    Objective(state.model, recipe.loss, state.bank).backward(in_double(batch))
+    average_gradients(state.model)
+    return {
+        name: weight.grad
+        for name, weight in state.model.named_parameters()
+        if weight.grad is not None
+    }
+
+
+def one_gradient(rank: int, size: int, port: int, folder: str, made: tuple) -> None:
+    torch.set_num_threads(1)
+    address = f"tcp://127.0.0.1:{port}"
+    dist.init_process_group("gloo", init_method=address, rank=rank, world_size=size)
+    recipes, shards = made
+    torch.save([gradients(recipe, shards, rank, size) for recipe in recipes], f"{folder}/{size}.pt")
+    dist.barrier()  # a worker that leaves first can abort the others
+    dist.destroy_process_group()
+
+
+def test_the_models_gradients_on_two_and_four_workers_are_those_of_one_in_double_precision(
+    small_recipe: Recipe, small_shards: Shards, tmp_path
+):
+    names = ("plain", "hide", "shared", "sigmoid", "soft")
+    recipes = [small_recipe.replace(SETTINGS.get(name, {})) for name in names]
+    alone = [gradients(recipe, small_shards, 0, 1) for recipe in recipes]
+    for size in (2, 4):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        made = (recipes, small_shards)
+        mp.spawn(one_gradient, args=(size, port, str(tmp_path), made), nprocs=size)
+        for wanted, found in zip(alone, torch.load(tmp_path / f"{size}.pt"), strict=True):
+            assert wanted.keys() == found.keys()
+            for name, grad in wanted.items():
+                apart = (found[name] - grad).norm() / grad.norm()
+                assert apart < 1e-6, (name, float(apart))
 
 
 def test_named_sizes_have_the_parameters_that_the_page_says(small_shards: Shards):

@@ -97,22 +97,34 @@ def nearness(metric: str) -> dict[str, float]:
     return {"rel": 1e-5 if "loss" in metric else 1e-4}
 
 
-def test_two_workers_give_the_losses_of_one(
-    dashboard: str, tmp_path: Path, small_recipe: Recipe, ready: Ready
-):
-    recipe = small_recipe.replace({"optim.epochs": 3})
-    alone, both = (job_in(tmp_path / name, recipe) for name in ("alone", "both"))
-    run_here(alone, Machine(), ready.prepared, ready.vectors)
-    result = run_training(both, TWO, ready, [])
+@pytest.fixture(scope="module")
+def by_two(
+    dashboard: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    small_recipe: Recipe,
+    small_set: PreparedSet,
+    small_vectors: np.ndarray,
+) -> Job:
+    """A run of two workers that nobody disturbed."""
+    recipe = small_recipe.replace({"optim.epochs": 8})
+    job = job_in(tmp_path_factory.mktemp("by_two") / "run", recipe)
+    result = run_training(job, TWO, Ready(small_set, small_vectors), [])
     assert result.info["workers"] == 2
-    one, two = rows_of(alone.folder), rows_of(both.folder)
+    return job
+
+
+def test_two_workers_give_the_losses_of_one(by_two: Job, tmp_path: Path, ready: Ready):
+    alone = job_in(tmp_path / "alone", by_two.recipe)
+    run_here(alone, Machine(), ready.prepared, ready.vectors)
+    one, two = rows_of(alone.folder), rows_of(by_two.folder)
     assert [(row["event"], row["step"]) for row in one] == [
         (row["event"], row["step"]) for row in two
     ]
-    for row, other in zip(one, two, strict=True):
+    pairs = [(row, other) for row, other in zip(one, two, strict=True) if row["step"] <= 54]
+    for row, other in pairs:
         for name, value in row["metrics"].items():
             assert other["metrics"][name] == pytest.approx(value, **nearness(name))
-    assert max(row["step"] for row in two) >= 50
+    assert max(row["step"] for row, _ in pairs) >= 50
 
 
 def train_workers(data_root: Path) -> list[int]:
@@ -129,29 +141,27 @@ def train_workers(data_root: Path) -> list[int]:
     return found
 
 
-def test_a_killed_worker_is_replaced_and_the_run_is_the_one_that_was_not_killed(
-    dashboard: str, data_root: Path, tmp_path: Path, small_recipe: Recipe, ready: Ready
+def test_one_of_two_workers_killed_is_replaced_and_the_run_is_the_one_that_was_not_killed(
+    by_two: Job, data_root: Path, tmp_path: Path, ready: Ready
 ):
-    recipe = small_recipe.replace({"optim.epochs": 12})
-    whole, killed = (job_in(tmp_path / name, recipe) for name in ("whole", "killed"))
-    run_here(whole, Machine(), ready.prepared, ready.vectors)
+    whole, killed = by_two, job_in(tmp_path / "killed", by_two.recipe)
     victims: list[int] = []
 
     def kill() -> None:
         wait_until(lambda: RunResult.read(killed.folder).step >= 40, seconds=90)
         victims.extend(train_workers(data_root))
-        os.kill(victims[0], signal.SIGKILL)
+        os.kill(victims[-1], signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
-    result = run_training(killed, Machine(), ready, [])
+    result = run_training(killed, TWO, ready, [])
     killer.join()
     starts = [
         json.loads(line)["step"]
         for line in (killed.folder / "ledger.jsonl").read_text().splitlines()
         if json.loads(line)["event"] == "start"
     ]
-    assert len(victims) == 1
+    assert len(victims) == 2
     assert len(starts) == 2
     assert starts[1] >= 36
     assert result.status == "finished"

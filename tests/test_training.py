@@ -152,6 +152,28 @@ def test_data_that_cannot_be_opened_is_recorded_too(tmp_path: Path, small_recipe
     assert (result.status, result.error) == ("failed", "the set is gone")
 
 
+@pytest.mark.parametrize("name", ["val/total_loss", "val/clip_loss", "val/ndcg_mean"])
+def test_the_named_metric_chooses_the_best_at_the_named_steps(
+    name: str, tmp_path: Path, small_recipe: Recipe, small_shards: Shards
+):
+    recipe = small_recipe.replace({"optim.select_by": name, "optim.validate_every": 7})
+    train(Seat(tmp_path), recipe, small_shards)
+    result = RunResult.read(tmp_path)
+    looks = {
+        row["step"]: row["metrics"][name]
+        for row in result.rows
+        if name in row.get("metrics", {}) and row["step"]
+    }
+    assert list(looks) == [7, 14, 18, 21, 28, 35, 36]  # every 7 steps, and each epoch's end
+    best = (
+        min(looks, key=looks.__getitem__)
+        if name.endswith("loss")
+        else max(looks, key=looks.__getitem__)
+    )
+    assert result.best()[name] == looks[best]
+    assert checkpoint.best(tmp_path).name == f"step-{best:08d}"
+
+
 def test_only_the_newest_and_the_best_checkpoints_are_kept(
     tmp_path: Path, small_recipe: Recipe, small_shards: Shards
 ):

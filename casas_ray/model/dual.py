@@ -34,6 +34,11 @@ class Encoded:
     """By field, M x V: what the masked events are thought to be."""
 
 
+def whole(x: Tensor) -> Tensor:
+    """At least in single precision: what losses are computed from."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class Pooling(nn.Module):
     """One vector a window: CLS, the mean of its events, half of each, or a learned attention."""
 
@@ -87,8 +92,8 @@ class DualEncoder(nn.Module):
     def forward(self, batch: Batch) -> Encoded:
         """Both sides of every pair and the masked events, from one pass."""
         x_BSW = self.encoder(batch)
-        logits = self.heads(x_BSW[:, 1:].flatten(0, 1)[batch.asked_M]).float()
-        sensor_BD = self.project_sensor(self.pooling(x_BSW, batch.real_BL)).float()
+        logits = whole(self.heads(x_BSW[:, 1:].flatten(0, 1)[batch.asked_M]))
+        sensor_BD = whole(self.project_sensor(self.pooling(x_BSW, batch.real_BL)))
         return Encoded(
             sensor_BD=F.normalize(sensor_BD, dim=-1),
             text_BD=self.embed_text(batch.text_BT),
@@ -97,7 +102,7 @@ class DualEncoder(nn.Module):
 
     def embed_text(self, text_BT: Tensor) -> Tensor:
         """Caption vectors in the shared space, B x D, unit length."""
-        return F.normalize(self.project_text(text_BT).float(), dim=-1)
+        return F.normalize(whole(self.project_text(text_BT)), dim=-1)
 
     def pooled(self, batch: Batch) -> Tensor:
         """The window vectors before the projection, B x W: what probes are fitted on."""

@@ -19,7 +19,7 @@ from rich.table import Table
 from casas_ray.config import DataConfig
 from casas_ray.corpus.fetch import link_log
 from casas_ray.results import RunResult
-from tests.bench import corpus
+from tests.bench import corpus, tracking
 from tests.bench.step import measure, measure_on_gpu, padding
 
 REAL_LOG = Path(__file__).parents[3] / "shared" / "casas" / "al_smarthome" / "data.txt"
@@ -103,6 +103,11 @@ def gpu_rates() -> list[tuple[str, str]]:
     ]
 
 
+def tracking_cost() -> list[tuple[str, str]]:
+    """What ten logs a second cost a step, W&B offline."""
+    return [(name, f"{value:.2f}") for name, value in tracking.cost().items()]
+
+
 def memory_and_start() -> list[tuple[str, str]]:
     """Peak memory of a step and the time to the first one, in a process of its own each."""
     rows = []
@@ -170,6 +175,7 @@ def main() -> None:
         shown("Train step, one thread, fp32, SIMULATED windows", step_rates())
         shown("Padding of windows by time, by batch", padding_shares())
         shown("Train step, GPU", gpu_rates())
+        shown("Tracking at ten logs a second, tiny, batch 32", tracking_cost())
         shown("Memory and start, SIMULATED windows", memory_and_start())
         shown("Sweep", sweep_share())
         shown("Workers, tiny, fp32, SIMULATED", worker_difference())

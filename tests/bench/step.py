@@ -78,17 +78,21 @@ def shards_of(recipe: Recipe, device: torch.device | None = None) -> Shards:
     return Shards.whole(prepared, recipe, vectors, device or torch.device("cpu"))
 
 
-def our_step(recipe: Recipe, shards: Shards, seat: Seat | None = None) -> Callable[[], object]:
-    """A call that draws the next batch and trains on it; a seat measures what it waits."""
-    state = TrainState.fresh(
+def fresh_state(recipe: Recipe, shards: Shards) -> TrainState:
+    """A state whose schedule does not end while we measure."""
+    return TrainState.fresh(
         recipe,
         sizes=shards.source.sizes(),
         text_size=TEXT_SIZE,
-        steps_per_epoch=shards.train.lanes.steps_per_epoch,
+        steps_per_epoch=10**6,
         device=shards.device,
         about={},
     )
-    state.steps_per_epoch = 10**6  # the schedule must not end while we measure
+
+
+def our_step(recipe: Recipe, shards: Shards, seat: Seat | None = None) -> Callable[[], object]:
+    """A call that draws the next batch and trains on it; a seat measures what it waits."""
+    state = fresh_state(recipe, shards)
     batches = (seat or Seat(Path())).timed(shards.train.batches(start=0))
     return lambda: train_step(state, next(batches))
 
