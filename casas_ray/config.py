@@ -419,6 +419,12 @@ class Recipe(Settings):
     seed: NonNegativeInt = 0
     """Draws the first weights, the order of windows, the masks and the dropout."""
 
+    @model_validator(mode="after")
+    def _graphs_want_one_length(self) -> Self:
+        if self.optim.compile == "cuda_graphs" and self.data.windows.kind == "fixed_duration":
+            raise ValueError("optim.compile=cuda_graphs wants windows of one length (fixed_length)")
+        return self
+
 
 class Machine(Settings):
     """All that may not change a result: where and on how many workers."""

@@ -189,7 +189,7 @@ def test_a_torn_json_file_leaves_no_run_behind(run, tmp_path: Path):
 
 
 def test_ctrl_c_ends_a_run_with_130_and_the_same_command_goes_on(tmp_path: Path, text_model: str):
-    words = ["train", "milan_baseline", *WORDS, f"text.model={text_model}", "optim.epochs=30"]
+    words = ["train", "milan_baseline", *WORDS, f"text.model={text_model}", "optim.epochs=12"]
     words += ["--machine", "debug", "--no-wandb", "--output-dir", str(tmp_path / "out")]
     command = [sys.executable, "-m", "casas_ray", *words]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -204,7 +204,7 @@ def test_ctrl_c_ends_a_run_with_130_and_the_same_command_goes_on(tmp_path: Path,
     subprocess.run(command, check=True, capture_output=True)
     result = RunResult.read(tmp_path / "out")
     assert result.status == "finished"
-    assert result.step == result.info["total_steps"] == 30 * 18
+    assert result.step == result.info["total_steps"] == 12 * 18
 
 
 def test_two_commands_do_not_work_in_one_folder(tmp_path: Path):

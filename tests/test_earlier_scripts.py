@@ -1,6 +1,7 @@
 """What users of the earlier scripts type and import goes on working."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from test_cli import run as run  # the fixture
 from test_exchange import files
 
 from casas_ray.cli.main import _tags_together
-from casas_ray.config import Recipe, Tracking
+from casas_ray.config import Recipe, TextConfig, Tracking
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.flatconfig import flat_config, read_flat, written
 from casas_ray.run.job import Job
@@ -165,6 +166,28 @@ def test_a_study_given_as_an_experiment_says_what_it_is(run):
     assert "casas-ray tune milan_ablation_mlm" in err
 
 
+def test_a_package_that_is_missing_from_this_environment_is_named(monkeypatch):
+    from casas_ray.run import doctor
+
+    wanted = ["torch>=2", "no-such-package>=1", "numpy>=99"]
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: wanted)
+    (found,) = doctor._packages()
+    assert found.state == "missing"
+    assert f"no-such-package is not installed in {sys.prefix}" in found.found
+    assert "wanted >=99" in found.found
+    assert f"{sys.executable} -m pip install" in found.fix
+
+
+def test_a_command_that_lacks_a_package_says_which_and_where(monkeypatch, run, tmp_path: Path):
+    Job("x", tmp_path / "run", Recipe(), Tracking()).remember()
+    monkeypatch.delitem(sys.modules, "casas_ray.run.tracking", raising=False)
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    code, _, err = run("sync", tmp_path / "run")
+    assert code == 4
+    assert f"'wandb' is not installed in {sys.prefix}" in err
+    assert "pip install casas-ray" in err
+
+
 def test_the_doctor_says_what_is_here_and_names_a_key_of_the_wrong_shape(monkeypatch):
     from casas_ray.run import doctor
 
@@ -176,8 +199,8 @@ def test_the_doctor_says_what_is_here_and_names_a_key_of_the_wrong_shape(monkeyp
             *doctor._packages(),
             *doctor._torch(),
             *doctor._storage(),
-            *doctor._text_model(),
-            *doctor._wandb(),
+            *doctor._text_model(TextConfig()),
+            *doctor._wandb(Tracking()),
         ]
     }
     assert [found[name].state for name in ("python", "packages", "torch", "storage")] == [

@@ -12,6 +12,7 @@ import torch.multiprocessing as mp
 import torch.nn.functional as F
 
 from casas_ray.config import LossConfig, Recipe
+from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.errors import SettingsError
 from casas_ray.model import checkpoint
 from casas_ray.model.bank import Bank
@@ -333,6 +334,7 @@ def test_compiled_blocks_give_the_losses_of_eager_ones(
 def stepped_losses(
     recipes: list[Recipe], shards: Shards, rank: int, size: int
 ) -> list[list[float]]:
+    """Of fifty steps, as a worker with its share of each batch sees them."""
     found = []
     for recipe in recipes:
         state, batches = state_of(recipe, shards), feed_of(recipe, shards)
@@ -341,33 +343,6 @@ def stepped_losses(
         pieces = (next(batches).piece(rows.start, rows.stop) for _ in range(50))
         found.append([float(train_step(state, piece)["train/total_loss"]) for piece in pieces])
     return found
-
-
-def stepped(rank: int, size: int, port: int, folder: str, made: tuple) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=size
-    )
-    torch.save(stepped_losses(*made, rank, size), f"{folder}/{size}-{rank}.pt")
-    dist.barrier()  # a worker that leaves first can abort the others
-    dist.destroy_process_group()
-
-
-def test_two_and_four_workers_have_the_losses_of_one_over_fifty_steps(
-    small_recipe: Recipe, small_shards: Shards, tmp_path
-):
-    names = ("plain", "bank", "hide")
-    recipes = [
-        small_recipe.replace({**SETTINGS.get(name, {}), "optim.pieces": 2}) for name in names
-    ]
-    alone = stepped_losses(recipes, small_shards, 0, 1)
-    for size in (2, 4):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        mp.spawn(stepped, args=(size, port, str(tmp_path), (recipes, small_shards)), nprocs=size)
-        for found, wanted in zip(torch.load(tmp_path / f"{size}-0.pt"), alone, strict=True):
-            assert found == pytest.approx(wanted, rel=1e-5)
 
 
 def in_double(batch: Batch) -> Batch:
@@ -395,33 +370,64 @@ def gradients(recipe: Recipe, shards: Shards, rank: int, size: int) -> dict[str,
     }
 
 
-def one_gradient(rank: int, size: int, port: int, folder: str, made: tuple) -> None:
+Told = tuple[list[list[float]], list[dict[str, torch.Tensor]]]
+
+
+def told(recipes: list[Recipe], shards: Shards, rank: int = 0, size: int = 1) -> Told:
+    """Losses of fifty steps in pieces, in single precision, for the first few recipes; gradients in
+    double precision for all."""
+    pieced = [recipe.replace({"optim.pieces": 2}) for recipe in recipes[:3]]
+    return (
+        stepped_losses(pieced, shards, rank, size),
+        [gradients(recipe, shards, rank, size) for recipe in recipes],
+    )
+
+
+def one_worker(rank: int, size: int, port: int, folder: str, made: tuple) -> None:
     torch.set_num_threads(1)
     address = f"tcp://127.0.0.1:{port}"
     dist.init_process_group("gloo", init_method=address, rank=rank, world_size=size)
-    recipes, shards = made
-    torch.save([gradients(recipe, shards, rank, size) for recipe in recipes], f"{folder}/{size}.pt")
+    torch.save(told(*made, rank, size), f"{folder}/{size}-{rank}.pt")
     dist.barrier()  # a worker that leaves first can abort the others
     dist.destroy_process_group()
 
 
-def test_the_models_gradients_on_two_and_four_workers_are_those_of_one_in_double_precision(
-    small_recipe: Recipe, small_shards: Shards, tmp_path
-):
-    names = ("plain", "hide", "shared", "sigmoid", "soft")
+@pytest.fixture(scope="module")
+def by_workers(
+    small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray, tmp_path_factory
+) -> dict[int, Told]:
+    """What one, two and four gloo workers have to tell of one global batch size."""
+    names = ("plain", "bank", "hide", "shared", "sigmoid", "soft")
     recipes = [small_recipe.replace(SETTINGS.get(name, {})) for name in names]
-    alone = [gradients(recipe, small_shards, 0, 1) for recipe in recipes]
+    shards = Shards.whole(small_set, small_recipe, small_vectors, torch.device("cpu"))
+    found = {1: told(recipes, shards)}
+    folder = tmp_path_factory.mktemp("workers")
     for size in (2, 4):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        made = (recipes, small_shards)
-        mp.spawn(one_gradient, args=(size, port, str(tmp_path), made), nprocs=size)
-        for wanted, found in zip(alone, torch.load(tmp_path / f"{size}.pt"), strict=True):
-            assert wanted.keys() == found.keys()
-            for name, grad in wanted.items():
-                apart = (found[name] - grad).norm() / grad.norm()
-                assert apart < 1e-6, (name, float(apart))
+        mp.spawn(one_worker, args=(size, port, str(folder), (recipes, shards)), nprocs=size)
+        found[size] = torch.load(folder / f"{size}-{size - 1}.pt")
+    return found
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_several_workers_have_the_losses_of_one_over_fifty_steps(
+    size: int, by_workers: dict[int, Told]
+):
+    for found, wanted in zip(by_workers[size][0], by_workers[1][0], strict=True):
+        assert found == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_the_whole_models_gradients_on_several_workers_are_those_of_one_in_double_precision(
+    size: int, by_workers: dict[int, Told]
+):
+    for found, wanted in zip(by_workers[size][1], by_workers[1][1], strict=True):
+        assert wanted.keys() == found.keys()
+        for name, grad in wanted.items():
+            apart = (found[name] - grad).norm() / grad.norm()
+            assert apart < 1e-10, (name, float(apart))
 
 
 def test_named_sizes_have_the_parameters_that_the_page_says(small_shards: Shards):

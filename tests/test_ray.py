@@ -206,7 +206,7 @@ def test_ctrl_c_ends_a_study_with_130_and_the_same_command_goes_on(dashboard: st
 def test_ctrl_c_ends_a_trainer_with_130_and_the_same_command_goes_on(
     dashboard: str, tmp_path: Path, text_model: str
 ):
-    words = ["train", "milan_baseline", *WORDS, f"text.model={text_model}", "optim.epochs=60"]
+    words = ["train", "milan_baseline", *WORDS, f"text.model={text_model}", "optim.epochs=20"]
     words += ["--no-wandb", "--output-dir", str(tmp_path / "out")]
     command = [sys.executable, "-m", "casas_ray", *words]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -217,7 +217,7 @@ def test_ctrl_c_ends_a_trainer_with_130_and_the_same_command_goes_on(
     assert "interrupted" in err
     assert RunResult.read(tmp_path / "out").status == "running"
     assert casas_ray(*words).returncode == 0
-    assert RunResult.read(tmp_path / "out").step == 60 * 18
+    assert RunResult.read(tmp_path / "out").step == 20 * 18
 
 
 def test_trials_of_two_workers_run_in_trainers_of_their_own(dashboard: str, study: Path):

@@ -396,7 +396,7 @@ def test_a_driver_killed_at_once_and_started_again_leaves_each_row_in_wandb_once
     run = tmp_path / "run"
     words = ["train", "milan_tiny", *SMALL_WORDS, "data.simulated=true", "data.simulate.days=3"]
     words += ["data.captions.per_window=2", f"text.model={text_model}", "--machine", "debug"]
-    words += ["optim.epochs=60", "tracking.log_every=6", "tracking.mode=offline"]
+    words += ["optim.epochs=24", "tracking.log_every=6", "tracking.mode=offline"]
     command = [sys.executable, "-m", "casas_ray", *words, "--output-dir", str(run)]
     # Not the W&B service of this process, which would outlive the killed one and keep its run.
     own = {name: value for name, value in os.environ.items() if "WANDB_SERVICE" not in name}

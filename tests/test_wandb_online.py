@@ -200,9 +200,9 @@ def wait_for(holds, process: subprocess.Popen, *, seconds: float = 90.0) -> None
 def test_a_driver_killed_at_once_and_started_again_leaves_each_row_once(
     server: WandbServer, tmp_path: Path, text_model: str
 ):
-    words = training(tmp_path / "run", text_model, "optim.epochs=40")
+    words = training(tmp_path / "run", text_model, "optim.epochs=24")
     killed = subprocess.Popen(words, env=environment(server), stderr=subprocess.DEVNULL)
-    wait_for(lambda: RunResult.read(tmp_path / "run").step >= 100, killed)
+    wait_for(lambda: RunResult.read(tmp_path / "run").step >= 60, killed)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert done(words, server).returncode == 0
@@ -310,6 +310,16 @@ def test_a_team_that_is_not_yours_leaves_the_run_offline_with_one_warning(
     assert warnings_of(mirrored(server, tmp_path / "mine", entity=TEAM)) == []
 
 
+def test_a_run_that_was_kept_offline_is_sent_whole_later(server: WandbServer, tmp_path: Path):
+    run = tmp_path / "run"
+    mirrored(server, run, rows=40, mode="offline")
+    assert server.runs == {}
+    ended = done(command("sync", run), server)
+    assert ended.stdout.strip().endswith("W&B has all of it"), ended.stderr
+    assert_all_sent_once(server, run)
+    assert not list((run / "wandb").glob("offline-run-*"))
+
+
 def test_a_host_that_nobody_answers_at_leaves_the_run_offline_with_one_warning(
     server: WandbServer, tmp_path: Path
 ):
@@ -374,19 +384,18 @@ def test_a_host_that_dies_mid_run_holds_nobody_up_and_a_sync_heals_it(
     assert_all_sent_once(server, run)
 
 
-def test_the_doctor_tells_a_wrong_key_from_a_team_that_is_not_yours(
-    server: WandbServer, monkeypatch
-):
-    code = "import json, dataclasses; from casas_ray.run.doctor import _wandb; "
-    code += "print(json.dumps([dataclasses.asdict(one) for one in _wandb()]))"
+def test_the_doctor_tells_a_wrong_key_from_a_team_that_is_not_yours(server: WandbServer):
+    code = "import sys, json, dataclasses; from casas_ray.run.doctor import _wandb; "
+    code += "from casas_ray.config import Tracking; told = Tracking(entity=sys.argv[1]); "
+    code += "print(json.dumps([dataclasses.asdict(one) for one in _wandb(told)]))"
 
-    def found(**more: str) -> dict[str, dict]:
-        ended = done([sys.executable, "-c", code], server, **more)
+    def found(entity: str = "", **more: str) -> dict[str, dict]:
+        ended = done([sys.executable, "-c", code, entity], server, **more)
         assert ended.returncode == 0, ended.stderr
         return {one["name"]: one for one in json.loads(ended.stdout.splitlines()[-1])}
 
     assert found()["wandb team"]["state"] == "good"
-    assert found(WANDB_ENTITY=TEAM)["wandb team"]["state"] == "good"
+    assert found(TEAM)["wandb team"]["state"] == "good"
     other = found(WANDB_ENTITY="another-team")["wandb team"]
     assert (other["state"], other["found"]) == ("missing", "you are no member of 'another-team'")
     server.refuse = lambda path: 401

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from casas_ray.cli import data, results, runs, tracking, train
 from casas_ray.cli.app import app
 from casas_ray.cli.console import err
-from casas_ray.errors import CasasError
+from casas_ray.errors import CasasError, SetupError
 
 _INTERRUPTED = 130
 COMMANDS = (data, runs, train, results, tracking)
@@ -38,6 +38,15 @@ def run(words: Sequence[str], *, debug: bool) -> int:
         if error.hint:
             err.print(f"  hint: {error.hint}", markup=False)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        if debug or (error.name or "casas_ray").partition(".")[0] == "casas_ray":
+            raise
+        err.print(f"casas-ray: '{error.name}' is not installed in {sys.prefix}.", markup=False)
+        err.print(
+            f"  hint: {sys.executable} -m pip install casas-ray, or activate its environment;"
+        )
+        err.print("  `casas-ray doctor` says what else is missing.", markup=False)
+        return SetupError.exit_code
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
         if code == _INTERRUPTED:

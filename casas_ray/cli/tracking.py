@@ -10,6 +10,7 @@ from casas_ray import places
 from casas_ray.catalog import find_base
 from casas_ray.cli.app import AsJson, Changes, OnMachine, app, settings
 from casas_ray.cli.console import out, print_json
+from casas_ray.config import Recipe
 from casas_ray.errors import DataError, SetupError
 from casas_ray.flatconfig import read_flat, written
 
@@ -57,12 +58,13 @@ def audit(
 
     Example: casas-ray audit data/runs/milan_tiny-milan-seed0-1a2b3c4d
     """
+    from casas_ray.evals.judge import recorded
     from casas_ray.report import text
     from casas_ray.results import read_rows
     from casas_ray.run.allowed import classes
 
     job = _jobs(run)[0]
-    found = classes(job, read_rows(job.folder))
+    found = classes(job, read_rows(job.folder), recorded(job.folder))
     if as_json:
         print_json(found)
     else:
@@ -70,18 +72,18 @@ def audit(
 
 
 @app.command()
-def doctor(machine: OnMachine = "laptop", as_json: AsJson = False) -> None:
+def doctor(changes: Changes = None, machine: OnMachine = "laptop", as_json: AsJson = False) -> None:
     """Check this machine for what training needs: a line each, and what to do.
 
-    Example: casas-ray doctor
+    Example: casas-ray doctor tracking.entity=my-team
     """
     from dataclasses import asdict
 
-    from casas_ray.catalog import find_machine
     from casas_ray.report import text
     from casas_ray.run.doctor import examine
 
-    found = examine(find_machine(machine))
+    recipe, on, told = settings(Recipe(), changes, simulated=False, machine=machine)
+    found = examine(on, told, recipe.text)
     if as_json:
         print_json([asdict(one) for one in found])
     else:

@@ -59,9 +59,10 @@ class TrainState:
         """The state before the first step; the weights depend on the recipe's seed alone.
 
         Raises:
-            SettingsError: the data lacks a field that the model asks for, or the device bf16.
+            SettingsError: the data lacks a field that the model asks for, or the device bf16 or
+                CUDA graphs.
         """
-        uses_bf16(recipe.optim, device)
+        require_device(recipe.optim, device)
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
             model = DualEncoder(recipe, sizes, text_size).to(device)
@@ -114,6 +115,20 @@ class TrainState:
         return better
 
 
+def require_device(config: OptimConfig, device: torch.device) -> None:
+    """Nothing, when a device can do what is asked of it.
+
+    Raises:
+        SettingsError: it has no bfloat16, or no CUDA graphs.
+    """
+    uses_bf16(config, device)
+    if config.compile == "cuda_graphs" and device.type != "cuda":
+        raise SettingsError(
+            f"optim.compile=cuda_graphs: this {device.type} has no CUDA graphs.",
+            hint="take a --machine with a GPU, or optim.compile=off.",
+        )
+
+
 def uses_bf16(config: OptimConfig, device: torch.device) -> bool:
     """Whether products are computed in bfloat16 on this device.
 
@@ -124,7 +139,7 @@ def uses_bf16(config: OptimConfig, device: torch.device) -> bool:
     if config.precision == "bf16" and not has_it:
         raise SettingsError(
             f"optim.precision=bf16: this {device.type} does not compute in bfloat16.",
-            hint="leave it at fp32, or take auto.",
+            hint="leave it at fp32, or take auto or a --machine with a GPU.",
         )
     return config.precision != "fp32" and has_it
 

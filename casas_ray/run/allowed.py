@@ -61,8 +61,11 @@ def sent_verdict(verdict: Mapping[str, Any]) -> tuple[dict[str, float], list[lis
     return dict(verdict["trained"]), [["metric", *columns], *rows]
 
 
-def classes(job: Job, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """By class, what would leave this machine for a run, and what would not."""
+def classes(
+    job: Job, rows: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any] | None = None
+) -> dict[str, list[str]]:
+    """By class, what would leave this machine for a run, with its look at the test days if it had
+    one, and what would not."""
     info = next((row["info"] for row in reversed(rows) if row["event"] == "start"), {})
     metrics = sorted({name for row in rows for name in row.get("metrics", {})})
     drawn = sorted({name for row in rows for name in row.get("histograms", {})})
@@ -78,6 +81,7 @@ def classes(job: Job, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]
             if text
         ],
         "metrics": metrics,
+        "metrics of test days": sorted(sent_verdict(verdict)[0]) if verdict else [],
         "histograms": [f"{len(drawn)} of weights and gradients"] if drawn else [],
         "structure of the model": parts,
         "settings and facts": sorted(config),

@@ -80,7 +80,8 @@ def begin(
         **about,
         dir=str(folder),
         mode=mode,
-        resume="allow",
+        # Whoever sends an offline folder by hand replaces what W&B had.
+        resume="allow" if mode == "online" else None,
         reinit="create_new",
         settings=_settings(wait),
     )

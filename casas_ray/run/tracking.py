@@ -26,7 +26,7 @@ import wandb
 from casas_ray.config import Tracking
 from casas_ray.places import shown
 from casas_ray.run.allowed import sent_config, sent_model, sent_verdict
-from casas_ray.run.connection import Mode, begin, begin_or_keep, mode_of
+from casas_ray.run.connection import Mode, begin, begin_or_keep, mode_of, remove_offline
 from casas_ray.run.follow import Tail
 from casas_ray.run.job import Job
 from casas_ray.run.provenance import CODE
@@ -263,8 +263,7 @@ def sync(job: Job, verdict: Mapping[str, Any] | None = None) -> str:
     Raises:
         TimeoutError: it could not be sent in time.
     """
-    asked = job.tracking.mode
-    mode = mode_of(job.tracking.replace({"mode": "auto" if asked == "disabled" else asked}))
+    mode = mode_of(job.tracking.replace({"mode": "auto"}))  # what was kept back is asked for now
     mirror = WandbMirror([job], mode=mode, wait=_SYNC_SECONDS)
     for row in Tail(job.folder).new_rows():
         mirror.hear(0, row)
@@ -274,6 +273,7 @@ def sync(job: Job, verdict: Mapping[str, Any] | None = None) -> str:
         send_verdict(job, verdict, mode)
     if mode != "online":
         return "made anew offline; W&B has no key here or cannot be reached"
+    remove_offline(job.folder, run_id(job))  # sent by hand, it would come twice
     return "W&B has all of it"
 
 

@@ -108,18 +108,29 @@ def tracking_cost() -> list[tuple[str, str]]:
     return [(name, f"{value:.2f}") for name, value in tracking.cost().items()]
 
 
+MEMORY_CASES: list[tuple[str, int, tuple[str, ...]]] = [
+    ("milan_tiny", 128, ()),
+    ("milan_tiny", 128, ("optim.pieces=4",)),
+    ("milan_small", 128, ()),
+    ("milan_baseline", 128, ()),
+    ("milan_baseline", 128, ("optim.pieces=4",)),
+    ("milan_baseline", 128, ("optim.ema_decay=0.99", "loss.bank_size=4096")),
+    ("milan_medium", 32, ()),
+    ("milan_large", 32, ()),
+]
+
+
 def memory_and_start() -> list[tuple[str, str]]:
-    """Peak memory of a step and the time to the first one, in a process of its own each."""
+    """Peak memory of a training and the time to its first step, in a process of its own each."""
     rows = []
-    for base in ("milan_tiny", "milan_baseline"):
-        for pieces in (1, 4):
-            command = [sys.executable, "-m", "casas_ray", "train", base, "--simulated", "--profile"]
-            command += ["--json", "--machine", "debug", "data.simulate.days=3"]
-            command += ["optim.batch_size=128", f"optim.pieces={pieces}"]
-            ended = subprocess.run(command, check=True, capture_output=True, text=True)
-            found = json.loads(ended.stdout)
-            text = f"{found['peak_memory_mib']:,.0f} MiB, first step {found['first_step_s']:.1f} s"
-            rows.append((f"{base}, batch 128, {pieces} piece(s)", text))
+    for base, batch, words in MEMORY_CASES:
+        command = [sys.executable, "-m", "casas_ray", "train", base, "--simulated", "--profile"]
+        command += ["--json", "--machine", "debug", "data.simulate.days=3"]
+        command += [f"optim.batch_size={batch}", *words]
+        ended = subprocess.run(command, check=True, capture_output=True, text=True)
+        found = json.loads(ended.stdout)
+        text = f"{found['peak_memory_mib']:,.0f} MiB, first step {found['first_step_s']:.1f} s"
+        rows.append((" ".join([base, f"batch {batch}", *words]), text))
     return rows
 
 
