@@ -14,7 +14,7 @@ from casas_ray.corpus.fetch import link_log, log_at_hand, logs_for
 from casas_ray.corpus.prepare import prepare as prepare_logs
 from casas_ray.corpus.vocab import PAD, UNK, Vocabulary, gap_bucket, part_of_day
 from casas_ray.errors import DataError, RefusedError
-from casas_ray.model.batch import Shard
+from casas_ray.model.shard import Shard
 
 
 def prepare(config: DataConfig, log: Path) -> PreparedSet:

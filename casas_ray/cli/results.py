@@ -66,8 +66,8 @@ def _tell_wandb(run: Path, verdict: dict[str, Any]) -> None:
     if job is None or not tells_wandb(job.tracking):
         return
     os.environ.setdefault("WANDB_SILENT", "true")
+    from casas_ray.run.aside import send_verdict
     from casas_ray.run.connection import mode_of
-    from casas_ray.run.tracking import send_verdict
 
     try:
         send_verdict(job, verdict, mode_of(job.tracking))

@@ -137,7 +137,7 @@ def submit(
 def _summarise(folder: Path, tracking: Tracking) -> None:
     """One W&B run for the whole study; whatever W&B does, the study stands."""
     from casas_ray.report.table import flat_rows
-    from casas_ray.run.tracking import send_summary
+    from casas_ray.run.aside import send_summary
 
     about, found, curves = study_of(folder)
     tags = [*about["homes"], about["study"], *about["caveats"]]

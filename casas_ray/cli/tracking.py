@@ -44,9 +44,16 @@ def _made_anew(job: Any, *, tensorboard: bool) -> str:
         rebuild(job)
         return f"made anew: tensorboard --logdir {places.shown(job.folder)}"
     from casas_ray.evals.judge import recorded
+    from casas_ray.run.aside import send_verdict
     from casas_ray.run.tracking import sync as sync_run
 
-    return sync_run(job, recorded(job.folder))
+    mode = sync_run(job)
+    verdict = recorded(job.folder)
+    if verdict is not None:
+        send_verdict(job, verdict, mode)
+    if mode == "online":
+        return "W&B has all of it"
+    return "made anew offline; W&B has no key here or cannot be reached"
 
 
 @app.command()

@@ -15,8 +15,8 @@ from casas_ray.errors import RefusedError
 from casas_ray.evals.probe import counted, difference_over_days, encoded, majority, probe
 from casas_ray.evals.validation import held_out
 from casas_ray.model import checkpoint
-from casas_ray.model.batch import Shard
 from casas_ray.model.dual import DualEncoder
+from casas_ray.model.shard import Shard
 
 VERDICT = "test.json"
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from casas_ray.corpus.alignment import FIELD_PREFIX, PreparedSet, flat
 from casas_ray.corpus.events import NO_ACTIVITY, US_PER_DAY
 from casas_ray.errors import SetupError
-from casas_ray.model.batch import Shard
 from casas_ray.model.dual import DualEncoder
+from casas_ray.model.shard import Shard
 
 UNLABELLED = frozenset({NO_ACTIVITY, "Other_Activity", "Other"})
 """Labels that say only that nobody labelled it."""

@@ -10,7 +10,6 @@ import torch.distributed as dist
 from torch import Tensor
 
 from casas_ray.config import Recipe
-from casas_ray.model.batch import Shard
 from casas_ray.model.draws import Draws
 from casas_ray.model.dual import DualEncoder, targets
 from casas_ray.model.losses import (
@@ -23,6 +22,7 @@ from casas_ray.model.losses import (
 )
 from casas_ray.model.masking import span_mask
 from casas_ray.model.metrics import retrieval
+from casas_ray.model.shard import Shard
 
 _CHUNK = 256
 _MASK_SEED = 20_091_016  # fixed: every run, arm and epoch is asked for the same events

@@ -16,8 +16,9 @@ from torch import Tensor
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.order import Lanes
-from casas_ray.model.batch import Batch, Shard
+from casas_ray.model.batch import Batch
 from casas_ray.model.draws import Draws
+from casas_ray.model.shard import Shard
 
 
 @dataclass(frozen=True)

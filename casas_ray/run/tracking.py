@@ -17,15 +17,14 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import wandb
 
-from casas_ray.config import Tracking
 from casas_ray.places import shown
-from casas_ray.run.allowed import sent_config, sent_model, sent_verdict
+from casas_ray.run.allowed import sent_config, sent_model
+from casas_ray.run.artifacts import send_code, send_model
 from casas_ray.run.connection import Mode, begin, begin_or_keep, mode_of, remove_offline
 from casas_ray.run.follow import Tail
 from casas_ray.run.job import Job
@@ -103,7 +102,7 @@ class WandbMirror:
             return
         job = self._jobs[run]
         self._mode = self._mode or mode_of(job.tracking)
-        about = _about(job, row["info"])
+        about = about_run(job, row["info"])
         if self._runs:
             try:
                 made = begin(job.folder, about, self._mode, wait=self._wait)
@@ -117,7 +116,7 @@ class WandbMirror:
         for heard in self._heard[run]:  # it had ended, and was taken up again
             self._send(run, heard)
         if job.tracking.code_snapshot:
-            _send_code(made, job.folder / CODE)
+            send_code(made, job.folder / CODE)
 
     def _send(self, run: int, row: dict[str, Any]) -> None:
         if row["event"] == "graph":
@@ -132,7 +131,7 @@ class WandbMirror:
         wandb_run, job = self._runs.pop(run), self._jobs[run]
         wandb_run.summary["training/status"] = status
         if job.tracking.log_model and status == "finished":
-            _send_model(wandb_run, job)
+            send_model(wandb_run, job.folder)
         try:
             wandb_run.finish(exit_code=0 if status == "finished" else 1)
         except TimeoutError:
@@ -171,94 +170,9 @@ def _graph(modules: Sequence[Mapping[str, Any]]) -> wandb.Graph:
     return graph
 
 
-def _send_code(run: wandb.Run, code: Path) -> None:
-    if code.exists():
-        _send_file(run, code, CODE, wandb.Artifact(f"code-{run.id}", type="code"))
-
-
-def _send_model(run: wandb.Run, job: Job) -> None:
-    """The best checkpoint, which leaves this machine only because the user asked for it."""
-    best = json.loads((job.folder / "checkpoints" / "best.json").read_text(encoding="utf-8"))
-    weights = job.folder / "checkpoints" / f"step-{int(best['step']):08d}" / "weights.safetensors"
-    made = wandb.Artifact(f"model-{run.id}", type="model", metadata=best)
-    _send_file(run, weights, weights.name, made)
-
-
-def _send_file(run: wandb.Run, path: Path, name: str, artifact: wandb.Artifact) -> None:
-    try:
-        artifact.add_file(str(path), name=name)
-        run.log_artifact(artifact)
-    except Exception as error:  # whatever ails a file, the metrics go on
-        log.warning("W&B has not taken %s: %s", name, str(error).splitlines()[0])
-
-
-def send_summary(
-    name: str,
-    folder: Path,
-    tracking: Tracking,
-    tags: Sequence[str],
-    rows: Sequence[Sequence[Any]],
-    curves: Mapping[str, Sequence[tuple[int, float]]],
-) -> None:
-    """One W&B run for a whole study: its comparison as a table, the first row its header, as bars,
-    and a curve an arm of the main metric over steps."""
-    about = {
-        "id": _hashed(f"{folder.name}/summary"),
-        "project": tracking.project,
-        "entity": tracking.entity or None,
-        "name": f"{name} summary",
-        "group": tracking.group or name,
-        "job_type": "tune",
-        "tags": list(tags),
-    }
-    run, _ = begin_or_keep(folder, about, mode_of(tracking))
-    header, *body = rows
-    table = wandb.Table(columns=[str(cell) for cell in header], data=[list(row) for row in body])
-    run.log(
-        {
-            "comparison": table,
-            "recall_mean by arm": wandb.plot.bar(
-                table, "arm", "val/recall_mean mean", title="recall_mean, validation days"
-            ),
-            "recall_mean over steps": wandb.plot.line_series(
-                xs=[[step for step, _ in curve] for curve in curves.values()],
-                ys=[[value for _, value in curve] for curve in curves.values()],
-                keys=list(curves),
-                title="recall_mean, validation days, mean over seeds",
-                xname="global_step",
-            ),
-        }
-    )
-    if tracking.code_snapshot:
-        _send_code(run, folder / CODE)
-    run.finish()
-    wandb.teardown()
-
-
-def send_verdict(job: Job, verdict: Mapping[str, Any], mode: Mode) -> None:
-    """One W&B run for the look at a run's test days, beside the run itself."""
-    about = _about(job, {})
-    about |= {
-        "id": _hashed(f"{run_id(job)}/test"),
-        "name": f"{about['name']} test days",
-        "job_type": "eval",
-    }
-    run, _ = begin_or_keep(job.folder, about, mode)
-    run.define_metric("global_step")
-    run.define_metric("test/*", step_metric="global_step")
-    metrics, rows = sent_verdict(verdict)
-    header, *body = rows
-    cells: list[Any] = body  # Any: wandb's own kinds of cells
-    table = wandb.Table(columns=header, data=cells)
-    if run.starting_step == 0:
-        run.log({**metrics, "baselines": table, "global_step": verdict["step"]})
-    run.finish()
-    wandb.teardown()
-
-
-def sync(job: Job, verdict: Mapping[str, Any] | None = None) -> str:
-    """Send what W&B lacks of a run (of its training, and of its look at the test days), or make it
-    anew offline where W&B cannot be reached; what was done, in words.
+def sync(job: Job) -> Mode:
+    """Send what W&B lacks of a run, or make it anew offline where W&B cannot be reached; which of
+    the two it was.
 
     Raises:
         TimeoutError: it could not be sent in time.
@@ -269,24 +183,23 @@ def sync(job: Job, verdict: Mapping[str, Any] | None = None) -> str:
         mirror.hear(0, row)
     mirror.close()
     mode = mirror.mode or mode
-    if verdict is not None:
-        send_verdict(job, verdict, mode)
-    if mode != "online":
-        return "made anew offline; W&B has no key here or cannot be reached"
-    remove_offline(job.folder, run_id(job))  # sent by hand, it would come twice
-    return "W&B has all of it"
+    if mode == "online":
+        remove_offline(job.folder, run_id(job))  # sent by hand, it would come twice
+    return mode
 
 
 def run_id(job: Job) -> str:
     """The W&B id of a run: the same for the same recipe in the same folder of the same study."""
-    return _hashed(json.dumps([*job.folder.parts[-2:], job.recipe.digest()]))
+    return hashed(json.dumps([*job.folder.parts[-2:], job.recipe.digest()]))
 
 
-def _hashed(text: str) -> str:
+def hashed(text: str) -> str:
+    """A W&B id made of a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _about(job: Job, info: Mapping[str, Any]) -> dict[str, Any]:
+def about_run(job: Job, info: Mapping[str, Any]) -> dict[str, Any]:
+    """What `wandb.init` is told of a run."""
     name = job.name if job.group else job.tracking.name or job.name
     return {
         "id": run_id(job),

@@ -99,8 +99,8 @@ def batches(folder: str) -> dict[str, Any]:
     """Windows a second from resident records into batches, one core."""
     import torch
 
-    from casas_ray.model.batch import Shard
     from casas_ray.model.draws import Draws
+    from casas_ray.model.shard import Shard
 
     torch.set_num_threads(1)
     shard = Shard.of(PreparedSet(Path(folder)).windows("train"))

@@ -1,0 +1,79 @@
+"""W&B runs that are no trainings: a study's comparison, and the look at a run's test days."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import wandb
+
+from casas_ray.config import Tracking
+from casas_ray.run.allowed import sent_verdict
+from casas_ray.run.artifacts import send_code
+from casas_ray.run.connection import Mode, begin_or_keep, mode_of
+from casas_ray.run.job import Job
+from casas_ray.run.provenance import CODE
+from casas_ray.run.tracking import about_run, hashed, run_id
+
+
+def send_summary(
+    name: str,
+    folder: Path,
+    tracking: Tracking,
+    tags: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    curves: Mapping[str, Sequence[tuple[int, float]]],
+) -> None:
+    """One W&B run for a whole study: its comparison as a table, the first row its header, as bars,
+    and a curve an arm of the main metric over steps."""
+    about = {
+        "id": hashed(f"{folder.name}/summary"),
+        "project": tracking.project,
+        "entity": tracking.entity or None,
+        "name": f"{name} summary",
+        "group": tracking.group or name,
+        "job_type": "tune",
+        "tags": list(tags),
+    }
+    run, _ = begin_or_keep(folder, about, mode_of(tracking))
+    header, *body = rows
+    table = wandb.Table(columns=[str(cell) for cell in header], data=[list(row) for row in body])
+    run.log(
+        {
+            "comparison": table,
+            "recall_mean by arm": wandb.plot.bar(
+                table, "arm", "val/recall_mean mean", title="recall_mean, validation days"
+            ),
+            "recall_mean over steps": wandb.plot.line_series(
+                xs=[[step for step, _ in curve] for curve in curves.values()],
+                ys=[[value for _, value in curve] for curve in curves.values()],
+                keys=list(curves),
+                title="recall_mean, validation days, mean over seeds",
+                xname="global_step",
+            ),
+        }
+    )
+    if tracking.code_snapshot:
+        send_code(run, folder / CODE)
+    run.finish()
+    wandb.teardown()
+
+
+def send_verdict(job: Job, verdict: Mapping[str, Any], mode: Mode) -> None:
+    """One W&B run for the look at a run's test days, beside the run itself."""
+    about = about_run(job, {})
+    about |= {
+        "id": hashed(f"{run_id(job)}/test"),
+        "name": f"{about['name']} test days",
+        "job_type": "eval",
+    }
+    run, _ = begin_or_keep(job.folder, about, mode)
+    run.define_metric("global_step")
+    run.define_metric("test/*", step_metric="global_step")
+    metrics, rows = sent_verdict(verdict)
+    header, *body = rows
+    cells: list[Any] = body  # Any: wandb's own kinds of cells
+    table = wandb.Table(columns=header, data=cells)
+    if run.starting_step == 0:
+        run.log({**metrics, "baselines": table, "global_step": verdict["step"]})
+    run.finish()
+    wandb.teardown()
