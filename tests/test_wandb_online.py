@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SMALL
+from test_cli import study as study  # the fixture
 from wandb_file import history, run_file
 from wandb_server import KEY, TEAM, WandbServer, serving
 
@@ -173,6 +174,34 @@ def test_an_evaluation_is_a_run_of_its_own_and_a_sync_changes_nothing(
     assert len([held for held in server.runs.values() if held.get("jobType") == "eval"]) == 1
 
 
+def test_a_study_is_a_run_a_trial_and_a_summary_and_a_sync_doubles_nothing(
+    server: WandbServer, study: Path
+):
+    ended = done(command("tune", study, "--machine", "debug", "--json"), server)
+    assert ended.returncode == 5, ended.stderr  # one of its arms must diverge
+    kinds = {name: (held["jobType"], held["groupName"]) for name, held in server.runs.items()}
+    assert sorted(kinds.values()) == [("tune", "small_study")] * 5
+    names = {held["displayName"]: name for name, held in server.runs.items()}
+    trials = {name for name in names if name != "small_study summary"}
+    assert trials == {
+        f"SIMULATED small_study/{arm}-seed{seed}"
+        for arm in ("base", "learning_rate=1e+30")
+        for seed in (0, 1)
+    }
+    held = server.runs[names["SIMULATED small_study/base-seed1"]]
+    assert {"milan", "seed:1", "small_study", "base", "SIMULATED"} <= set(held["tags"])
+    diverged = server.runs[names["SIMULATED small_study/learning_rate=1e+30-seed0"]]
+    assert diverged["summary"]["training/status"] == "diverged"
+    (row,) = server.history(names["small_study summary"])
+    assert row["comparison"]["nrows"] == 4  # two arms, the untrained and chance
+    assert row["recall_mean by arm_table"]["nrows"] == 4
+    before = {name: server.history(name) for name in server.runs}
+    folder = json.loads(ended.stdout)["folder"]
+    assert done(command("sync", folder), server).stdout.count("W&B has all of it") == 4
+    assert {name: server.history(name) for name in server.runs} == before
+    assert_private(server, Path(folder))
+
+
 def test_a_run_that_still_trains_is_not_synced(
     online: tuple[WandbServer, Path], tmp_path: Path, text_model: str
 ):
@@ -264,32 +293,37 @@ from casas_ray.run.follow import Follower
 from casas_ray.run.job import Job
 from casas_ray.run.tracking import WandbMirror
 logging.basicConfig(format="%(message)s")
-folder, entity, rows, mode = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
-job = Job("x", folder, Recipe(), Tracking(mode=mode, entity=entity))
-job.remember()
-ledger = Ledger(folder)
-with Follower([folder], [WandbMirror([job])]):
-    ledger.append("start", 0, info={"total_steps": 1})
+entity, rows, mode = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+folders = [Path(word) for word in sys.argv[4:]]
+tracking = Tracking(mode=mode, entity=entity)
+jobs = [Job(folder.name, folder, Recipe(), tracking) for folder in folders]
+for job in jobs:
+    job.remember()
+ledgers = [Ledger(folder) for folder in folders]
+with Follower(folders, [WandbMirror(jobs)]):
+    for ledger in ledgers:
+        ledger.append("start", 0, info={"total_steps": 1})
     for step in range(rows):
-        ledger.append("metrics", step, metrics={"train/total_loss": 1.0 / (1 + step)})
-    ledger.append("end", 1, status="finished")
+        for ledger in ledgers:
+            ledger.append("metrics", step, metrics={"train/total_loss": 1.0 / (1 + step)})
+    for ledger in ledgers:
+        ledger.append("end", 1, status="finished")
 """
 """A driver whose training has only a ledger: what W&B does to it needs no weights."""
 
 
 def mirrored(
     server: WandbServer,
-    run: Path,
-    *,
+    *runs: Path,
     entity: str = "",
     rows: int = 9,
     mode: str = "auto",
     **env: str,
 ) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-c", LEDGER, run, entity, rows, mode]
-    ended = done([str(word) for word in words], server, WANDB_SILENT="true", **env)
+    words = [sys.executable, "-c", LEDGER, entity, rows, mode, *runs]
+    ended = done([str(word) for word in words], server, **env)
     assert ended.returncode == 0, ended.stderr
-    assert RunResult.read(run).status == "finished"
+    assert [RunResult.read(run).status for run in runs] == ["finished"] * len(runs)
     return ended
 
 
@@ -366,22 +400,25 @@ def assert_all_sent_once(server: WandbServer, run: Path) -> None:
 def test_a_host_that_dies_mid_run_holds_nobody_up_and_a_sync_heals_it(
     server: WandbServer, tmp_path: Path
 ):
-    run = tmp_path / "run"
+    runs = [tmp_path / f"run{place}" for place in range(4)]
 
     def dead(path: str) -> int:
         heard = sum(b"/file_stream" in body.split(b" ", 1)[0] for body in server.received)
-        return 503 if heard > 1 else 0
+        return 503 if len(server.runs) == len(runs) and heard > len(runs) else 0
 
     server.refuse = dead
-    ended = mirrored(server, run, rows=200)
-    assert time.time() - RunResult.read(run).rows[-1]["time"] < 30.0
+    ended = mirrored(server, *runs, rows=200)
+    assert time.time() - RunResult.read(runs[0]).rows[-1]["time"] < 30.0
     assert server.refused > 0
     (warning,) = warnings_of(ended)
-    assert "W&B has not taken all of x" in warning
-    assert set(sent_keys(server, the_training(server))) != ledger_keys(run)
+    assert "W&B stopped answering and has not all of run" in warning
+    ids = {held["displayName"]: name for name, held in server.runs.items()}
+    assert set(sent_keys(server, ids["run0"])) != ledger_keys(runs[0])
     server.refuse = lambda path: 0
-    assert done(command("sync", run), server).stdout.strip().endswith("W&B has all of it")
-    assert_all_sent_once(server, run)
+    assert done(command("sync", runs[0]), server).stdout.strip().endswith("W&B has all of it")
+    sent = sent_keys(server, ids["run0"])
+    assert len(sent) == len(set(sent))
+    assert set(sent) == ledger_keys(runs[0])
 
 
 def test_the_doctor_tells_a_wrong_key_from_a_team_that_is_not_yours(server: WandbServer):
@@ -401,3 +438,4 @@ def test_the_doctor_tells_a_wrong_key_from_a_team_that_is_not_yours(server: Wand
     server.refuse = lambda path: 401
     wrong = found()["wandb key"]
     assert (wrong["state"], "wandb login" in wrong["fix"]) == ("missing", True)
+    assert_private(server, Path(__file__))

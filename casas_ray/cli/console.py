@@ -1,7 +1,6 @@
 """Where output goes: tables and JSON to the standard output, progress and errors beside it."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -99,7 +98,6 @@ def _views(jobs: Sequence[Any]) -> list[Any]:
     found: list[Any] = []
     tracking = jobs[0].tracking if jobs else None
     if tracking and tells_wandb(tracking):
-        os.environ.setdefault("WANDB_SILENT", "true")
         from casas_ray.run.tracking import WandbMirror
 
         found.append(WandbMirror(jobs))

@@ -1,7 +1,6 @@
 """Commands about what was run: table, evaluate."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,9 +10,9 @@ import typer
 from casas_ray import places
 from casas_ray.cli.app import AsJson, app
 from casas_ray.cli.console import out, print_json, say, tells_wandb
-from casas_ray.config import Recipe
+from casas_ray.config import Recipe, Tracking
 from casas_ray.errors import AllFailed, DataError, SomeFailed
-from casas_ray.report.table import StudyTable, curves, study_table
+from casas_ray.report.table import StudyTable, study_table
 from casas_ray.results import RunResult
 
 
@@ -65,7 +64,6 @@ def _tell_wandb(run: Path, verdict: dict[str, Any]) -> None:
     job = Job.recall(run) if (run / RUN_FILE).exists() else None
     if job is None or not tells_wandb(job.tracking):
         return
-    os.environ.setdefault("WANDB_SILENT", "true")
     from casas_ray.run.aside import send_verdict
     from casas_ray.run.connection import mode_of
 
@@ -140,16 +138,21 @@ def show_study(folder: Path, *, as_json: bool) -> None:
     _fail_if_any([result.status for result in results.values()], folder)
 
 
-def study_of(
-    folder: Path,
-) -> tuple[dict[str, Any], StudyTable, dict[str, list[tuple[int, float]]]]:
-    """What a study says of itself, its comparison, and for each arm its main metric over steps.
+def summarise(folder: Path, tracking: Tracking) -> None:
+    """Send W&B a run for the whole study; whatever W&B does, the study stands.
 
     Raises:
         DataError: the folder holds no study.
     """
     about, found, results = _read_study(folder)
-    return about, found, curves(results)
+    from casas_ray.report.table import curves, flat_rows
+    from casas_ray.run.aside import send_summary
+
+    tags = [*about["homes"], about["study"], *about["caveats"]]
+    try:
+        send_summary(about["study"], folder, tracking, tags, flat_rows(found), curves(results))
+    except Exception as error:
+        say(f"W&B has no summary of the study: {error}")
 
 
 def _read_study(

@@ -1,6 +1,5 @@
 """Commands that plan and run: plan, tune, train, submit."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,8 +17,8 @@ from casas_ray.cli.app import (
     study_settings,
 )
 from casas_ray.cli.console import listening, out, print_json, say, stepping, tells_wandb
-from casas_ray.cli.results import show_study, study_of
-from casas_ray.config import Machine, Tracking
+from casas_ray.cli.results import show_study, summarise
+from casas_ray.config import Machine
 from casas_ray.study import Study
 
 
@@ -81,7 +80,7 @@ def tune(
     with listening(jobs, found.name) as listeners:
         launch.run_study(run, on, ready, listeners)
     if jobs and tells_wandb(tracking):
-        _summarise(run.folder, tracking)
+        summarise(run.folder, tracking)
     show_study(run.folder, as_json=as_json)
 
 
@@ -132,19 +131,6 @@ def submit(
     from casas_ray.run.submit import submit as send
 
     raise typer.Exit(send(words, on, lambda text: print(text, flush=True)))
-
-
-def _summarise(folder: Path, tracking: Tracking) -> None:
-    """One W&B run for the whole study; whatever W&B does, the study stands."""
-    from casas_ray.report.table import flat_rows
-    from casas_ray.run.aside import send_summary
-
-    about, found, curves = study_of(folder)
-    tags = [*about["homes"], about["study"], *about["caveats"]]
-    try:
-        send_summary(about["study"], folder, tracking, tags, flat_rows(found), curves)
-    except Exception as error:
-        say(f"W&B has no summary of the study: {error}")
 
 
 def _gather_all(

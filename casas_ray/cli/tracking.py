@@ -1,6 +1,5 @@
 """Commands about W&B and this machine: sync, audit, doctor, config."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ from casas_ray import places
 from casas_ray.catalog import find_base
 from casas_ray.cli.app import AsJson, Changes, OnMachine, app, settings
 from casas_ray.cli.console import out, print_json
+from casas_ray.cli.results import summarise
 from casas_ray.config import Recipe
 from casas_ray.errors import DataError, SetupError
 from casas_ray.flatconfig import read_flat, written
@@ -26,7 +26,6 @@ def sync(
 
     Example: casas-ray sync data/runs/milan_ablation_mlm-milan-1a2b3c4d
     """
-    os.environ.setdefault("WANDB_SILENT", "true")
     jobs = _jobs(folder)
     from casas_ray.run.launch import locked
 
@@ -35,6 +34,8 @@ def sync(
         with locked(job.folder.parent if job.group else job.folder):
             done = _made_anew(job, tensorboard=tensorboard)
         out.print(f"{job.name}: {done}", markup=False)
+    if (folder / "study.json").is_file() and not tensorboard:
+        summarise(folder, jobs[0].tracking.replace({"mode": "auto"}))
 
 
 def _made_anew(job: Any, *, tensorboard: bool) -> str:

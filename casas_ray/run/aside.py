@@ -1,5 +1,6 @@
 """W&B runs that are no trainings: a study's comparison, and the look at a run's test days."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from casas_ray.run.job import Job
 from casas_ray.run.provenance import CODE
 from casas_ray.run.tracking import about_run, hashed, run_id
 
+_SENT = ".wandb-summary"
+"""In a study's folder: which comparison W&B has."""
+
 
 def send_summary(
     name: str,
@@ -24,7 +28,10 @@ def send_summary(
     curves: Mapping[str, Sequence[tuple[int, float]]],
 ) -> None:
     """One W&B run for a whole study: its comparison as a table, the first row its header, as bars,
-    and a curve an arm of the main metric over steps."""
+    and a curve an arm of the main metric over steps. What W&B has already is not sent again."""
+    content, mode, sent = hashed(json.dumps([rows, curves])), mode_of(tracking), folder / _SENT
+    if mode == "online" and sent.exists() and sent.read_text(encoding="utf-8") == content:
+        return
     about = {
         "id": hashed(f"{folder.name}/summary"),
         "project": tracking.project,
@@ -34,7 +41,7 @@ def send_summary(
         "job_type": "tune",
         "tags": list(tags),
     }
-    run, _ = begin_or_keep(folder, about, mode_of(tracking))
+    run, mode = begin_or_keep(folder, about, mode)
     header, *body = rows
     table = wandb.Table(columns=[str(cell) for cell in header], data=[list(row) for row in body])
     run.log(
@@ -56,6 +63,8 @@ def send_summary(
         send_code(run, folder / CODE)
     run.finish()
     wandb.teardown()
+    if mode == "online":
+        sent.write_text(content, encoding="utf-8")
 
 
 def send_verdict(job: Job, verdict: Mapping[str, Any], mode: Mode) -> None:

@@ -55,12 +55,31 @@ def reaches(url: str) -> bool:
 
 def server() -> str:
     """The address of the W&B server that this machine is set to."""
+    _hush()
     return str(wandb.setup().settings.base_url)
 
 
 def has_key() -> bool:
     """Whether a W&B key is at hand: in the environment, in netrc, or from `wandb login`."""
+    _hush()
     return bool(wandb.login(prompt=False, verify=False))
+
+
+def teams() -> list[str]:
+    """The teams that the owner of the key may log to.
+
+    Raises:
+        wandb.errors.AuthenticationError: the server does not know the key.
+    """
+    _hush()
+    viewer = wandb.Api(timeout=int(_REACH_SECONDS)).viewer
+    return [str(team) for team in getattr(viewer, "teams", [])]
+
+
+def _hush() -> None:
+    """No chatter of wandb's, and no reports of its own errors, which hold paths of this machine."""
+    os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
 
 
 def begin(
@@ -72,8 +91,7 @@ def begin(
     Raises:
         wandb.Error: the server will not have the run, or takes too long to say so.
     """
-    # Otherwise wandb reports its own errors, with the paths of this machine in them.
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    _hush()
     if mode != "online":
         remove_offline(folder, about["id"])
     return wandb.init(

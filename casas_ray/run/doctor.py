@@ -174,7 +174,7 @@ def _wandb(tracking: Tracking) -> list[Check]:
         fix = "check the network and WANDB_BASE_URL; runs are kept offline until then"
         return [Check("wandb server", "odd", "a key is here; the server does not answer", fix)]
     try:
-        teams = _teams()
+        teams = connection.teams()
     except AuthenticationError:
         fix = "wandb login --relogin, with the key from https://wandb.ai/authorize"
         return [Check("wandb key", "missing", "the server does not know this key", fix)]
@@ -194,13 +194,6 @@ def key_problem(key: str) -> str:
     except (AuthenticationError, ValueError) as error:
         return str(error)
     return str(found or "")
-
-
-def _teams() -> list[str]:
-    import wandb
-
-    viewer = wandb.Api(timeout=5).viewer
-    return [str(team) for team in getattr(viewer, "teams", [])]
 
 
 def _permission(entity: str, teams: list[str]) -> Check:

@@ -16,7 +16,9 @@ import hashlib
 import json
 import logging
 import shutil
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -56,6 +58,11 @@ class WandbMirror:
         self._repeats = [Repeats() for _ in jobs]
         self._heard: list[list[dict[str, Any]]] = [[] for _ in jobs]
         self._sent: dict[int, int] = {}
+        # Ended runs send their last rows side by side, so that a host that died holds up an end
+        # once and not once a run.
+        self._ends = ThreadPoolExecutor(max_workers=32, thread_name_prefix="wandb-end")
+        self._ending: dict[int, Future[None]] = {}
+        self._first_told = threading.Lock()
         self._mode: Mode | None = mode
         self._wait = wait
 
@@ -79,6 +86,8 @@ class WandbMirror:
         """End the W&B runs whose ledgers never did."""
         for run in list(self._runs):
             self._finish(run, "running")
+        for ending in self._ending.values():
+            ending.result()
         if any(self._heard):
             # An offline run's finish() returns before its last rows are on the disk; the end of
             # W&B's service does not.
@@ -103,11 +112,14 @@ class WandbMirror:
         job = self._jobs[run]
         self._mode = self._mode or mode_of(job.tracking)
         about = about_run(job, row["info"])
-        if self._runs:
+        if run in self._ending:
+            self._ending.pop(run).result()
+        if self._runs or not all(ending.done() for ending in self._ending.values()):
             try:
                 made = begin(job.folder, about, self._mode, wait=self._wait)
             except (wandb.Error, TimeoutError) as error:
-                log.warning("W&B will not have %s (%s); casas-ray sync it later.", job.name, error)
+                said = str(error).splitlines()[0]
+                log.warning("W&B will not have %s (%s); casas-ray sync it later.", job.name, said)
                 return
         else:
             made, self._mode = begin_or_keep(job.folder, about, self._mode, wait=self._wait)
@@ -132,13 +144,20 @@ class WandbMirror:
         wandb_run.summary["training/status"] = status
         if job.tracking.log_model and status == "finished":
             send_model(wandb_run, job.folder)
+        self._ending[run] = self._ends.submit(self._end, wandb_run, job, status)
+
+    def _end(self, made: wandb.Run, job: Job, status: str) -> None:
         try:
-            wandb_run.finish(exit_code=0 if status == "finished" else 1)
+            made.finish(exit_code=0 if status == "finished" else 1)
         except TimeoutError:
             if self._wait is not None:
                 raise
             self._mode = "offline"  # for the runs that start after this one
-            log.warning("W&B has not taken all of %s; casas-ray sync sends it again.", job.name)
+            if self._first_told.acquire(blocking=False):
+                log.warning(
+                    "W&B stopped answering and has not all of %s; casas-ray sync sends the rest.",
+                    job.name,
+                )
 
 
 def _content(row: Mapping[str, Any]) -> dict[str, Any]:

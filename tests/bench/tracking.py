@@ -2,7 +2,6 @@
 any."""
 
 import itertools
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,7 +26,6 @@ def cost() -> dict[str, float]:
     """The share of a tiny step that ten logs a second cost, with W&B's mirror as a thread of the
     same process (the worst seat), and the milliseconds that one log holds the training up."""
     keep_freed()
-    os.environ["WANDB_SILENT"] = "true"
     recipe = recipe_of("tiny", 20, 32)
     shards = shards_of(recipe)
     state, batches = fresh_state(recipe, shards), shards.train.batches(start=0)
