@@ -92,7 +92,7 @@ def begin(
         wandb.Error: the server will not have the run, or takes too long to say so.
     """
     _hush()
-    if mode != "online":
+    if mode == "offline":
         remove_offline(folder, about["id"])
     return wandb.init(
         **about,
