@@ -199,7 +199,7 @@ def test_a_torn_newest_checkpoint_is_passed_over_for_the_one_before(copied: Path
     before, newest = sorted((copied / "checkpoints").glob("step-*"))
     os.truncate(newest / "weights.safetensors", 100)
     assert checkpoint.latest(copied) == before
-    assert "torn, altered" in caplog.text
+    assert "torn or altered" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "optimizer.safetensors", "meta.json"])
@@ -208,8 +208,17 @@ def test_an_altered_checkpoint_is_refused(copied: Path, name: str):
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 255
     (folder / name).write_bytes(content)
-    with pytest.raises(DataError, match="torn, altered"):
+    with pytest.raises(DataError, match="torn or altered"):
         checkpoint.read_meta(folder)
+
+
+def test_a_checkpoint_of_another_version_is_refused_and_not_passed_over(copied: Path):
+    folder = checkpoint.latest(copied)
+    assert folder is not None
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps(meta | {"format": 2}))
+    with pytest.raises(RefusedError, match="is of format 2; this version reads 3"):
+        checkpoint.latest(copied)
 
 
 def test_a_checkpoint_of_another_recipe_or_set_is_refused(

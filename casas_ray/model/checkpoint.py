@@ -27,7 +27,8 @@ from casas_ray.settings import differences
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
+"""2 had another GELU: its weights would load, and mean something else."""
 WEIGHTS, OPTIMIZER, META, BEST = (
     "weights.safetensors",
     "optimizer.safetensors",
@@ -149,12 +150,18 @@ def read_meta(folder: Path) -> dict[str, Any]:
 
     Raises:
         DataError: a file is missing, torn or altered.
+        RefusedError: another version of this package wrote it.
     """
     meta = _sound_meta(folder)
     if meta is None:
         raise DataError(
-            f"{shown(folder)} is torn, altered or of another version.",
+            f"{shown(folder)} is torn or altered.",
             hint="its hashes do not fit its files; use an earlier checkpoint.",
+        )
+    if meta["format"] != FORMAT:
+        raise RefusedError(
+            f"{shown(folder)} is of format {meta['format']}; this version reads {FORMAT}.",
+            hint="use it with the version that trained it, or train anew in another folder.",
         )
     return meta
 
@@ -163,7 +170,7 @@ def _sound_meta(folder: Path) -> dict[str, Any] | None:
     try:
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
         hashes = {name: _hash(folder / name) for name in (WEIGHTS, OPTIMIZER)}
-        return meta if meta["format"] == FORMAT and meta["sha256"] == hashes else None
+        return meta if meta["format"] and meta["sha256"] == hashes else None
     except (OSError, ValueError, KeyError):
         return None
 
