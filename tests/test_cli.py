@@ -207,6 +207,14 @@ def test_ctrl_c_ends_a_run_with_130_and_the_same_command_goes_on(tmp_path: Path,
     assert result.step == result.info["total_steps"] == 12 * 18
 
 
+@pytest.mark.parametrize("word", ["optim.precision=bf16", "optim.compile=cuda_graphs"])
+def test_what_only_a_gpu_does_is_refused_before_anything_is_prepared(run, word: str):
+    code, _, err = run("train", "milan_tiny", "--simulated", "data.simulate.days=7", word)
+    assert code == 2
+    assert "with a GPU" in err
+    assert "reading" not in err
+
+
 def test_two_commands_do_not_work_in_one_folder(tmp_path: Path):
     from casas_ray.errors import RefusedError
     from casas_ray.run.launch import locked

@@ -63,9 +63,12 @@ def gather(
     Where the machine has GPUs and captions are many, its actors compute their vectors.
 
     Raises:
+        SettingsError: a machine without GPUs is asked for what only they do; said first.
         DataError: a log is missing or cannot be used.
         SetupError: the text model is not at hand.
     """
+    if not machine.gpus_per_worker:
+        require_device(recipe.optim, torch.device("cpu"))
     prepared = given or prepare(recipe.data, logs_for(recipe.data), watch=watch)
     captions = prepared.captions()
     told = functools.partial(steps, "caption vectors")
@@ -88,16 +91,14 @@ def _compute_on_gpus(
 
 
 def check(recipe: Recipe, machine: Machine, prepared: PreparedSet) -> None:
-    """Nothing, when the recipe's batches fit the data and divide among the workers, the data has
-    the fields that the model asks for, and a machine without GPUs is not asked for what they do.
+    """Nothing, when the recipe's batches fit the data and divide among the workers, and the data
+    has the fields that the model asks for.
 
     Raises:
         SettingsError, DataError: they do not; said before any worker starts.
     """
     lanes = Lanes(prepared.lengths("train"), recipe.optim.batch_size, recipe.seed)
     lanes.of_worker(0, machine.workers)
-    if not machine.gpus_per_worker:
-        require_device(recipe.optim, torch.device("cpu"))
     chosen_fields(recipe.model, tuple(prepared.manifest["fields"]))
 
 
