@@ -173,20 +173,15 @@ def plain(small_recipe, small_set, small_vectors) -> list[float]:
     return losses_of(small_recipe, shards)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-def test_every_setting_trains_and_changes_the_numbers(
-    name: str, small_recipe: Recipe, small_shards: Shards, plain: list[float]
+def test_an_average_of_the_weights_is_judged_and_the_training_is_the_same(
+    small_recipe: Recipe, small_shards: Shards, plain: list[float]
 ):
-    recipe = small_recipe.replace(SETTINGS[name])
-    found = losses_of(recipe, small_shards)
-    if name == "ema":
-        state, batches = state_of(recipe, small_shards), feed_of(recipe, small_shards)
-        for _ in range(3):
-            train_step(state, next(batches))
-        assert found == plain  # what is trained is the same; what is judged is not
-        assert not torch.equal(state.judged.encoder.cls, state.model.encoder.cls)
-    else:
-        assert found != plain
+    recipe = small_recipe.replace(SETTINGS["ema"])
+    assert losses_of(recipe, small_shards) == plain
+    state, batches = state_of(recipe, small_shards), feed_of(recipe, small_shards)
+    for _ in range(3):
+        train_step(state, next(batches))
+    assert not torch.equal(state.judged.encoder.cls, state.model.encoder.cls)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -374,9 +369,9 @@ Told = tuple[list[list[float]], list[dict[str, torch.Tensor]]]
 
 
 def told(recipes: list[Recipe], shards: Shards, rank: int = 0, size: int = 1) -> Told:
-    """Losses of fifty steps in pieces, in single precision, for the first few recipes; gradients in
+    """Losses of fifty steps in pieces, in single precision, for the first two recipes; gradients in
     double precision for all."""
-    pieced = [recipe.replace({"optim.pieces": 2}) for recipe in recipes[:3]]
+    pieced = [recipe.replace({"optim.pieces": 2}) for recipe in recipes[:2]]
     return (
         stepped_losses(pieced, shards, rank, size),
         [gradients(recipe, shards, rank, size) for recipe in recipes],

@@ -391,41 +391,6 @@ def canary_run(tmp_path_factory: pytest.TempPathFactory, text_model: str) -> Pat
     return run
 
 
-def test_a_driver_killed_at_once_and_started_again_leaves_each_row_in_wandb_once(
-    tmp_path: Path, text_model: str
-):
-    run = tmp_path / "run"
-    words = ["train", "milan_tiny", *SMALL_WORDS, "data.simulated=true", "data.simulate.days=3"]
-    words += ["data.captions.per_window=2", f"text.model={text_model}", "--machine", "debug"]
-    words += ["optim.epochs=24", "tracking.log_every=6", "tracking.mode=offline"]
-    command = [sys.executable, "-m", "casas_ray", *words, "--output-dir", str(run)]
-    # Not the W&B service of this process, which would outlive the killed one and keep its run.
-    own = {name: value for name, value in os.environ.items() if "WANDB_SERVICE" not in name}
-    quiet = subprocess.DEVNULL
-    killed = subprocess.Popen(command, stderr=quiet, stdout=quiet, env=own)
-    end = time.monotonic() + 90.0
-    while RunResult.read(run).step < 60:
-        assert killed.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    killed.kill()
-    killed.wait()
-    ended = subprocess.run(command, check=True, capture_output=True, text=True, env=own)
-    result = RunResult.read(run)
-    assert result.status == "finished"
-    assert "training goes on without" not in ended.stderr
-    rows = history(run_file(run))
-    sent = [(row["global_step"], name) for row in rows for name in row if name != "global_step"]
-    assert len(set(sent)) == len(sent)
-    ledger = {
-        (row["step"], name)
-        for row in result.rows
-        if row["event"] == "metrics"
-        for name in row["metrics"]
-    }
-    assert ledger <= set(sent)
-
-
 def test_a_folder_that_wandb_cannot_write_stops_no_training(job: Job, small_shards: Shards, caplog):
     job.folder.mkdir(parents=True)
     (job.folder / "wandb").write_text("a file where a folder must be")
