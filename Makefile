@@ -25,7 +25,7 @@ $(READY): pyproject.toml constraints.txt
 tune: setup  ## The first study, on a simulated home: about 4 minutes on two cores.
 	$(BIN)/casas-ray tune milan_ablation_mlm --simulated --quick
 
-test: setup  ## The whole suite; about 6 minutes on two cores.
+test: setup  ## The whole suite; 6 to 12 minutes on two cores.
 	$(BIN)/python -m pytest
 
 check: setup  ## Format, lint, types and floors.
@@ -38,7 +38,7 @@ format: setup  ## Format and mend what can be mended.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup  ## Every figure in docs/findings.md, measured here; about 10 minutes.
+bench: setup  ## Every figure in docs/findings.md, measured here; more than half an hour.
 	$(BIN)/python -m tests.bench
 
 clean:  ## Remove caches and builds; data/ and .venv stay.

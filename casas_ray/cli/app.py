@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from casas_ray.catalog import find_machine, find_study
-from casas_ray.config import Machine, Recipe, Tracking
+from casas_ray.config import Machine, Recipe, Setup, Tracking
 from casas_ray.settings import parse_overrides, split_overrides
 from casas_ray.study import Study
 
@@ -98,4 +98,8 @@ def _resolved(
     recipe, on, tracking = split_overrides(words)
     if simulated:
         recipe["data.simulated"] = True
-    return recipe, find_machine(machine).replace(on), Tracking().replace(tracking)
+    # As parts of the whole, so that an error names the whole path.
+    every = {f"machine.{path}": value for path, value in on.items()}
+    every |= {f"tracking.{path}": value for path, value in tracking.items()}
+    setup = Setup(machine=find_machine(machine)).replace(every)
+    return recipe, setup.machine, setup.tracking
