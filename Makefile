@@ -39,7 +39,7 @@ format: setup  ## Format and mend what can be mended.
 	$(BIN)/ruff check --fix .
 
 bench: setup  ## Every figure in docs/findings.md, measured here; more than half an hour.
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m benchmarks
 
 clean:  ## Remove caches and builds; data/ and .venv stay.
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

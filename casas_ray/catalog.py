@@ -10,7 +10,8 @@ from types import ModuleType
 
 from casas_ray.config import Machine, Recipe
 from casas_ray.errors import SettingsError, did_you_mean
-from casas_ray.places import drawer_files, shown
+from casas_ray.files import shown
+from casas_ray.paths import drawer_files
 from casas_ray.study import Study
 
 _DRAWER = "tune_spaces"

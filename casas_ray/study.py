@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from casas_ray.config import Recipe
+from casas_ray.config.base import differences, flat
 from casas_ray.errors import SettingsError
-from casas_ray.settings import differences, flat
 
 BASE_ARM = "base"
 

@@ -5,6 +5,11 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from support.recipes import SMALL
+
+from casas_ray.cli import run as run_words
+from casas_ray.loader.training_data import TrainingData
+
 # One thread: bit-equality is promised per number of threads, and two cores are shared with Ray.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["WANDB_MODE"] = "offline"
@@ -24,33 +29,12 @@ from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare
-from casas_ray.model.feed import Shards
-from casas_ray.model.vectors import caption_vectors
-from casas_ray.run.loop import train
-from casas_ray.run.seats import Seat
+from casas_ray.loader.loader import Loader
+from casas_ray.model.caption_vectors import caption_vectors
+from casas_ray.training.loop import train
+from casas_ray.training.recorder import RunRecorder
 
 torch.set_num_threads(1)
-
-REAL_LOG = Path(__file__).parents[2] / "shared" / "casas" / "al_smarthome" / "data.txt"
-needs_real_log = pytest.mark.skipif(
-    not REAL_LOG.exists(), reason="the real log is not at hand (it may not be redistributed)"
-)
-
-SMALL = {
-    "data.simulated": True,
-    "data.simulate.days": 3,
-    "data.captions.per_window": 2,
-    "model.width": 32,
-    "model.layers": 1,
-    "model.heads": 2,
-    "model.feed_forward": 64,
-    "model.embedding": 16,
-    "model.dropout": 0.25,
-    "optim.batch_size": 32,
-    "optim.epochs": 2,
-    "optim.learning_rate": 0.002,
-}
-"""A recipe that trains in a second or two."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -101,9 +85,9 @@ def small_vectors(small_recipe: Recipe, small_set: PreparedSet) -> np.ndarray:
 
 
 @pytest.fixture
-def small_shards(small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray) -> Shards:
+def small_loader(small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray) -> Loader:
     """All of it, for one worker."""
-    return Shards.whole(small_set, small_recipe, small_vectors, torch.device("cpu"))
+    return TrainingData(small_set, small_vectors).loader(small_recipe, torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")
@@ -112,6 +96,33 @@ def whole_run(
 ) -> Path:
     """The folder of a whole run of the small recipe."""
     folder = tmp_path_factory.mktemp("whole")
-    shards = Shards.whole(small_set, small_recipe, small_vectors, torch.device("cpu"))
-    train(Seat(folder, log_every=3), small_recipe, shards)
+    shards = TrainingData(small_set, small_vectors).loader(small_recipe, torch.device("cpu"))
+    train(RunRecorder(folder, log_every=3), small_recipe, shards)
     return folder
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]):
+    """Runs a command in this process: (exit code, standard output, standard error)."""
+
+    def command(*words: object) -> tuple[int, str, str]:
+        code = run_words([str(word) for word in words], debug=False)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command
+
+
+@pytest.fixture
+def study(tmp_path: Path, text_model: str) -> Path:
+    """A study of a small model with an arm that must diverge: its rate is beyond all reason."""
+    path = tmp_path / "small_study.py"
+    changes = {**SMALL, "text.model": text_model, "optim.epochs": 1}
+    path.write_text(
+        "from casas_ray.config import Recipe\n"
+        "from casas_ray.study import Study, each\n"
+        f"BASE = Recipe(name='small').replace({changes!r})\n"
+        "STUDY = Study(question='Too fast?', base=BASE, seeds=(0, 1),\n"
+        "    arms=each('optim.learning_rate', [1e30]))\n"
+    )
+    return path

@@ -8,7 +8,7 @@ import pytest
 from casas_ray.catalog import bases, find_base, find_machine, find_study, study_files
 from casas_ray.config import Recipe
 from casas_ray.errors import SettingsError
-from casas_ray.places import drawer_files
+from casas_ray.paths import drawer_files
 from casas_ray.study import Study, cross, each
 
 

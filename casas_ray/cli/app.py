@@ -7,7 +7,7 @@ import typer
 
 from casas_ray.catalog import find_machine, find_study
 from casas_ray.config import Machine, Recipe, Setup, Tracking
-from casas_ray.settings import parse_overrides, split_overrides
+from casas_ray.config.base import parse_overrides, split_overrides
 from casas_ray.study import Study
 
 app = typer.Typer(

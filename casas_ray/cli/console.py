@@ -5,12 +5,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+if TYPE_CHECKING:
+    from casas_ray.records.follow import Listener
+    from casas_ray.records.run_record import RunRecord
+
 _LOG_WIDTH = 140
-"""Columns of a table that goes to a file or a job's log."""
+"""Columns of a table that goes to a file or a record's log."""
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
 err = Console(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
@@ -65,8 +69,8 @@ def stepping() -> Iterator[Any]:
 
 
 @contextmanager
-def listening(jobs: Sequence[Any], name: str) -> Iterator[list[Any]]:
-    """Who hears of the jobs' ledger rows: the progress board, and W&B unless it is turned off."""
+def listening(records: Sequence["RunRecord"], name: str) -> Iterator[list["Listener"]]:
+    """Who hears of the runs' ledger rows: the progress board, and the views they ask for."""
     from rich.progress import (
         BarColumn,
         Progress,
@@ -75,7 +79,8 @@ def listening(jobs: Sequence[Any], name: str) -> Iterator[list[Any]]:
         TimeRemainingColumn,
     )
 
-    from casas_ray.report.board import Board
+    from casas_ray.cli.progress import Board
+    from casas_ray.tracking.views import views_of
 
     columns = (
         TextColumn(name),
@@ -87,27 +92,8 @@ def listening(jobs: Sequence[Any], name: str) -> Iterator[list[Any]]:
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(name, total=None)
         board = Board(
-            [job.name.rpartition("/")[2] for job in jobs],
+            [record.name.rpartition("/")[2] for record in records],
             say,
             lambda done, total: bar.update(task, completed=done, total=total),
         )
-        yield [board, *_views(jobs)]
-
-
-def _views(jobs: Sequence[Any]) -> list[Any]:
-    found: list[Any] = []
-    tracking = jobs[0].tracking if jobs else None
-    if tracking and tells_wandb(tracking):
-        from casas_ray.run.tracking import WandbMirror
-
-        found.append(WandbMirror(jobs))
-    if tracking and "tensorboard" in tracking.backend:
-        from casas_ray.run.boards import TensorBoardMirror
-
-        found.append(TensorBoardMirror(jobs))
-    return found
-
-
-def tells_wandb(tracking: Any) -> bool:
-    """Whether W&B hears of a run."""
-    return tracking.mode != "disabled" and "wandb" in tracking.backend
+        yield [board, *views_of(records)]

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from casas_ray import places
+from casas_ray import paths
 from casas_ray.cli.app import AsJson, Changes, Simulated, app, settings
 from casas_ray.cli.console import out, print_json, say, stepping
 from casas_ray.config import Recipe, SimulateConfig
 from casas_ray.errors import SettingsError
+from casas_ray.files import shown
 
 
 @app.command()
@@ -30,7 +31,7 @@ def fetch(
     facts = home_or_error(home)
     with stepping() as steps:
         log = fetch_log(facts, url=url, progress=lambda have, all_: steps("bytes", have, all_))
-    out.print(f"{places.shown(log)} is there; next: casas-ray prepare {home}")
+    out.print(f"{shown(log)} is there; next: casas-ray prepare {home}")
 
 
 @app.command()
@@ -54,21 +55,21 @@ def prepare(
 
     Example: casas-ray prepare al_smarthome --log data.txt data.windows.length=20
     """
-    from casas_ray.report import text
+    from casas_ray.cli import tables
 
     if train_json is not None:
         prepared = _from_json(train_json, captions, [home, *(changes or [])], log, simulated)
     else:
         prepared = _from_logs(home, changes, log, simulated)
     if as_json:
-        from casas_ray.corpus.shape_a import write_shape_a
+        from casas_ray.corpus.exchange.shape_a import write_shape_a
 
         written = write_shape_a(prepared)
         folders = {"folder": str(prepared.folder), "json_folder": str(written)}
         print_json({**folders, **prepared.manifest})
     else:
         out.print(
-            text.summary(prepared.manifest), f"It lies in {places.shown(prepared.folder)}", sep="\n"
+            tables.summary(prepared.manifest), f"It lies in {shown(prepared.folder)}", sep="\n"
         )
 
 
@@ -81,7 +82,7 @@ def _from_logs(home: str, changes: list[str] | None, log: Path | None, simulated
             "prepare needs a home's name, or --from train.json.",
             hint="`casas-ray homes` lists the homes known.",
         )
-    names = [places.safe_name(name, what="home") for name in home.split(",")]
+    names = [paths.safe_name(name, what="home") for name in home.split(",")]
     recipe, _, _ = settings(Recipe(), changes, simulated=simulated, extra={"data.homes": home})
     if log is not None:
         if len(names) > 1:
@@ -93,7 +94,7 @@ def _from_logs(home: str, changes: list[str] | None, log: Path | None, simulated
 def _from_json(
     train: Path, captions: str, words: list[str], log: Path | None, simulated: bool
 ) -> Any:
-    from casas_ray.corpus.exchange import JsonFiles, prepare_json
+    from casas_ray.corpus.exchange.reading import JsonFiles, prepare_json
 
     idle = [word for word in words if word]
     idle += [name for name, on in (("--log", log is not None), ("--simulated", simulated)) if on]
@@ -120,10 +121,10 @@ def simulate(
 
     Example: casas-ray simulate milan --days 60 --seed 0
     """
+    from casas_ray.cli import tables
     from casas_ray.corpus.homes import home_or_error
-    from casas_ray.corpus.simulate import TRUTH_NAME, simulated_log
-    from casas_ray.corpus.statistics import statistics_of
-    from casas_ray.report import text
+    from casas_ray.corpus.simulate.simulator import TRUTH_NAME, simulated_log
+    from casas_ray.corpus.simulate.statistics import statistics_of
 
     config = SimulateConfig.build({"days": days, "seed": seed, "residents": residents})
     facts = home_or_error(home)
@@ -134,9 +135,9 @@ def simulate(
     if as_json:
         print_json({"log": str(log), "statistics": columns})
         return
-    out.print(text.statistics(columns))
-    out.print(f"SIMULATED: {days} days in {places.shown(log)}")
-    out.print(f"the planted activities are in {places.shown(log.with_name(TRUTH_NAME))}")
+    out.print(tables.statistics(columns))
+    out.print(f"SIMULATED: {days} days in {shown(log)}")
+    out.print(f"the planted activities are in {shown(log.with_name(TRUTH_NAME))}")
 
 
 @app.command()
@@ -145,10 +146,10 @@ def homes(as_json: AsJson = False) -> None:
 
     Example: casas-ray homes
     """
+    from casas_ray.cli import tables
     from casas_ray.corpus.fetch import log_at_hand
     from casas_ray.corpus.homes import home_or_error, known_homes
     from casas_ray.corpus.inventory import logged_homes, prepared_sets
-    from casas_ray.report import text
 
     sets = prepared_sets()
     rows = {}
@@ -158,10 +159,10 @@ def homes(as_json: AsJson = False) -> None:
         rows[name] = {
             "residents": facts.residents if facts else "",
             "sensors": len(facts.sensors) if facts else None,
-            "log": places.shown(log) if log else None,
+            "log": shown(log) if log else None,
             "sets": [
                 {
-                    "folder": places.shown(one.folder),
+                    "folder": shown(one.folder),
                     "windows": sum(one.manifest["windows"].values()),
                     "bytes": one.size_on_disk(),
                 }
@@ -172,7 +173,7 @@ def homes(as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
     else:
-        out.print(text.homes(rows))
+        out.print(tables.homes(rows))
 
 
 @app.command()
@@ -184,10 +185,10 @@ def describe(
 
     Example: casas-ray describe data/aligned/al_smarthome-1a2b3c4d5e6f --window 7
     """
+    from casas_ray.cli import tables
     from casas_ray.corpus.alignment import PreparedSet
     from casas_ray.corpus.inventory import read_window
-    from casas_ray.report import text
 
     prepared = PreparedSet(folder)
-    summary = text.summary(prepared.manifest)
-    out.print(summary, text.window(read_window(prepared, window)), sep="\n")
+    summary = tables.summary(prepared.manifest)
+    out.print(summary, tables.window(read_window(prepared, window)), sep="\n")

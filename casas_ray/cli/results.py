@@ -1,19 +1,25 @@
-"""Commands about what was run: table, evaluate."""
+"""Commands about what was trained: table, evaluate, probe."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from casas_ray import places
+from casas_ray.cli import tables
 from casas_ray.cli.app import AsJson, app
-from casas_ray.cli.console import out, print_json, say, tells_wandb
-from casas_ray.config import Recipe, Tracking
-from casas_ray.errors import AllFailed, DataError, SomeFailed
-from casas_ray.report.table import StudyTable, study_table
-from casas_ray.results import RunResult
+from casas_ray.cli.console import out, print_json, say
+from casas_ray.config import Tracking
+from casas_ray.errors import AllFailed, SomeFailed
+from casas_ray.files import shown
+from casas_ray.records.run_result import RunResult
+from casas_ray.records.study_record import StudyRecord, read_study, write_results
+from casas_ray.report.table import curves, flat_rows, study_table
+
+if TYPE_CHECKING:
+    from casas_ray.records.verdict import Verdict
+
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of ended runs.")]
 
 
 @app.command()
@@ -25,147 +31,118 @@ def table(
 
     Example: casas-ray table data/runs/milan_ablation_mlm-quick-simulated-1a2b3c4d
     """
-    show_study(folder, as_json=as_json)
+    show_study(read_study(folder), as_json=as_json)
 
 
 @app.command()
-def evaluate(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of ended runs.")],
-    as_json: AsJson = False,
-) -> None:
+def evaluate(runs: Runs, as_json: AsJson = False) -> None:
     """Judge the best checkpoint of runs on the test days, once; later calls repeat the answer.
 
     Several runs (seeds of one recipe) give means and standard deviations.
 
     Example: casas-ray evaluate data/runs/milan_baseline-milan-seed0-1a2b3c4d
     """
-    from casas_ray.evals.judge import judge, recorded
+    from casas_ray.records.verdict import recorded_verdict
 
-    verdicts = []
-    for run in runs:
-        verdict = recorded(run)
-        if verdict is None:
-            _, prepared, vectors = _best_of(run)
-            if "test" not in prepared.manifest["windows"]:
-                raise DataError(
-                    f"{places.shown(prepared.folder)} has no test windows.",
-                    hint="train again with --test-data, then evaluate.",
-                )
-            verdict = judge(run, prepared, vectors)
-            _tell_wandb(run, verdict)
-        verdicts.append(verdict)
+    verdicts = [recorded_verdict(run) or _evaluated(run) for run in runs]
     _show_verdicts(runs, verdicts, "test days", as_json=as_json)
 
 
-def _tell_wandb(run: Path, verdict: dict[str, Any]) -> None:
-    """An eval run for the verdict, where W&B heard of the training; the verdict stands anyway."""
-    from casas_ray.run.job import RUN_FILE, Job
+def _evaluated(run: Path) -> "Verdict":
+    from casas_ray.evals.judge import evaluate as evaluate_run
+    from casas_ray.evals.trained_run import TrainedRun
 
-    job = Job.recall(run) if (run / RUN_FILE).exists() else None
-    if job is None or not tells_wandb(job.tracking):
+    verdict = evaluate_run(TrainedRun.open(run))
+    _tell_wandb(run, verdict)
+    return verdict
+
+
+def _tell_wandb(run: Path, verdict: "Verdict") -> None:
+    """An eval run for the verdict, where W&B heard of the training; the verdict stands anyway."""
+    from casas_ray.records.run_record import RUN_FILE, RunRecord
+    from casas_ray.tracking.views import tells_wandb
+
+    record = RunRecord.read(run) if (run / RUN_FILE).exists() else None
+    if record is None or not tells_wandb(record.tracking):
         return
-    from casas_ray.run.aside import send_verdict
-    from casas_ray.run.connection import mode_of
+    from casas_ray.tracking.connection import mode_of
+    from casas_ray.tracking.side_runs import send_verdict
 
     try:
-        send_verdict(job, verdict, mode_of(job.tracking))
+        send_verdict(record, verdict, mode_of(record.tracking))
     except Exception as error:
         say(f"W&B has not heard of the test days: {error}")
 
 
 @app.command()
-def probe(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of ended runs.")],
-    as_json: AsJson = False,
-) -> None:
+def probe(runs: Runs, as_json: AsJson = False) -> None:
     """Fit linear probes for activities on training days and score them on validation days.
 
     For choosing between recipes; the test days stay untouched.
 
     Example: casas-ray probe data/runs/milan_tiny-al_smarthome-seed0-1a2b3c4d
     """
-    from casas_ray.evals.judge import look
+    from casas_ray.evals.judge import probe_validation
+    from casas_ray.evals.trained_run import TrainedRun
 
-    verdicts = [look(run, *_best_of(run)[1:]) for run in runs]
+    verdicts = [probe_validation(TrainedRun.open(run)) for run in runs]
     _show_verdicts(runs, verdicts, "validation days", as_json=as_json)
 
 
-def _best_of(run: Path) -> tuple[dict[str, Any], Any, Any]:
-    """What a run's best checkpoint says of itself, its set, and its captions' vectors."""
-    from casas_ray.corpus.alignment import PreparedSet
-    from casas_ray.model.checkpoint import best, read_meta
-    from casas_ray.model.vectors import caption_vectors
-
-    meta = read_meta(best(run))
-    prepared = PreparedSet(_set_of(meta["about"]["fingerprint"]))
-    vectors = caption_vectors(prepared.captions(), Recipe.build(meta["recipe"]).text)
-    return meta, prepared, vectors
-
-
 def _show_verdicts(
-    runs: Sequence[Path], verdicts: Sequence[dict[str, Any]], days: str, *, as_json: bool
+    runs: Sequence[Path], verdicts: Sequence["Verdict"], days: str, *, as_json: bool
 ) -> None:
-    from casas_ray.report import text
-
     if as_json:
-        print_json(verdicts[0] if len(verdicts) == 1 else verdicts)
+        plain = [verdict.as_dict() for verdict in verdicts]
+        print_json(plain[0] if len(plain) == 1 else plain)
         return
     several = f"{len(runs)} runs, {runs[0].name} first" if len(runs) > 1 else runs[0].name
-    steps = ", ".join(str(verdict["step"]) for verdict in verdicts)
-    title = text.heading(f"{several}, {days}, step {steps}", verdicts[0]["caveats"])
-    out.print(text.verdicts(verdicts, title))
+    steps = ", ".join(str(verdict.step) for verdict in verdicts)
+    title = tables.heading(f"{several}, {days}, step {steps}", verdicts[0].caveats)
+    out.print(tables.verdicts(verdicts, title))
 
 
-def show_study(folder: Path, *, as_json: bool) -> None:
-    """Print a study's comparison, and keep it as results.json.
+def show_study(record: StudyRecord, *, as_json: bool) -> None:
+    """Print a study's comparison.
 
     Raises:
-        DataError: the folder holds no study.
         SomeFailed, AllFailed: after printing, when trials did not finish.
     """
-    from casas_ray.report import text
-
-    about, found, results = _read_study(folder)
-    kind = {name: about[name] for name in ("study", "question", "homes", "caveats", "quick")}
-    (folder / "results.json").write_text(json.dumps(kind | found.as_dict(), indent=1))
+    results = record.results()
+    comparison = study_table(results)
     if as_json:
-        print_json({"folder": str(folder), **kind, **found.as_dict()})
+        print_json({"folder": str(record.folder), **record.about(), **comparison.as_dict()})
     else:
-        name = f"{about['study']} on {', '.join(about['homes'])}"
-        title = text.heading(name, about["caveats"], quick=about["quick"])
-        out.print(about["question"], text.comparison(found, title), sep="\n")
-        out.print(f"Runs, ledgers, checkpoints and results.json lie in {places.shown(folder)}")
-    _fail_if_any([result.status for result in results.values()], folder)
+        name = f"{record.study} on {', '.join(record.homes)}"
+        title = tables.heading(name, record.caveats, quick=record.quick)
+        out.print(record.question, tables.comparison(comparison, title), sep="\n")
+        where = shown(record.folder)
+        out.print(f"Runs, ledgers, checkpoints and results.json lie in {where}")
+    _fail_if_any([result.status for result in results.values()], record.folder)
 
 
-def summarise(folder: Path, tracking: Tracking) -> None:
-    """Send W&B a run for the whole study; whatever W&B does, the study stands.
+def keep_results(record: StudyRecord) -> None:
+    """Write a study's comparison into its folder, for scripts that read it later."""
+    write_results(record, study_table(record.results()).as_dict())
 
-    Raises:
-        DataError: the folder holds no study.
-    """
-    about, found, results = _read_study(folder)
-    from casas_ray.report.table import curves, flat_rows
-    from casas_ray.run.aside import send_summary
 
-    tags = [*about["homes"], about["study"], *about["caveats"]]
+def summarise(record: StudyRecord, tracking: Tracking) -> None:
+    """Send W&B a run for the whole study; whatever W&B does, the study stands."""
+    from casas_ray.tracking.side_runs import send_summary
+
+    results = record.results()
+    tags = [*record.homes, record.study, *record.caveats]
     try:
-        send_summary(about["study"], folder, tracking, tags, flat_rows(found), curves(results))
+        send_summary(
+            record.study,
+            record.folder,
+            tracking,
+            tags,
+            flat_rows(study_table(results)),
+            curves(results),
+        )
     except Exception as error:
         say(f"W&B has no summary of the study: {error}")
-
-
-def _read_study(
-    folder: Path,
-) -> tuple[dict[str, Any], StudyTable, dict[tuple[str, int], RunResult]]:
-    try:
-        about = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise DataError(f"{places.shown(folder)} holds no study.", hint="see data/runs/") from None
-    arms = list(dict.fromkeys(arm for arm, _, _ in about["trials"]))
-    rows = sorted(about["trials"], key=lambda row: arms.index(row[0]))
-    results = {(arm, seed): RunResult.read(folder / name) for arm, seed, name in rows}
-    return about, study_table(results), results
 
 
 def _fail_if_any(statuses: Sequence[str], folder: Path) -> None:
@@ -176,30 +153,16 @@ def _fail_if_any(statuses: Sequence[str], folder: Path) -> None:
     kind = AllFailed if len(bad) == len(statuses) else SomeFailed
     raise kind(
         f"{len(bad)} of {len(statuses)} trials did not finish: {counts}.",
-        hint=f"each says why in the last line of its ledger, {places.shown(folder)}/*/ledger.jsonl",
+        hint=f"each says why in the last line of its ledger, {shown(folder)}/*/ledger.jsonl",
     )
 
 
 def show_run(result: RunResult, caveats: Sequence[str], *, quick: bool, as_json: bool) -> None:
     """Print a run's metrics at its best step beside the untrained model's."""
-    from casas_ray.report import text
-
     columns = {"best": result.best(), "untrained": result.untrained()}
     if as_json:
         print_json({"folder": str(result.folder), "status": result.status, **columns})
         return
-    title = text.heading(f"{result.folder.name}, validation days", caveats, quick=quick)
-    out.print(text.metrics(columns, title))
-    out.print(f"Ledger and checkpoints lie in {places.shown(result.folder)}")
-
-
-def _set_of(fingerprint: str) -> Path:
-    from casas_ray.corpus.inventory import set_folder
-
-    found = set_folder(fingerprint)
-    if found is None:
-        raise DataError(
-            f"the alignment set {fingerprint[:12]} is not in {places.shown(places.aligned())}.",
-            hint="prepare it again with the settings and the log of the run.",
-        )
-    return found
+    title = tables.heading(f"{result.folder.name}, validation days", caveats, quick=quick)
+    out.print(tables.metrics(columns, title))
+    out.print(f"Ledger and checkpoints lie in {shown(result.folder)}")

@@ -1,6 +1,6 @@
-"""Commands that plan and run: plan, tune, train, submit."""
+"""Commands about studies and clusters: plan, tune, settings, submit."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,10 +16,8 @@ from casas_ray.cli.app import (
     app,
     study_settings,
 )
-from casas_ray.cli.console import listening, out, print_json, say, stepping, tells_wandb
-from casas_ray.cli.results import show_study, summarise
-from casas_ray.config import Machine
-from casas_ray.study import Study
+from casas_ray.cli.console import listening, out, print_json, say, stepping
+from casas_ray.cli.results import keep_results, show_study, summarise
 
 
 @app.command()
@@ -34,7 +32,7 @@ def plan(
 
     Example: casas-ray plan milan_ablation_mlm
     """
-    from casas_ray.report import text
+    from casas_ray.cli import tables
     from casas_ray.study import describe_arm
 
     found, _, _ = study_settings(study, changes, quick=quick, simulated=simulated)
@@ -43,7 +41,7 @@ def plan(
         trials = [[trial.arm, trial.recipe.seed] for trial in found.trials()]
         print_json({"study": found.name, "arms": {"base": {}} | arms, "trials": trials})
     else:
-        out.print(found.question, text.plan(found), sep="\n")
+        out.print(found.question, tables.plan(found), sep="\n")
 
 
 @app.command()
@@ -66,22 +64,26 @@ def tune(
     )
     if no_wandb:
         tracking = tracking.replace({"mode": "disabled"})
-    from casas_ray.run import launch
+    from casas_ray.records.run_record import unsettled
+    from casas_ray.records.study_record import lay_out
+    from casas_ray.run.gather import gather_study
+    from casas_ray.run.launch import run_study
+    from casas_ray.tracking.views import tells_wandb
 
-    ready = _gather_all(found, on, launch)
-    for trial, data in zip(found.trials(), ready, strict=True):
-        launch.check(trial.recipe, on, data.prepared)
-    run = launch.lay_out(found, tracking, ready, fresh=fresh)
-    waiting = run.open_jobs()
-    if len(waiting) < len(run.jobs):
-        done = len(run.jobs) - len(waiting)
-        say(f"{done} of {len(run.jobs)} trials ended before; they stand (--fresh runs all again).")
-    jobs = [run.jobs[place] for place in waiting]
-    with listening(jobs, found.name) as listeners:
-        launch.run_study(run, on, ready, listeners)
-    if jobs and tells_wandb(tracking):
-        summarise(run.folder, tracking)
-    show_study(run.folder, as_json=as_json)
+    with stepping() as steps:
+        data = gather_study(found, on, say, steps)
+    record, runs = lay_out(found, tracking, [one.prepared for one in data], fresh=fresh)
+    waiting = unsettled(runs)
+    if len(waiting) < len(runs):
+        done = len(runs) - len(waiting)
+        say(f"{done} of {len(runs)} trials ended before; they stand (--fresh runs all again).")
+    open_runs, open_data = [runs[index] for index in waiting], [data[index] for index in waiting]
+    with listening(open_runs, found.name) as listeners:
+        run_study(record.folder, open_runs, on, open_data, listeners)
+    keep_results(record)
+    if open_runs and tells_wandb(tracking):
+        summarise(record, tracking)
+    show_study(record, as_json=as_json)
 
 
 @app.command(name="settings")
@@ -95,14 +97,14 @@ def settings_page(
     """
     from dataclasses import asdict
 
-    from casas_ray.report import reference
+    from casas_ray.cli import settings_page
 
     if markdown:
-        print(reference.markdown(), end="")
+        print(settings_page.markdown(), end="")
     elif as_json:
-        print_json([asdict(entry) for entry in reference.entries()])
+        print_json([asdict(entry) for entry in settings_page.entries()])
     else:
-        for entry in reference.entries():
+        for entry in settings_page.entries():
             print(f"{entry.path}={entry.default}  ({entry.takes})  {entry.says}")
 
 
@@ -128,19 +130,6 @@ def submit(
     from casas_ray.run.environment import prepare_environment
 
     prepare_environment()
-    from casas_ray.run.submit import submit as send
+    from casas_ray.run.cluster.submit import submit as send
 
     raise typer.Exit(send(words, on, lambda text: print(text, flush=True)))
-
-
-def _gather_all(
-    study: Study, machine: Machine, launch: Any
-) -> list[Any]:  # Any: the module run.launch, imported late
-    made: dict[str, Any] = {}
-    with stepping() as steps:
-        for trial in study.trials():
-            key = trial.recipe.data.digest() + trial.recipe.text.digest()
-            if key not in made:
-                made[key] = launch.gather(trial.recipe, machine, say, steps)
-    recipes = [trial.recipe for trial in study.trials()]
-    return [made[recipe.data.digest() + recipe.text.digest()] for recipe in recipes]

@@ -1,18 +1,19 @@
 """Commands about W&B and this machine: sync, audit, doctor, config."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from casas_ray import places
 from casas_ray.catalog import find_base
 from casas_ray.cli.app import AsJson, Changes, OnMachine, app, settings
 from casas_ray.cli.console import out, print_json
 from casas_ray.cli.results import summarise
 from casas_ray.config import Recipe
-from casas_ray.errors import DataError, SetupError
-from casas_ray.flatconfig import read_flat, written
+from casas_ray.config.flat_json import read_flat, written
+from casas_ray.errors import SetupError
+from casas_ray.files import shown
+from casas_ray.records.run_record import RunRecord, records_in
 
 
 @app.command()
@@ -26,32 +27,35 @@ def sync(
 
     Example: casas-ray sync data/runs/milan_ablation_mlm-milan-1a2b3c4d
     """
-    jobs = _jobs(folder)
-    from casas_ray.run.launch import locked
+    from casas_ray.records.lock import locked
+    from casas_ray.records.run_record import records_in
+    from casas_ray.records.study_record import STUDY_FILE, read_study
 
-    for job in jobs:
+    records = records_in(folder)
+
+    for record in records:
         # A run's views are written by whoever follows it; a study is locked as a whole.
-        with locked(job.folder.parent if job.group else job.folder):
-            done = _made_anew(job, tensorboard=tensorboard)
-        out.print(f"{job.name}: {done}", markup=False)
-    if (folder / "study.json").is_file() and not tensorboard:
-        summarise(folder, jobs[0].tracking.replace({"mode": "auto"}))
+        with locked(record.folder.parent if record.group else record.folder):
+            done = _made_anew(record, tensorboard=tensorboard)
+        out.print(f"{record.name}: {done}", markup=False)
+    if (folder / STUDY_FILE).is_file() and not tensorboard:
+        summarise(read_study(folder), records[0].tracking.replace({"mode": "auto"}))
 
 
-def _made_anew(job: Any, *, tensorboard: bool) -> str:
+def _made_anew(record: "RunRecord", *, tensorboard: bool) -> str:
     if tensorboard:
-        from casas_ray.run.boards import rebuild
+        from casas_ray.tracking.tensorboard import rebuild
 
-        rebuild(job)
-        return f"made anew: tensorboard --logdir {places.shown(job.folder)}"
-    from casas_ray.evals.judge import recorded
-    from casas_ray.run.aside import send_verdict
-    from casas_ray.run.tracking import sync as sync_run
+        rebuild(record)
+        return f"made anew: tensorboard --logdir {shown(record.folder)}"
+    from casas_ray.records.verdict import recorded_verdict
+    from casas_ray.tracking.side_runs import send_verdict
+    from casas_ray.tracking.wandb_mirror import sync as sync_run
 
-    mode = sync_run(job)
-    verdict = recorded(job.folder)
+    mode = sync_run(record)
+    verdict = recorded_verdict(record.folder)
     if verdict is not None:
-        send_verdict(job, verdict, mode)
+        send_verdict(record, verdict, mode)
     if mode == "online":
         return "W&B has all of it"
     return "made anew offline; W&B has no key here or cannot be reached"
@@ -66,17 +70,17 @@ def audit(
 
     Example: casas-ray audit data/runs/milan_tiny-milan-seed0-1a2b3c4d
     """
-    from casas_ray.evals.judge import recorded
-    from casas_ray.report import text
-    from casas_ray.results import read_rows
-    from casas_ray.run.allowed import classes
+    from casas_ray.cli import tables
+    from casas_ray.records.ledger import read_rows
+    from casas_ray.records.verdict import recorded_verdict
+    from casas_ray.tracking.privacy import classes
 
-    job = _jobs(run)[0]
-    found = classes(job, read_rows(job.folder), recorded(job.folder))
+    record = records_in(run)[0]
+    found = classes(record, read_rows(record.folder), recorded_verdict(record.folder))
     if as_json:
         print_json(found)
     else:
-        out.print(text.audit(job.name, found))
+        out.print(tables.audit(record.name, found))
 
 
 @app.command()
@@ -87,7 +91,7 @@ def doctor(changes: Changes = None, machine: OnMachine = "laptop", as_json: AsJs
     """
     from dataclasses import asdict
 
-    from casas_ray.report import text
+    from casas_ray.cli import tables
     from casas_ray.run.doctor import examine
 
     recipe, on, told = settings(Recipe(), changes, simulated=False, machine=machine)
@@ -95,7 +99,7 @@ def doctor(changes: Changes = None, machine: OnMachine = "laptop", as_json: AsJs
     if as_json:
         print_json([asdict(one) for one in found])
     else:
-        out.print(text.checks([asdict(one) for one in found]))
+        out.print(tables.checks([asdict(one) for one in found]))
     bad = [one for one in found if one.state == "missing"]
     if bad:
         raise SetupError(
@@ -119,13 +123,3 @@ def config(
     recipe = find_base("milan_baseline" if is_file else base)
     recipe, _, tracking = settings(recipe, changes, simulated=False, extra=asked)
     print(written(recipe, tracking))
-
-
-def _jobs(folder: Path) -> list[Any]:
-    from casas_ray.run.job import RUN_FILE, Job
-
-    runs = [folder] if (folder / RUN_FILE).is_file() else sorted(folder.glob("*/"))
-    found = [Job.recall(run) for run in runs if (run / RUN_FILE).is_file()]
-    if not found:
-        raise DataError(f"{places.shown(folder)} holds no run.", hint="see data/runs/")
-    return found

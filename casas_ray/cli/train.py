@@ -1,11 +1,10 @@
 """The command `train`: one recipe, from our settings or as the earlier scripts were called."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from casas_ray import places
 from casas_ray.catalog import find_base
 from casas_ray.cli.app import (
     AsJson,
@@ -26,10 +25,16 @@ from casas_ray.cli.app import (
 from casas_ray.cli.console import listening, out, print_json, say, stepping
 from casas_ray.cli.results import show_run
 from casas_ray.config import Machine, Recipe
+from casas_ray.config.flat_json import FlatConfig, read_flat
 from casas_ray.errors import SettingsError
-from casas_ray.flatconfig import FlatConfig, read_flat
+from casas_ray.files import shown
+from casas_ray.records.run_record import run_folder
 from casas_ray.study import quickened
 from casas_ray.wandb_config import experiment_named
+
+if TYPE_CHECKING:
+    from casas_ray.corpus.alignment import PreparedSet
+    from casas_ray.loader.training_data import TrainingData
 
 
 @app.command()
@@ -100,22 +105,25 @@ def train(
         machine=machine,
         extra={**_tracking_of(experiment), **asked.settings, **_home_of(given)},
     )
-    folder = _run_folder(recipe, name, output_dir or asked.files.get("output_dir"), quick=quick)
-    from casas_ray.run import launch
-    from casas_ray.run.job import Job
+    output_dir = output_dir or asked.files.get("output_dir")
+    folder = output_dir.absolute() if output_dir else run_folder(recipe, name, quick=quick)
+    from casas_ray.records.run_record import RunRecord
+    from casas_ray.run.gather import check, gather
+    from casas_ray.run.launch import run_training
 
     with stepping() as steps:
-        ready = launch.gather(recipe, on, say, steps, given)
-    launch.check(recipe, on, ready.prepared)
+        data = gather(recipe, on, say, steps, given)
+    check(recipe, on, data.prepared)
     if profile:
-        _profile(folder, recipe, on, ready, as_json=as_json)
+        _profile(folder, recipe, on, data, as_json=as_json)
         return
     if no_wandb or not asked.use_wandb:
         tracking = tracking.replace({"mode": "disabled"})
-    job = Job(folder.name, folder, recipe, tracking, caveats=ready.prepared.caveats, quick=quick)
-    with listening([job], folder.name) as listeners:
-        result = launch.run_training(job, on, ready, listeners)
-    show_run(result, job.caveats, quick=quick, as_json=as_json)
+    caveats = data.prepared.caveats
+    record = RunRecord(folder.name, folder, recipe, tracking, caveats=caveats, quick=quick)
+    with listening([record], folder.name) as listeners:
+        result = run_training(record, on, data, listeners)
+    show_run(result, caveats, quick=quick, as_json=as_json)
 
 
 def _base_of(base: str, experiment: str, config: Path | None) -> str:
@@ -135,7 +143,7 @@ def _tracking_of(experiment: str) -> dict[str, object]:
     return {"tracking.name": name, "tracking.notes": notes, "tracking.tags": tags}
 
 
-def _home_of(given: Any) -> dict[str, object]:
+def _home_of(given: "PreparedSet | None") -> dict[str, object]:
     return {"data.homes": given.manifest["home"]} if given else {}
 
 
@@ -143,14 +151,14 @@ def _given(files: dict[str, Path | None]) -> dict[str, Path]:
     return {name: path for name, path in files.items() if path is not None}
 
 
-def _from_json(files: dict[str, Path]) -> Any:  # PreparedSet or None; its module is imported late
+def _from_json(files: dict[str, Path]) -> "PreparedSet | None":
     files = {name: path for name, path in files.items() if name != "output_dir"}
     if not files:
         return None
     if "train_data" in files and "val_data" not in files:
         beside = files["train_data"].with_name("val" + files["train_data"].suffix)
         if beside.is_file():
-            say(f"validating on {places.shown(beside)}, which lies beside the training file")
+            say(f"validating on {shown(beside)}, which lies beside the training file")
             files["val_data"] = beside
     missing = [
         flag
@@ -166,25 +174,27 @@ def _from_json(files: dict[str, Path]) -> Any:  # PreparedSet or None; its modul
             f"alignment JSON needs {', '.join(missing)} too.",
             hint="--train-data train.json --vocab vocab.json --val-data val.json",
         )
-    from casas_ray.corpus.exchange import JsonFiles, prepare_json
+    from casas_ray.corpus.exchange.reading import JsonFiles, prepare_json
 
     splits = ("train", "val", "test")
     windows = {split: files[f"{split}_data"] for split in splits if f"{split}_data" in files}
     return prepare_json(JsonFiles(windows, files["vocab"]))
 
 
-def _profile(folder: Path, recipe: Recipe, on: Machine, ready: Any, *, as_json: bool) -> None:
+def _profile(
+    folder: Path, recipe: Recipe, on: Machine, data: "TrainingData", *, as_json: bool
+) -> None:
     from dataclasses import asdict
 
-    from casas_ray.report import text
-    from casas_ray.run.profile import profile as take_profile
+    from casas_ray.cli import tables
+    from casas_ray.training.profile import profile as take_profile
 
-    found = take_profile(folder, recipe, on, ready.prepared, ready.vectors)
+    found = take_profile(folder, recipe, on, data)
     if as_json:
         print_json(asdict(found) | {"trace": str(found.trace)})
     else:
-        out.print(text.profile(asdict(found)))
-        out.print(f"the trace, for chrome://tracing, is {places.shown(found.trace)}")
+        out.print(tables.profile(asdict(found)))
+        out.print(f"the trace, for chrome://tracing, is {shown(found.trace)}")
 
 
 def _refuse_log_settings(changes: list[str], *, simulated: bool) -> None:
@@ -195,11 +205,3 @@ def _refuse_log_settings(changes: list[str], *, simulated: bool) -> None:
             "windows are cut already.",
             hint="leave it out, or prepare a raw log instead.",
         )
-
-
-def _run_folder(recipe: Recipe, name: str, output_dir: Path | None, *, quick: bool) -> Path:
-    if output_dir is not None:
-        return output_dir.absolute()
-    marks = [mark for mark, on in (("quick", quick), ("simulated", recipe.data.simulated)) if on]
-    parts = [recipe.name, recipe.data.label, *marks, f"seed{recipe.seed}", recipe.digest()[:8]]
-    return places.runs() / places.safe_name(name or "-".join(parts), what="run")

@@ -14,10 +14,7 @@ written and read piece by piece, so that memory does not grow with their number.
 """
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +28,7 @@ from numpy.typing import NDArray
 
 from casas_ray.corpus.vocab import Vocabulary
 from casas_ray.errors import DataError
-from casas_ray.places import shown
+from casas_ray.files import sha256_of, shown, write_json
 
 MANIFEST, VOCAB, CAPTIONS = "manifest.json", "vocab.json", "captions.parquet"
 FIELD_PREFIX = "id_"
@@ -207,31 +204,9 @@ class PreparedSet:
         return pq.read_table(self.folder / CAPTIONS).column("caption").to_pylist()
 
 
-@contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `target` when the block ends well and vanishes when it does
-    not.
-
-    When somebody else finished the same target meanwhile, theirs stays: both hold the same.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        yield draft
-        draft.chmod(0o755)
-        try:
-            draft.replace(target)
-        except OSError:
-            if not target.is_dir():
-                raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
 def write_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
-    """`vocab.json`: lists whose places are the ids."""
-    values = {field: list(names) for field, names in vocabulary.values.items()}
-    (folder / VOCAB).write_text(json.dumps(values, indent=1), encoding="utf-8")
+    """`vocab.json`: lists whose indices are the ids."""
+    write_json(folder / VOCAB, {field: list(names) for field, names in vocabulary.values.items()})
 
 
 def write_captions(folder: Path, captions: Sequence[str]) -> None:
@@ -241,8 +216,19 @@ def write_captions(folder: Path, captions: Sequence[str]) -> None:
 
 def write_manifest(folder: Path, manifest: Mapping[str, object]) -> None:
     """`manifest.json`, the last file of a set."""
-    text = json.dumps(manifest, indent=1, ensure_ascii=False)
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    write_json(folder / MANIFEST, manifest)
+
+
+def input_hash(path: Path, hint: str) -> str:
+    """The SHA-256 of a file that somebody named.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise DataError(f"{shown(path)}: {error.strerror or error}.", hint=hint) from None
 
 
 class CaptionIndex:

@@ -12,7 +12,7 @@ from casas_ray.corpus.events import NO_ACTIVITY, Coded, Events
 from casas_ray.corpus.homes import Home, derived_home
 from casas_ray.corpus.log import STATES, Line, RawLog, stamps_to_us
 from casas_ray.errors import DataError
-from casas_ray.places import shown
+from casas_ray.files import shown
 
 
 @dataclass(frozen=True)

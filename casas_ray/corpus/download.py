@@ -1,6 +1,5 @@
 """Bringing a home's published log: resumed where it stopped, checked, and never half there."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -11,10 +10,10 @@ from collections.abc import Callable
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
-from casas_ray.corpus.alignment import new_folder
 from casas_ray.corpus.homes import Home
 from casas_ray.errors import SetupError
-from casas_ray.places import raw, shown
+from casas_ray.files import new_folder, sha256_of, shown, write_json
+from casas_ray.paths import raw
 
 Progress = Callable[[int, int], None]
 """Bytes at hand, and bytes in all."""
@@ -102,7 +101,7 @@ def _fetch_rest(url: str, archive: Path, progress: Progress) -> bool:
         if total > _LARGEST:
             raise OSError(f"it is {total:,} bytes; no home's log is so large")
         mark = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
-        _about(archive).write_text(json.dumps({"mark": mark}), encoding="utf-8")
+        write_json(_about(archive), {"mark": mark})
         have = _copy(answer, archive, have, total, progress, append=goes_on)
     return have >= total if total else True
 
@@ -139,7 +138,7 @@ def _mark(archive: Path) -> str:
 def _unpack(archive: Path, target: Path, home: Home) -> None:
     problem = ""
     try:
-        if home.archive_sha256 and _sha256(archive) != home.archive_sha256:
+        if home.archive_sha256 and sha256_of(archive) != home.archive_sha256:
             problem = "its SHA-256 is not the published one"
         else:
             with zipfile.ZipFile(archive) as packed, new_folder(target) as draft:
@@ -181,8 +180,3 @@ def _check_lines(path: Path, home: Home) -> None:
         found = sum(1 for _ in stream)
     if found != home.log_lines:
         raise ValueError(f"its log has {found:,} lines; {home.log_lines:,} were published")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from casas_ray.config import DataConfig
 from casas_ray.corpus.homes import home_or_error, known_homes, load_home
-from casas_ray.corpus.simulate import simulated_log
+from casas_ray.corpus.simulate.simulator import simulated_log
 from casas_ray.errors import DataError, RefusedError, did_you_mean
-from casas_ray.places import raw, safe_name, shown
+from casas_ray.files import shown
+from casas_ray.paths import raw, safe_name
 
 _USUAL_NAMES = ("data", "data.txt")
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from pydantic import Field
 
+from casas_ray.config.base import Settings
 from casas_ray.errors import DataError, SettingsError, did_you_mean
-from casas_ray.places import drawer_files, shown
-from casas_ray.settings import Settings
+from casas_ray.files import shown
+from casas_ray.paths import drawer_files
 
 UNKNOWN_ROOM = "unknown"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from casas_ray import places
+from casas_ray import paths
 from casas_ray.corpus.alignment import FIELD_PREFIX, MANIFEST, PreparedSet
 from casas_ray.corpus.events import US_PER_SECOND
 from casas_ray.errors import SettingsError
@@ -13,13 +13,13 @@ from casas_ray.errors import SettingsError
 
 def logged_homes() -> list[str]:
     """Homes with a folder of raw logs; simulated logs are not homes."""
-    folders = (path for path in places.raw().glob("*") if path.is_dir())
+    folders = (path for path in paths.raw().glob("*") if path.is_dir())
     return [path.name for path in folders if "-simulated-" not in path.name]
 
 
 def prepared_sets() -> list[PreparedSet]:
     """Every prepared set, by name."""
-    return [PreparedSet(path.parent) for path in sorted(places.aligned().glob(f"*/{MANIFEST}"))]
+    return [PreparedSet(path.parent) for path in sorted(paths.aligned().glob(f"*/{MANIFEST}"))]
 
 
 @dataclass(frozen=True)
@@ -66,5 +66,5 @@ def read_window(prepared: PreparedSet, place: int) -> ReadableWindow:
 
 def set_folder(fingerprint: str) -> Path | None:
     """The folder of the set with this fingerprint, or None."""
-    found = sorted(places.aligned().glob(f"*-{fingerprint[:12]}"))
+    found = sorted(paths.aligned().glob(f"*-{fingerprint[:12]}"))
     return found[0] if found else None

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from casas_ray.errors import DataError
-from casas_ray.places import shown
+from casas_ray.files import shown
 
 Dialect = Literal["marked", "labelled", "columns"]
 

@@ -7,33 +7,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from casas_ray import places
+from casas_ray import paths
 from casas_ray.config import DataConfig
 from casas_ray.corpus.alignment import (
     WINDOWS_PER_GROUP,
     CaptionIndex,
     PreparedSet,
     SplitWriter,
-    WindowColumns,
-    new_folder,
+    input_hash,
     write_captions,
     write_manifest,
     write_vocabulary,
 )
 from casas_ray.corpus.captions import describe, sensor_words
 from casas_ray.corpus.clean import Cleaned, clean
-from casas_ray.corpus.events import Coded, Events
+from casas_ray.corpus.columns import DescribedEvents, window_columns, window_names
+from casas_ray.corpus.events import Coded
+from casas_ray.corpus.exchange.written import WrittenCaptions
 from casas_ray.corpus.homes import Home, load_home
 from casas_ray.corpus.log import RawLog, read_log
 from casas_ray.corpus.manifest import Diversity, manifest_of
-from casas_ray.corpus.records import write_activities, write_events, write_quarantine
+from casas_ray.corpus.sidecars import write_activities, write_events, write_quarantine
 from casas_ray.corpus.split import SPLITS, Days, split_days, stretches
 from casas_ray.corpus.vocab import Vocabulary, field_columns
-from casas_ray.corpus.windows import Windows, cut, label_shares
-from casas_ray.corpus.written import WrittenCaptions
+from casas_ray.corpus.windows import Windows, cut
 from casas_ray.errors import DataError
+from casas_ray.files import new_folder, shown
 
 CODE_VERSION = 3
 """Raised when the same log and settings come to give another set."""
@@ -54,7 +54,13 @@ class HomePart:
     days: Days
     windows: dict[str, Windows]
     first_event: int
-    """The place of its first event among those of all homes."""
+    """The index of its first event among those of all homes."""
+
+    @property
+    def described(self) -> DescribedEvents:
+        """Its events with their fields."""
+        events, home = self.cleaned.events, self.cleaned.home
+        return DescribedEvents(self.name, events, home, self.columns, self.first_event)
 
     @property
     def training_columns(self) -> dict[str, Coded]:
@@ -72,16 +78,16 @@ def prepare(config: DataConfig, logs: Logs, *, watch: Watch = lambda _: None) ->
     facts = {home: load_home(home) for home in config.homes}
     fingerprint = _fingerprint(config, logs, facts)
     kind = f"{config.label}-simulated" if config.simulated else config.label
-    target = places.aligned() / f"{kind}-{fingerprint[:12]}"
+    target = paths.aligned() / f"{kind}-{fingerprint[:12]}"
     if not target.is_dir():
         parts: list[HomePart] = []
         for home in config.homes:
-            watch(f"reading {places.shown(logs[home])}")
+            watch(f"reading {shown(logs[home])}")
             first = sum(len(part.cleaned.events) for part in parts)
             parts.append(_read(config, home, logs[home], facts[home], first))
         _fill_missing_fields(parts)
         _refuse_empty_split(parts, config)
-        watch(f"writing {places.shown(target)}")
+        watch(f"writing {shown(target)}")
         with new_folder(target) as draft:
             _write(draft, parts, config, fingerprint)
     return PreparedSet(target)
@@ -92,26 +98,13 @@ def _fingerprint(config: DataConfig, logs: Logs, facts: Mapping[str, Home | None
     content = {
         "code": CODE_VERSION,
         "logs": {
-            home: file_hash(log, "name the log with --log PATH") for home, log in logs.items()
+            home: input_hash(log, "name the log with --log PATH") for home, log in logs.items()
         },
         "settings": config.model_dump(mode="json", exclude={"simulate"}),
         "homes": {home: found.digest() if found else None for home, found in facts.items()},
-        "captions": file_hash(Path(captions), "see data.captions.file") if captions else None,
+        "captions": input_hash(Path(captions), "see data.captions.file") if captions else None,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def file_hash(path: Path, hint: str) -> str:
-    """The SHA-256 of a file.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{places.shown(path)}: {error.strerror or error}.", hint=hint) from None
 
 
 def _read(config: DataConfig, name: str, path: Path, facts: Home | None, first: int) -> HomePart:
@@ -142,7 +135,7 @@ def _fill_missing_fields(parts: Sequence[HomePart]) -> None:
 def _refuse_empty_split(parts: Sequence[HomePart], config: DataConfig) -> None:
     for split in SPLITS:
         if not any(len(part.windows[split]) for part in parts):
-            logs = ", ".join(places.shown(part.log.path) for part in parts)
+            logs = ", ".join(shown(part.log.path) for part in parts)
             raise DataError(
                 f"{logs}: split '{split}' has no window of {config.windows.least_events} events or "
                 "more.",
@@ -162,7 +155,9 @@ def _write(draft: Path, parts: Sequence[HomePart], config: DataConfig, fingerpri
                     ids = index.add(said)
                     diversity.add(split, ids)
                     described = index.add([sensor_words(part.cleaned.events, part.cleaned.home)])
-                    writer.add(_columns(part, windows, vocabulary, ids, described[0]))
+                    writer.add(
+                        window_columns(part.described, windows, vocabulary, ids, described[0])
+                    )
     if written is not None:
         written.refuse_left_over()
     write_captions(draft, index.captions)
@@ -192,58 +187,7 @@ def _captions(
     # costs a pass of the text tower.
     most = config.captions.per_window if split == "train" else 1
     if written is not None:
-        return [written.of(name)[:most] for name in _names(part, windows)]
+        names = window_names(part.name, part.cleaned.events, windows)
+        return [written.of(name)[:most] for name in names]
     style = config.captions.replace({"per_window": most})
     return describe(windows, part.cleaned.events, part.cleaned.home, style)
-
-
-def _names(part: HomePart, windows: Windows) -> list[str]:
-    """`milan:1203+20`: the line of a window's first event, and its number of events."""
-    lines = part.cleaned.events.line[windows.first].tolist()
-    lengths = windows.length.tolist()
-    return [f"{part.name}:{line}+{count}" for line, count in zip(lines, lengths, strict=True)]
-
-
-def _columns(
-    part: HomePart,
-    windows: Windows,
-    vocabulary: Vocabulary,
-    captions: Sequence[NDArray[np.int32]],
-    described: NDArray[np.int32],
-) -> WindowColumns:
-    events, rows = part.cleaned.events, windows.rows()
-    shares = label_shares(windows, events.label)
-    return WindowColumns(
-        id=_names(part, windows),
-        home=[part.name] * len(windows),
-        first_event=windows.first + part.first_event,
-        start_us=events.time_us[windows.first],
-        length=windows.length.astype(np.int16),
-        ids={
-            field: vocabulary.encode(field, part.columns[field])[rows]
-            for field in vocabulary.fields
-        },
-        gap_seconds=events.gap_seconds[rows].astype(np.float32),
-        xy=_positions(events, part.cleaned.home)[events.sensor.codes[rows]],
-        sensor_text=described[events.sensor.codes[rows]],
-        caption_ids=captions,
-        label=[row[0][0] for row in shares],
-        shares=shares,
-    )
-
-
-def _positions(events: Events, home: Home) -> NDArray[np.float32]:
-    """By sensor code: its position, or NaN."""
-    position = scaled_positions(home)
-    nowhere = (np.nan, np.nan)
-    return np.array([position.get(name, nowhere) for name in events.sensor.names], np.float32)
-
-
-def scaled_positions(home: Home) -> dict[str, tuple[float, float]]:
-    """Sensor positions on the home's floor plan, from 0 to 1 along its longer side.
-
-    The scale is the home's, not a file's: train and test days share it.
-    """
-    placed = {name: sensor.xy for name, sensor in home.sensors.items() if sensor.xy}
-    longest = max((max(xy) for xy in placed.values()), default=1.0)
-    return {name: (x / longest, y / longest) for name, (x, y) in placed.items()}

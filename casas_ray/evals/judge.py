@@ -1,109 +1,81 @@
-"""The one look at the test days: a run's best checkpoint, judged and remembered, beside what is
+"""The one look at the test days, and looks at validation days: a trained run beside what is
 cheaper."""
 
-import json
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from casas_ray.config import Recipe
-from casas_ray.corpus.alignment import PreparedSet
-from casas_ray.errors import RefusedError
+from casas_ray.errors import DataError
 from casas_ray.evals.probe import counted, difference_over_days, encoded, majority, probe
-from casas_ray.evals.validation import held_out
-from casas_ray.model import checkpoint
-from casas_ray.model.dual import DualEncoder
-from casas_ray.model.shard import Shard
+from casas_ray.evals.trained_run import TrainedRun
+from casas_ray.files import shown
+from casas_ray.loader.window_store import WindowStore
+from casas_ray.records.verdict import Verdict, record_verdict, recorded_verdict
+from casas_ray.training.validation import held_out
 
-VERDICT = "test.json"
-
-
-def recorded(run: Path) -> dict[str, Any] | None:
-    """The verdict that the run was given before, or None."""
-    path = run / VERDICT
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+Columns = dict[str, dict[str, float]]
 
 
-def judge(run: Path, prepared: PreparedSet, vectors: NDArray[np.float32]) -> dict[str, Any]:
-    """Metrics of the run's best checkpoint on the test days, beside an untrained model's.
+def evaluate(run: TrainedRun) -> Verdict:
+    """Metrics of a run on the test days, beside an untrained model's and the baselines' probes.
 
     Written once; a second call gives the first one's answer.
 
     Raises:
-        DataError: the run has no whole best checkpoint.
-        RefusedError: the set is not the one the run was trained on.
-    """
-    if (before := recorded(run)) is not None:
-        return before
-    folder = checkpoint.best(run)
-    meta = checkpoint.read_meta(folder)
-    if meta["about"]["fingerprint"] != prepared.fingerprint:
-        raise RefusedError(
-            f"run '{run.name}' was trained on another alignment set than {prepared.folder.name}.",
-            hint="its test days may be among the training days of that run.",
-        )
-    recipe = Recipe.build(meta["recipe"])
-    test, tensors = Shard.of(prepared.windows("test")), torch.from_numpy(vectors)
-    verdict = {"step": meta["step"], "caveats": list(prepared.caveats)}
-    models = {name: _model(recipe, meta) for name in ("untrained", "trained")}
-    checkpoint.load_weights(models["trained"], folder)
-    for name, model in models.items():
-        found = held_out(model, test, tensors, recipe, first=0, total=len(test))
-        verdict[name] = {f"test/{metric}": value for metric, value in found.items()}
-    _add_probes(verdict, models, prepared, tensors, judged="test")
-    (run / VERDICT).write_text(json.dumps(verdict, indent=1), encoding="utf-8")
-    return verdict
-
-
-def look(run: Path, prepared: PreparedSet, vectors: NDArray[np.float32]) -> dict[str, Any]:
-    """Probes of the run's best checkpoint on validation days, for choosing between recipes.
-
-    Raises:
-        DataError: the run has no whole best checkpoint.
+        DataError: the run's set is gone, or has no test windows.
         SetupError: scikit-learn is not installed.
     """
-    folder = checkpoint.best(run)
-    meta = checkpoint.read_meta(folder)
-    recipe = Recipe.build(meta["recipe"])
-    verdict: dict[str, Any] = {"step": meta["step"], "caveats": list(prepared.caveats)}
-    models = {name: _model(recipe, meta) for name in ("untrained", "trained")}
-    checkpoint.load_weights(models["trained"], folder)
-    _add_probes(verdict, models, prepared, torch.from_numpy(vectors), judged="val")
+    before = recorded_verdict(run.folder)
+    if before is not None:
+        return before
+    prepared = run.data.prepared
+    if "test" not in prepared.manifest["windows"]:
+        raise DataError(
+            f"{shown(prepared.folder)} has no test windows.",
+            hint="train again with --test-data, then evaluate.",
+        )
+    verdict = _with_probes(run, _retrieval(run), split="test")
+    record_verdict(run.folder, verdict)
     return verdict
 
 
-def _add_probes(
-    verdict: dict[str, Any],
-    models: dict[str, DualEncoder],
-    prepared: PreparedSet,
-    texts: torch.Tensor,
-    *,
-    judged: str,
-) -> None:
-    """Columns of probe scores: the models', sensor counts', and the most frequent label's."""
+def probe_validation(run: TrainedRun) -> Verdict:
+    """Probes of a run on validation days, for choosing between recipes.
+
+    Raises:
+        DataError: the run's set is gone.
+        SetupError: scikit-learn is not installed.
+    """
+    return _with_probes(run, {}, split="val")
+
+
+def _retrieval(run: TrainedRun) -> Columns:
+    store = WindowStore.of(run.data.prepared.windows("test"))
+    vectors = torch.from_numpy(run.data.vectors)
+    columns = {}
+    for name, model in (("untrained", run.untrained()), ("trained", run.model)):
+        measured = held_out(model, store, vectors, run.recipe, first=0, total=len(store))
+        columns[name] = {f"test/{metric}": value for metric, value in measured.items()}
+    return columns
+
+
+def _with_probes(run: TrainedRun, columns: Columns, *, split: str) -> Verdict:
+    """The columns with probe scores: the models', sensor counts', and the most frequent label's."""
+    prepared = run.data.prepared
+    caveats = tuple(prepared.caveats)
     if len(set(prepared.windows("train").column("label").to_pylist())) < 2:
-        return  # nobody labelled this home: there is nothing to probe for
-    splits = ["train", "val"] + (["test"] if judged == "test" else [])
-    told = {
-        name: probe(encoded(model.eval(), prepared, texts, splits), judged=judged)
-        for name, model in models.items()
-    }
+        # Nobody labelled this home: there is nothing to probe for.
+        return Verdict(run.step, caveats, columns)
+    splits = ["train", "val"] + (["test"] if split == "test" else [])
+    texts = torch.from_numpy(run.data.vectors)
     counts = counted(prepared, splits)
-    told["sensor counts"] = probe(counts, judged=judged)
-    columns = {name: one.scores for name, one in told.items()}
-    columns["majority"] = majority(counts, judged=judged)
-    for name, scores in columns.items():
-        named = {f"{judged}/probe_{metric}": value for metric, value in scores.items()}
-        verdict[name] = verdict.get(name, {}) | named
-    low, high = difference_over_days(told["trained"], told["sensor counts"])
-    verdict["trained less sensor counts"] = [low, high]
-
-
-def _model(recipe: Recipe, meta: dict[str, Any]) -> DualEncoder:
-    sizes = {field: len(values) for field, values in meta["about"]["vocabulary"].items()}
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
-        return DualEncoder(recipe, sizes, meta["text_size"])
+    results = {
+        name: probe(encoded(model, prepared, texts, splits), judged=split)
+        for name, model in (("untrained", run.untrained()), ("trained", run.model))
+    }
+    results["sensor counts"] = probe(counts, judged=split)
+    scores = {name: one.scores for name, one in results.items()}
+    scores["majority"] = majority(counts, judged=split)
+    for name, values in scores.items():
+        named = {f"{split}/probe_{metric}": value for metric, value in values.items()}
+        columns[name] = columns.get(name, {}) | named
+    interval = difference_over_days(results["trained"], results["sensor counts"])
+    return Verdict(run.step, caveats, columns, interval)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from casas_ray.corpus.alignment import FIELD_PREFIX, PreparedSet, flat
 from casas_ray.corpus.events import NO_ACTIVITY, US_PER_DAY
 from casas_ray.errors import SetupError
+from casas_ray.loader.window_store import WindowStore
 from casas_ray.model.dual import DualEncoder
-from casas_ray.model.shard import Shard
 
 UNLABELLED = frozenset({NO_ACTIVITY, "Other_Activity", "Other"})
 """Labels that say only that nobody labelled it."""
@@ -65,7 +65,7 @@ def encoded(
 
 @torch.inference_mode()
 def _vectors(model: DualEncoder, table: pa.Table, texts: torch.Tensor) -> Vectors:
-    shard = Shard.of(table)
+    shard = WindowStore.of(table)
     found = []
     for start in range(0, len(shard), _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, len(shard)))

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from casas_ray.config import ModelConfig, Recipe
-from casas_ray.model.batch import Batch
+from casas_ray.loader.batch import Batch
 from casas_ray.model.embedding import hidden
 from casas_ray.model.encoder import EventEncoder
 
@@ -93,12 +93,18 @@ class DualEncoder(nn.Module):
         """Both sides of every pair and the masked events, from one pass."""
         x_BSW = self.encoder(batch)
         logits = whole(self.heads(x_BSW[:, 1:].flatten(0, 1)[batch.asked_M]))
-        sensor_BD = whole(self.project_sensor(self.pooling(x_BSW, batch.real_BL)))
         return Encoded(
-            sensor_BD=F.normalize(sensor_BD, dim=-1),
+            sensor_BD=self._embed_pooled(self.pooling(x_BSW, batch.real_BL)),
             text_BD=self.embed_text(batch.text_BT),
             masked=dict(zip(self.sizes, logits.split([*self.sizes.values()], dim=-1), strict=True)),
         )
+
+    def embed_windows(self, batch: Batch) -> Tensor:
+        """Windows in the shared space, B x D, unit length."""
+        return self._embed_pooled(self.pooled(batch))
+
+    def _embed_pooled(self, pooled_BW: Tensor) -> Tensor:
+        return F.normalize(whole(self.project_sensor(pooled_BW)), dim=-1)
 
     def embed_text(self, text_BT: Tensor) -> Tensor:
         """Caption vectors in the shared space, B x D, unit length."""

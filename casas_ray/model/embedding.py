@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from casas_ray.config import ModelConfig
 from casas_ray.corpus.vocab import MASK
 from casas_ray.errors import SettingsError
-from casas_ray.model.batch import Batch
-from casas_ray.model.masking import group_of
+from casas_ray.loader.batch import Batch
+from casas_ray.loader.masking import group_of
 
 _SHORTEST_GAP_SECONDS, _LONGEST_GAP_SECONDS = 0.01, 86_400.0
 GAP, POSITION = "gap", "position"

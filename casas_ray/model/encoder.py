@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from casas_ray.config import CompileKind, ModelConfig
-from casas_ray.model.batch import Batch, with_cls
-from casas_ray.model.draws import keep_factor
+from casas_ray.loader.batch import Batch, with_cls
+from casas_ray.loader.streams import keep_factor
 from casas_ray.model.embedding import GAP, EventEmbedding, hidden, shown
 
 PLACES = 512

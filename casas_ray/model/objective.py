@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from casas_ray.config import LossConfig
-from casas_ray.model.bank import Bank
-from casas_ray.model.batch import Batch
+from casas_ray.loader.batch import Batch
 from casas_ray.model.dual import DualEncoder, Encoded, targets
 from casas_ray.model.losses import (
     alike,
@@ -23,6 +22,7 @@ from casas_ray.model.losses import (
     scores,
     summed,
 )
+from casas_ray.model.negatives import Bank
 
 Found = dict[str, Tensor]
 

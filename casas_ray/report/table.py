@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from casas_ray.results import RunResult
+from casas_ray.records.run_result import RunResult
 from casas_ray.study import BASE_ARM
 
 METRICS = ("val/recall@1", "val/recall@5", "val/recall@10", "val/recall_mean", "val/clip_loss")

@@ -12,9 +12,10 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
-from casas_ray import places
+from casas_ray import paths
 from casas_ray.config import Machine, TextConfig, Tracking
-from casas_ray.errors import CasasError
+from casas_ray.errors import CasasError, SetupError
+from casas_ray.files import shown
 
 State = Literal["good", "odd", "missing"]
 _LEAST_PYTHON = (3, 11)
@@ -100,16 +101,16 @@ def _memory() -> list[Check]:
 
 
 def _storage() -> list[Check]:
-    root = places.data_root()
+    root = paths.data_root()
     there = next(folder for folder in (root, *root.parents) if folder.exists())
     if not os.access(there, os.W_OK):
         fix = "name a folder of yours in CASAS_RAY_DATA"
-        return [Check("storage", "missing", f"{places.shown(root)} cannot be written", fix)]
+        return [Check("storage", "missing", f"{shown(root)} cannot be written", fix)]
     free = shutil.disk_usage(there).free / 1e9
     state: State = "good" if free >= _LEAST_DISK_GB else "odd"
     fix = "" if state == "good" else "make room, or name another folder in CASAS_RAY_DATA"
     shared = os.environ.get("CASAS_RAY_DATA")
-    where = f"{places.shown(root)}, {free:.0f} GB free"
+    where = f"{shown(root)}, {free:.0f} GB free"
     if not shared:
         where += "; on a cluster of several machines, CASAS_RAY_DATA must name a shared folder"
     return [Check("storage", state, where, fix)]
@@ -159,12 +160,10 @@ def _ray(machine: Machine) -> list[Check]:
 
 
 def _wandb(tracking: Tracking) -> list[Check]:
-    from wandb.errors import AuthenticationError
-
-    from casas_ray.run import connection
+    from casas_ray.tracking import connection
 
     key = os.environ.get("WANDB_API_KEY")
-    if key is not None and (problem := key_problem(key)):
+    if key is not None and (problem := connection.key_problem(key)):
         fix = "wandb login, with the key from https://wandb.ai/authorize"
         return [Check("wandb key", "missing", problem, fix)]
     if not connection.has_key():
@@ -175,25 +174,11 @@ def _wandb(tracking: Tracking) -> list[Check]:
         return [Check("wandb server", "odd", "a key is here; the server does not answer", fix)]
     try:
         teams = connection.teams()
-    except AuthenticationError:
-        fix = "wandb login --relogin, with the key from https://wandb.ai/authorize"
-        return [Check("wandb key", "missing", "the server does not know this key", fix)]
+    except SetupError as error:
+        return [Check("wandb key", "missing", error.problem, error.hint)]
     good = Check("wandb key", "good", "a key is here and the server knows it")
     entity = tracking.entity or os.environ.get("WANDB_ENTITY") or ""
     return [good, _permission(entity, teams)]
-
-
-def key_problem(key: str) -> str:
-    """What is wrong with the shape of a W&B key by the library's own rule, or nothing; the key is
-    not shown."""
-    from wandb.errors import AuthenticationError
-    from wandb.sdk.lib.wbauth import validation
-
-    try:
-        found = validation.check_api_key(key)
-    except (AuthenticationError, ValueError) as error:
-        return str(error)
-    return str(found or "")
 
 
 def _permission(entity: str, teams: list[str]) -> Check:

@@ -1,0 +1,196 @@
+"""`make bench`: every figure, printed as a table. Simulated data, labelled so."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import corpus, tracking
+from benchmarks.step import measure, measure_on_gpu, padding
+from casas_ray.config import DataConfig
+from casas_ray.corpus.fetch import link_log
+from casas_ray.records.run_result import RunResult
+
+REAL_LOG = Path(__file__).parents[3] / "shared" / "casas" / "al_smarthome" / "data.txt"
+
+out = Console(width=110)
+
+
+def shown(title: str, rows: list[tuple[str, str]]) -> None:
+    """One small table."""
+    table = Table(title=title, show_header=False, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def command_times() -> list[tuple[str, str]]:
+    """Wall time of commands that plan, the median of five."""
+    rows = []
+    for words in (["--help"], ["plan", "milan_ablation_mlm"]):
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            command = [sys.executable, "-m", "casas_ray", *words]
+            subprocess.run(command, check=True, capture_output=True)
+            times.append(time.perf_counter() - start)
+        rows.append((f"casas-ray {' '.join(words)}", f"{np.median(times):.2f} s"))
+    return rows
+
+
+def shown_figures(found: dict[str, float]) -> str:
+    """Names and values in a row."""
+    return ", ".join(f"{name} {value:.2f}" for name, value in found.items())
+
+
+def step_rates() -> list[tuple[str, str]]:
+    """The train step on one thread, dropout and masking on; the larger sizes with fewer pairs."""
+    torch.set_num_threads(1)
+    wanted = [(size, events, 128) for size in ("tiny", "baseline") for events in (20, 50)]
+    wanted += [("small", 20, 128), ("medium", 20, 32), ("large", 20, 32)]
+    return [
+        (
+            f"{size}, {events} events, batch {batch}",
+            shown_figures(measure(size, events, batch=batch)),
+        )
+        for size, events, batch in wanted
+    ]
+
+
+def padding_shares() -> list[tuple[str, str]]:
+    """What windows of unlike length cost; of the real log where one is at hand."""
+    real = REAL_LOG.exists()
+    if real:
+        link_log("al_smarthome", REAL_LOG)
+    source = {"homes": ("al_smarthome",)} if real else {"simulated": True}
+    rows = []
+    for seconds in (30.0, 60.0, 120.0):
+        for batch in (64, 128, 256):
+            kind = {"data.windows.kind": "fixed_duration", "data.windows.seconds": seconds}
+            found = padding(kind, batch, DataConfig.build(source))
+            text = f"{found['places']:.1%} of places, {found['arithmetic']:.1%} of arithmetic"
+            rows.append((f"{'real log' if real else 'SIMULATED'}, {seconds:g} s, {batch}", text))
+    return rows
+
+
+def gpu_rates() -> list[tuple[str, str]]:
+    """The train step on a GPU at the batches that fill one; only where one is at hand."""
+    if not torch.cuda.is_available():
+        return [("GPU", "none at hand: nothing was measured")]
+    settings = itertools.product(
+        ("tiny", "baseline", "large"),
+        (20, 50),
+        (128, 1024, 4096),
+        ("eager", "compiled", "cuda_graphs"),
+    )
+    return [
+        (
+            f"{size}, {events} events, batch {batch}, {how}",
+            shown_figures(measure_on_gpu(size, events, batch, how)),
+        )
+        for size, events, batch, how in settings
+    ]
+
+
+def tracking_cost() -> list[tuple[str, str]]:
+    """What ten logs a second cost a step, W&B offline."""
+    return [(name, f"{value:.2f}") for name, value in tracking.cost().items()]
+
+
+MEMORY_CASES: list[tuple[str, int, tuple[str, ...]]] = [
+    ("milan_tiny", 128, ()),
+    ("milan_tiny", 128, ("optim.pieces=4",)),
+    ("milan_small", 128, ()),
+    ("milan_baseline", 128, ()),
+    ("milan_baseline", 128, ("optim.pieces=4",)),
+    ("milan_baseline", 128, ("optim.ema_decay=0.99", "loss.bank_size=4096")),
+    ("milan_medium", 32, ()),
+    ("milan_large", 32, ()),
+]
+
+
+def memory_and_start() -> list[tuple[str, str]]:
+    """Peak memory of a training and the time to its first step, in a process of its own each."""
+    rows = []
+    for base, batch, words in MEMORY_CASES:
+        command = [sys.executable, "-m", "casas_ray", "train", base, "--simulated", "--profile"]
+        command += ["--json", "--machine", "debug", "data.simulate.days=3"]
+        command += [f"optim.batch_size={batch}", *words]
+        ended = subprocess.run(command, check=True, capture_output=True, text=True)
+        found = json.loads(ended.stdout)
+        text = f"{found['peak_memory_mib']:,.0f} MiB, first step {found['first_step_s']:.1f} s"
+        rows.append((" ".join([base, f"batch {batch}", *words]), text))
+    return rows
+
+
+def sweep_share() -> list[tuple[str, str]]:
+    """How much of a quick sweep's time its trials spend in the loop."""
+    command = [sys.executable, "-m", "casas_ray", "tune", "milan_ablation_mlm", "--simulated"]
+    command += ["--quick", "--no-wandb", "--json", "data.simulate.days=5"]
+    subprocess.run(command, check=True, capture_output=True)  # data and vectors
+    start = time.perf_counter()
+    ended = subprocess.run([*command, "--fresh"], check=True, capture_output=True, text=True)
+    wall = time.perf_counter() - start
+    runs = sorted(Path(json.loads(ended.stdout)["folder"]).glob("*/ledger.jsonl"))
+    rows = [RunResult.read(path.parent).rows for path in runs]
+    inside = sum(row[-1]["time"] - row[0]["time"] for row in rows)
+    first = min(row[0]["time"] for row in rows)
+    last = max(row[-1]["time"] for row in rows)
+    slots = os.cpu_count() or 1
+    return [
+        ("quick sweep, SIMULATED, wall", f"{wall:.0f} s for {len(runs)} trials, {slots} at a time"),
+        ("command to first trial, last trial to prompt", f"{wall - (last - first):.1f} s"),
+        ("trials' share of the time between", f"{inside / slots / (last - first):.0%}"),
+        ("trials' share of the whole wall", f"{inside / slots / wall:.0%}"),
+    ]
+
+
+def worker_difference() -> list[tuple[str, str]]:
+    """The same recipe on one and on two gloo workers: how far their losses are apart."""
+    command = [sys.executable, "-m", "casas_ray", "train", "milan_tiny", "--simulated", "--quick"]
+    command += ["--no-wandb", "--json", "data.simulate.days=5", "tracking.log_every=10"]
+    losses = {}
+    for machine in ("laptop", "two-workers"):
+        with tempfile.TemporaryDirectory(prefix="casas-ray-bench-run-") as folder:
+            words = ["optim.epochs=4", "--machine", machine, "--output-dir", folder]
+            subprocess.run([*command, *words], check=True, capture_output=True)
+            losses[machine] = {
+                row["step"]: row["metrics"]["train/total_loss"]
+                for row in RunResult.read(Path(folder)).rows
+                if "train/total_loss" in row.get("metrics", {})
+            }
+    one, two = losses["laptop"][50], losses["two-workers"][50]
+    return [
+        ("train/total_loss at step 50, 1 and 2 workers", f"{one:.7f} and {two:.7f}"),
+        ("relative difference", f"{abs(one - two) / one:.1e}"),
+    ]
+
+
+def main() -> None:
+    """All figures, in a data folder of their own."""
+    with tempfile.TemporaryDirectory(prefix="casas-ray-bench-") as folder:
+        os.environ["CASAS_RAY_DATA"] = folder
+        shown("Commands", command_times())
+        shown("Corpus, one core, SIMULATED and generated", corpus.rows(Path(folder)))
+        shown("Train step, one thread, fp32, SIMULATED windows", step_rates())
+        shown("Padding of windows by time, by batch", padding_shares())
+        shown("Train step, GPU", gpu_rates())
+        shown("Tracking at ten logs a second, tiny, batch 32", tracking_cost())
+        shown("Memory and start, SIMULATED windows", memory_and_start())
+        shown("Sweep", sweep_share())
+        shown("Workers, tiny, fp32, SIMULATED", worker_difference())
+
+
+if __name__ == "__main__":
+    main()

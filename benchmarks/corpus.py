@@ -1,0 +1,286 @@
+"""The corpus at scale: each figure in a process of its own, so that its peak memory is its own."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from casas_ray.config import DataConfig, MaskingConfig
+from casas_ray.corpus.alignment import CaptionIndex, PreparedSet, SplitWriter, WindowColumns
+from casas_ray.corpus.exchange.json_columns import columns_of
+from casas_ray.corpus.exchange.reading import JsonFiles, _pieces, prepare_json, read_vocabulary
+from casas_ray.corpus.fetch import logs_for
+from casas_ray.corpus.prepare import prepare
+
+MILAN_DAYS = 75
+"""Makes about as many lines as the published log of Milan, 433,665."""
+
+SLICE = 20_000
+
+
+def in_own_process(function: str, *arguments: object) -> dict[str, Any]:
+    """What a function of this module found, with the seconds and the memory that it took."""
+    code = (
+        "import sys, json; from benchmarks import corpus; "
+        "print(json.dumps(corpus.timed(sys.argv[1], sys.argv[2:])))"
+    )
+    words = [sys.executable, "-c", code, function, *map(str, arguments)]
+    ended = subprocess.run(words, check=True, capture_output=True, text=True)
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def timed(function: str, arguments: list[str]) -> dict[str, Any]:
+    """Run a function here; its peak memory is this process's."""
+    start = time.perf_counter()
+    found = globals()[function](*arguments)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": seconds, "peak_mib": peak, **found}
+
+
+def simulated_milan() -> DataConfig:
+    """The settings of the simulated log."""
+    return DataConfig.build({"simulated": True, "simulate": {"days": MILAN_DAYS}})
+
+
+def prepared_milan() -> dict[str, Any]:
+    """Log to set, four captions a window."""
+    config = simulated_milan()
+    prepared = prepare(config, logs_for(config))
+    lines = prepared.manifest["homes"]["milan"]["log"]["lines"]
+    size = sum(path.stat().st_size for path in prepared.folder.glob("t*.parquet"))
+    events = sum(int(prepared.lengths(split).sum()) for split in ("train", "test"))
+    return {"lines": lines, "folder": str(prepared.folder), "disk_bytes_per_event": size / events}
+
+
+def row_by_row() -> dict[str, Any]:
+    """A slice of the log the conventional way: a dictionary an event, windows of dictionaries, one
+    JSON file; no captions, no split, no checks."""
+    path = logs_for(simulated_milan())["milan"]
+    events: list[dict[str, Any]] = []
+    label = "no_activity"
+    with path.open() as stream:
+        for _, line in zip(range(SLICE), stream, strict=False):
+            date, _, rest = line.rstrip("\n").partition(" ")
+            stamp, sensor, value, *mark = rest.split("\t")
+            moment = datetime.strptime(f"{date} {stamp}", "%Y-%m-%d %H:%M:%S.%f")
+            if mark:
+                name, _, kind = mark[0].rpartition(" ")
+                label = name if kind == "begin" else "no_activity"
+            gap = (moment - events[-1]["moment"]).total_seconds() if events else 0.0
+            events.append(
+                {
+                    "moment": moment,
+                    "sensor_id": sensor,
+                    "event_type": value,
+                    "tod_bucket": moment.hour // 4,
+                    "dow": moment.strftime("%A").lower(),
+                    "delta_t_since_prev": gap,
+                    "timestamp": moment.timestamp() * 1000,
+                    "activity": label,
+                }
+            )
+    windows = [
+        [{k: v for k, v in event.items() if k != "moment"} for event in events[start : start + 20]]
+        for start in range(0, len(events) - 19, 10)
+    ]
+    text = json.dumps(windows)
+    return {"lines": len(events), "bytes": len(text)}
+
+
+def batches(folder: str) -> dict[str, Any]:
+    """Windows a second from resident records into batches, one core."""
+    import torch
+
+    from casas_ray.loader.streams import RandomStreams
+    from casas_ray.loader.window_store import WindowStore
+
+    torch.set_num_threads(1)
+    shard = WindowStore.of(PreparedSet(Path(folder)).windows("train"))
+    rng = np.random.default_rng(0)
+    rows = [rng.integers(len(shard), size=1024) for _ in range(300)]
+    found: dict[str, Any] = {"bytes_per_event": shard.events.itemsize}
+    start = time.perf_counter()
+    for each in rows:
+        shard.records(each, 20)
+    found["records"] = 300 * 1024 / (time.perf_counter() - start)
+    vectors = torch.zeros(int(shard.captions.max()) + 1, 384)
+    start = time.perf_counter()
+    for each in rows[:100]:
+        shard.fixed_batch(each, vectors)
+    found["batches"] = 100 * 1024 / (time.perf_counter() - start)
+    start = time.perf_counter()
+    for step, each in enumerate(rows[:30]):
+        draws = RandomStreams(0, step, 0, 1024)
+        shard.training_batch(each, vectors, MaskingConfig(), draws, longest=20)
+    found["masked batches"] = 30 * 1024 / (time.perf_counter() - start)
+    return found
+
+
+def many_windows(folder: str, millions: str) -> dict[str, Any]:
+    """Generated windows written piece by piece and read back as eight loader."""
+    target = Path(folder)
+    windows, piece = int(float(millions) * 1e6), 50_000
+    rng = np.random.default_rng(0)
+    start = time.perf_counter()
+    with SplitWriter(target, "train") as writer:
+        for first in range(0, windows, piece):
+            writer.add(_generated(first, piece, rng))
+    wrote = time.perf_counter() - start
+    prepared, seen, total = PreparedSet(target), 0, 0
+    start = time.perf_counter()
+    for shard in range(8):
+        low, high = windows * shard // 8, windows * (shard + 1) // 8
+        for first in range(low, high, piece):
+            table = prepared.piece("train", first, min(first + piece, high))
+            seen += table.num_rows
+            total += int(table.column("first_event")[0].as_py() == first)
+    read = time.perf_counter() - start
+    assert seen == windows
+    size = (target / "train.parquet").stat().st_size
+    return {"write": windows / wrote, "read": windows / read, "bytes": size / windows / 20}
+
+
+def _generated(first: int, count: int, rng: np.random.Generator) -> WindowColumns:
+    events = 20 * count
+    ids = {
+        name: rng.integers(3, 40, size=events).astype(np.int16)
+        for name in ("sensor", "room", "state", "sensor_type", "time_of_day", "time_gap")
+    }
+    return WindowColumns(
+        id=[str(first + place) for place in range(count)],
+        home=["generated"] * count,
+        first_event=np.arange(first, first + count),
+        start_us=np.arange(first, first + count) * 10**7,
+        length=np.full(count, 20, np.int16),
+        ids=ids,
+        gap_seconds=rng.random(events, dtype=np.float32),
+        xy=rng.random((events, 2), dtype=np.float32),
+        sensor_text=np.zeros(events, dtype=np.int32),
+        caption_ids=list(np.arange(first, first + count, dtype=np.int32).reshape(-1, 1)),
+        label=["generated"] * count,
+        shares=[[("generated", 1.0)]] * count,
+    )
+
+
+def json_file(folder: str, windows: str) -> dict[str, Any]:
+    """Write windows of 50 events as JSON; not part of any figure."""
+    target = Path(folder)
+    rooms = ["kitchen", "office", "hall"]
+    sample: dict[str, Any] = {}
+    with (target / "train.json").open("w") as out:
+        for number in range(int(windows)):
+            events = [
+                {
+                    "sensor_id": f"M{(number + place) % 30:03d}",
+                    "room_id": rooms[(number + place) % 3],
+                    "event_type": ("ON", "OFF")[place % 2],
+                    "sensor_type": "M",
+                    "tod_bucket": "evening",
+                    "delta_t_bucket": "dt_lt1min",
+                    "dow": "friday",
+                    "x": 10.0 * (place % 30) + number % 7,
+                    "y": 55.5,
+                    "timestamp": 1255824004885 + 1000 * (50 * number + place),
+                    "delta_t_since_prev": 1.25,
+                }
+                for place in range(50)
+            ]
+            sample = {"events": events, "captions": [f"said of {number}"], "first_activity": "Cook"}
+            out.write(("[" if number == 0 else ",") + "\n" + json.dumps(sample))
+        out.write("]")
+    (target / "val.json").write_text(json.dumps([sample]))
+    vocab = {
+        "sensor_id": {f"M{place:03d}": place + 2 for place in range(30)},
+        "room_id": {room: place for place, room in enumerate(rooms)},
+        "event_type": {"ON": 0, "OFF": 1},
+        "sensor_type": {"M": 0},
+        "tod_bucket": {"evening": 0},
+        "delta_t_bucket": {"dt_lt1min": 0},
+        "dow": {"friday": 0},
+    }
+    (target / "vocab.json").write_text(json.dumps(vocab))
+    return {"bytes": (target / "train.json").stat().st_size}
+
+
+def json_parsed(folder: str) -> dict[str, Any]:
+    """The text parsed, and nothing made of it."""
+    text = (Path(folder) / "train.json").read_text()
+    start = time.perf_counter()
+    rows = json.loads(text)
+    return {"parse": time.perf_counter() - start, "windows": len(rows)}
+
+
+def json_read(folder: str) -> dict[str, Any]:
+    """The file read into window columns."""
+    target = Path(folder)
+    start = time.perf_counter()
+    vocabulary, windows = None, 0
+    for samples in _pieces(target / "train.json", None):
+        vocabulary = vocabulary or read_vocabulary(target / "vocab.json", samples[0])
+        ids = [np.zeros(1, np.int32)] * len(samples)
+        columns, _ = columns_of(samples, vocabulary, ids, 1.0, CaptionIndex())
+        windows += len(columns.length)
+    return {"read": time.perf_counter() - start, "windows": windows}
+
+
+def json_prepared(folder: str) -> dict[str, Any]:
+    """The file made into a set on disk."""
+    prepared = prepare_json(JsonFiles.beside(Path(folder) / "train.json"))
+    return {"windows": prepared.manifest["windows"]["train"]}
+
+
+def rows(folder: Path) -> list[tuple[str, str]]:
+    """Every figure of the corpus."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    logs_for(simulated_milan())
+    whole, reference = in_own_process("prepared_milan"), in_own_process("row_by_row")
+    rate, other = whole["lines"] / whole["seconds"], reference["lines"] / reference["seconds"]
+    fed = in_own_process("batches", whole["folder"])
+    found = [
+        (
+            f"prepare, SIMULATED Milan, {whole['lines']:,} lines, 4 captions a window",
+            f"{whole['seconds']:.1f} s, {whole['peak_mib']:.0f} MiB, {rate:,.0f} lines/s",
+        ),
+        ("row by row, no captions, a slice", f"{other:,.0f} lines/s; ratio {rate / other:.2f}"),
+        (
+            "bytes an event on disk, in memory",
+            f"{whole['disk_bytes_per_event']:.1f}, {fed['bytes_per_event']}",
+        ),
+        ("windows of 20 events, records copied", f"{fed['records'] / 1e6:.1f} M/s"),
+        ("the same as tensors with a caption vector", f"{fed['batches'] / 1e6:.2f} M/s"),
+        ("the same with masks", f"{fed['masked batches'] / 1e6:.2f} M/s"),
+    ]
+    for millions in (1, 10):
+        many = in_own_process("many_windows", folder, millions)
+        found.append(
+            (
+                f"{millions} M windows written, read as loader",
+                f"{many['write']:,.0f}/s, {many['read']:,.0f}/s, peak {many['peak_mib']:.0f} MiB, "
+                f"{many['bytes']:.1f} bytes an event",
+            )
+        )
+    (folder / "train.parquet").unlink()
+    size = in_own_process("json_file", folder, 100_000)["bytes"]
+    parsed, read = in_own_process("json_parsed", folder), in_own_process("json_read", folder)
+    made = in_own_process("json_prepared", folder)
+    found += [
+        (
+            f"JSON, 100,000 windows of 50 events, {size / 1e6:,.0f} MB: parse alone",
+            f"{parsed['parse']:.1f} s, peak {parsed['peak_mib']:,.0f} MiB",
+        ),
+        (
+            "read into columns",
+            f"{read['read']:.1f} s, {read['read'] / parsed['parse']:.2f} of it, "
+            f"peak {read['peak_mib']:,.0f} MiB",
+        ),
+        ("made into a set", f"{made['seconds']:.1f} s, peak {made['peak_mib']:,.0f} MiB"),
+    ]
+    return found

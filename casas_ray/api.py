@@ -1,0 +1,109 @@
+"""The door for notebooks and scripts: what the commands do, as functions.
+
+import casas_ray as cr; see docs/python.md.
+"""
+
+from pathlib import Path
+
+from casas_ray.catalog import find_machine, find_study
+from casas_ray.config import Machine, Recipe, Tracking
+from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.corpus.fetch import logs_for
+from casas_ray.corpus.prepare import prepare as prepare_set
+from casas_ray.evals.trained_run import TrainedRun
+from casas_ray.records.run_record import RunRecord, run_folder, unsettled
+from casas_ray.records.run_result import RunResult
+from casas_ray.records.study_record import StudyRecord, lay_out, write_results
+from casas_ray.report.table import StudyTable, study_table
+from casas_ray.run.gather import Steps, Watch, check, gather, gather_study
+from casas_ray.run.launch import run_study, run_training
+from casas_ray.study import Study
+from casas_ray.tracking.views import views_of
+
+
+def quiet(text: str) -> None:
+    """Says nothing; take `print` to hear of what takes long."""
+
+
+def no_steps(what: str, done: int, total: int) -> None:
+    """Shows no progress."""
+
+
+def prepare(recipe: Recipe, *, watch: Watch = quiet) -> PreparedSet:
+    """The alignment set of a recipe's homes; made when there is none of these settings yet.
+
+    Raises:
+        DataError: a log is missing or cannot be used.
+    """
+    return prepare_set(recipe.data, logs_for(recipe.data), watch=watch)
+
+
+def train(
+    recipe: Recipe,
+    *,
+    machine: str | Machine = "laptop",
+    tracking: Tracking | None = None,
+    folder: Path | None = None,
+    watch: Watch = quiet,
+    steps: Steps = no_steps,
+) -> RunResult:
+    """Train one recipe, from its last checkpoint where it was stopped; what its ledger says then.
+
+    Raises:
+        SettingsError, DataError, SetupError: it cannot start.
+        RefusedError: the folder holds a run of another recipe, or is in use.
+        AllFailed: it failed or diverged.
+    """
+    on, folder = _machine(machine), folder or run_folder(recipe)
+    data = gather(recipe, on, watch, steps)
+    check(recipe, on, data.prepared)
+    told, caveats = tracking or Tracking(), data.prepared.caveats
+    record = RunRecord(folder.name, folder.absolute(), recipe, told, caveats=caveats)
+    return run_training(record, on, data, views_of([record]))
+
+
+def tune(
+    study: str | Study,
+    *,
+    machine: str | Machine = "laptop",
+    tracking: Tracking | None = None,
+    fresh: bool = False,
+    watch: Watch = quiet,
+    steps: Steps = no_steps,
+) -> StudyRecord:
+    """Train every arm and seed of a study that has not ended before; `compare` makes its table.
+
+    Raises:
+        SettingsError, DataError, SetupError: it cannot start. A trial that fails or diverges
+            raises nothing: it is a row of the table.
+    """
+    asked = find_study(study) if isinstance(study, str) else study
+    on = _machine(machine)
+    data = gather_study(asked, on, watch, steps)
+    sets = [one.prepared for one in data]
+    record, runs = lay_out(asked, tracking or Tracking(), sets, fresh=fresh)
+    waiting = unsettled(runs)
+    open_runs = [runs[index] for index in waiting]
+    open_data = [data[index] for index in waiting]
+    run_study(record.folder, open_runs, on, open_data, views_of(open_runs))
+    write_results(record, compare(record).as_dict())
+    return record
+
+
+def compare(record: StudyRecord) -> StudyTable:
+    """The comparison of a study's arms, as `casas-ray table` shows it."""
+    return study_table(record.results())
+
+
+def load(folder: str | Path) -> TrainedRun:
+    """A trained run: its best checkpoint, model and data.
+
+    Raises:
+        DataError: the folder holds no run with a whole best checkpoint.
+        RefusedError: another version of this package wrote it.
+    """
+    return TrainedRun.open(Path(folder))
+
+
+def _machine(machine: str | Machine) -> Machine:
+    return find_machine(machine) if isinstance(machine, str) else machine

@@ -1,0 +1,276 @@
+"""Tables for a terminal; made here, printed by the CLI."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from casas_ray.report.table import MAIN_METRIC, METRICS, Spread, StudyTable
+from casas_ray.study import BASE_ARM, Study, describe_arm
+
+if TYPE_CHECKING:
+    from casas_ray.records.verdict import Verdict
+
+
+def heading(name: str, caveats: Sequence[str], *, quick: bool = False) -> str:
+    """A title that says what kind of numbers follow."""
+    marks = [*caveats, *(["quick"] if quick else [])]
+    return name + (f" ({', '.join(marks)})" if marks else "")
+
+
+def comparison(table: StudyTable, title: str) -> Table:
+    """The arms of a study beside chance and the untrained model."""
+    shown = Table(title=title, title_justify="left", caption_justify="left")
+    shown.add_column("arm", no_wrap=True)
+    shown.add_column("seeds", justify="right")
+    for metric in METRICS:
+        shown.add_column(metric.removeprefix("val/"), justify="right")
+    shown.add_column("change from base", justify="right")
+    shown.add_column("status")
+    for row in table.arms:
+        values = [str(row.metrics[metric] or "-") for metric in METRICS]
+        change = row.change.signed() if row.change else "-"
+        shown.add_row(row.name, row.seeds, *values, change, row.status)
+    shown.add_section()
+    untrained = [str(table.untrained.get(metric) or "-") for metric in METRICS]
+    shown.add_row("untrained", "", *untrained, "", "baseline", style="dim")
+    chance = [_number(table.chance, metric) for metric in METRICS]
+    shown.add_row("chance", "", *chance, "", "baseline", style="dim")
+    shown.caption = (
+        f"Validation days, {table.gallery} windows; mean ± standard deviation over seeds, at the "
+        f"step with the best {MAIN_METRIC.removeprefix('val/')} (of recall@1, 5, 10 both ways). "
+        "Change: of that metric, paired by seed. Chosen on these days, so flattering; the test "
+        "days have not been looked at."
+    )
+    return shown
+
+
+def _number(values: Mapping[str, float], name: str) -> str:
+    return f"{values[name]:.3f}" if name in values else "-"
+
+
+def plan(study: Study) -> Table:
+    """The arms of a study, what each changes, and how many trainings that makes."""
+    trials = study.trials()
+    shown = Table(
+        title=heading(study.name, study.base.data.caveats, quick=study.quick),
+        caption=f"{len(study.arms) + 1} arms x {len(study.seeds)} seeds = {len(trials)} trials; "
+        f"base: {study.base.name}, home {study.base.data.label}.",
+        title_justify="left",
+        caption_justify="left",
+    )
+    shown.add_column("arm", no_wrap=True)
+    shown.add_column("changes")
+    shown.add_column("seeds")
+    seeds = ", ".join(str(seed) for seed in study.seeds)
+    base = ", ".join(f"{path}={value}" for path, value in study.base_values().items())
+    shown.add_row(BASE_ARM, f"nothing ({base})" if base else "nothing", seeds)
+    for arm in study.arms:
+        changes = [f"{path}={value}" for path, value in describe_arm(study, arm).items()]
+        shown.add_row(arm.name, ", ".join(changes), seeds)
+    return shown
+
+
+def summary(manifest: Mapping[str, Any]) -> Table:  # Any: what JSON holds
+    """What is in a prepared set, for a person."""
+    shown = Table(
+        title=heading(manifest["home"], manifest["caveats"]),
+        show_header=False,
+        title_justify="left",
+    )
+    shown.add_column("what", no_wrap=True)
+    shown.add_column("found")
+    several = len(manifest["homes"]) > 1
+    for name, about in manifest["homes"].items():
+        for what, value in _home_rows(about):
+            shown.add_row(f"{name}: {what}" if several else what, value)
+    for what, value in _set_rows(manifest):
+        shown.add_row(what, value)
+    return shown
+
+
+def _home_rows(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    cover = about["coverage"]
+    rows = [
+        ("lines", f"{about['log']['lines']:,} read, {about['used']:,} used"),
+        ("set aside", _counts(about["quarantined"]) or "none"),
+        ("dropped by sensor type", _counts(about["dropped_by_type"]) or "none"),
+        ("noticed", _counts(about["noticed"]) or "nothing"),
+        ("sensors by room", _counts(about["sensors_by_room"])),
+        ("days", _days(about["days"])),
+        (
+            "covered",
+            f"{cover['days_with_events']} of {cover['days_from_first_to_last']} days; longest "
+            f"silence {cover['longest_silence_hours']} h; {cover['labelled_events']:.0%} of events "
+            "have an activity",
+        ),
+    ]
+    if residents := about["activities_by_resident"]:
+        rows.append(("activities by resident", _counts(residents)))
+    return rows
+
+
+def _set_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for split, counts in manifest.get("labels", {}).items():
+        rows.append((f"events by activity, {split}", _counts(counts, most=12)))
+    said = manifest["captions"]
+    shares = ", ".join(f"{split} {share:.0%}" for split, share in said["shared_by_split"].items())
+    rows += [
+        ("windows", _counts(manifest["windows"])),
+        ("captions", f"{said['distinct']:,} distinct"),
+        ("windows that share a caption", shares),
+    ]
+    if lengths := manifest.get("events_per_window"):
+        rows.append(("events in a window", ", ".join(f"{k} {v:g}" for k, v in lengths.items())))
+    return rows + [("for example", text) for text in said["examples"]]
+
+
+def homes(rows: Mapping[str, Mapping[str, Any]]) -> Table:  # Any: text, a number or a list
+    """The homes known, with what is at hand of each."""
+    shown = Table(title="Homes", title_justify="left")
+    for column in ("home", "residents", "sensors", "log", "prepared sets"):
+        shown.add_column(column, no_wrap=column == "home")
+    for name, row in rows.items():
+        sensors = "read off its log" if row["sensors"] is None else str(row["sensors"])
+        sets = "\n".join(
+            f"{one['folder']} ({one['windows']:,} windows, {one['bytes'] / 1e6:.1f} MB)"
+            for one in row["sets"]
+        )
+        shown.add_row(
+            name, row["residents"] or "-", sensors, row["log"] or "not at hand", sets or "-"
+        )
+    return shown
+
+
+def statistics(columns: Mapping[str, Mapping[str, Any]]) -> Table:  # Any: numbers, lists, counts
+    """What logs look like in numbers, side by side."""
+    shown = Table(title="Logs in numbers", title_justify="left")
+    shown.add_column("")
+    for name in columns:
+        shown.add_column(name)
+    for row in next(iter(columns.values())):
+        shown.add_row(row, *(_cell(column[row]) for column in columns.values()))
+    return shown
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{name} {share:.1%}" for name, share in value.items()) or "-"
+    if isinstance(value, list):
+        return ", ".join(f"{each:,g}" for each in value)
+    return f"{value:,.3g}" if isinstance(value, float) and value < 100 else f"{value:,.0f}"
+
+
+def window(found: Any) -> Table:  # Any: corpus.inventory.ReadableWindow, whose import is heavy
+    """One window, event by event, with its captions and labels below."""
+    labels = ", ".join(f"{name} {share:.0%}" for name, share in found.labels)
+    captions = "\n".join(f"- {text}" for text in found.captions)
+    shown = Table(
+        title=f"A window from {found.start}",
+        caption=f"Captions:\n{captions}\nLabels, never seen by captions or training: {labels}",
+        title_justify="left",
+        caption_justify="left",
+    )
+    rooms = list(dict.fromkeys(found.fields["room"]))
+    for column in ("after", "sensor", "state", *rooms):
+        shown.add_column(column, justify="right" if column == "after" else "left")
+    events = zip(
+        found.gap_seconds,
+        found.fields["sensor"],
+        found.fields["state"],
+        found.fields["room"],
+        strict=True,
+    )
+    for gap, sensor, state, room in events:
+        lane = ["#" if room == each else "" for each in rooms]
+        shown.add_row(f"{gap:.1f} s", sensor, state, *lane)
+    return shown
+
+
+def _counts(counts: Mapping[str, int], most: int = 20) -> str:
+    text = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:most])
+    return text + (f" and {len(counts) - most} more" if len(counts) > most else "")
+
+
+def _days(days: Mapping[str, list[str]]) -> str:
+    return ", ".join(
+        f"{split} {len(each)} ({each[0]} to {each[-1]})" for split, each in days.items() if each
+    )
+
+
+def audit(name: str, found: Mapping[str, Sequence[str]]) -> Table:
+    """What leaves this machine, class by class, and what does not."""
+    shown = Table(title=f"What W&B hears of {name}", title_justify="left", show_lines=True)
+    shown.add_column("class", no_wrap=True)
+    shown.add_column("what")
+    for kind, items in found.items():
+        shown.add_row(kind, ", ".join(items) or "nothing")
+    return shown
+
+
+def checks(found: Sequence[Mapping[str, str]]) -> Table:
+    """The doctor's findings."""
+    shown = Table(title="This machine", title_justify="left")
+    for column in ("check", "", "found", "what to do"):
+        shown.add_column(column, no_wrap=column == "check")
+    for one in found:
+        shown.add_row(one["name"], one["state"], one["found"], one["fix"])
+    return shown
+
+
+def profile(found: Mapping[str, Any]) -> Table:  # Any: numbers and a list
+    """Where the time of a step goes, on one screen."""
+    shown = Table(title="Where the time of a step goes", title_justify="left")
+    for column in ("operation", "share", "calls a step"):
+        shown.add_column(column, justify="left" if column == "operation" else "right")
+    for name, share, calls in found["operations"]:
+        shown.add_row(name, f"{share:.1%}", str(calls))
+    shown.add_section()
+    shown.add_row("step", f"{found['step_ms']:.1f} ms", f"{found['samples_per_s']:,.0f} samples/s")
+    shown.add_row("waiting for data", f"{found['data_wait_share']:.1%}", "")
+    shown.add_row("start to first step", f"{found['first_step_s']:.1f} s", "")
+    shown.add_row("peak memory", f"{found['peak_memory_mib']:,.0f} MiB", "")
+    return shown
+
+
+COLUMNS = ("trained", "untrained", "sensor counts", "majority")
+
+
+def verdicts(shown_verdicts: Sequence["Verdict"], title: str) -> Table:
+    """What runs earned on held-out days beside what is cheaper; over several, mean ± std."""
+    first = shown_verdicts[0]
+    shown = Table(title=title, title_justify="left", caption_justify="left")
+    shown.add_column("metric", no_wrap=True)
+    columns = [name for name in COLUMNS if name in first.columns]
+    for name in columns:
+        shown.add_column(name, justify="right")
+    for metric in first.columns["trained"]:
+        cells = [
+            _over_runs([one.columns[name] for one in shown_verdicts], metric) for name in columns
+        ]
+        shown.add_row(metric, *cells)
+    intervals = [one.interval for one in shown_verdicts if one.interval]
+    if intervals:
+        text = ", ".join(f"{low:+.3f} to {high:+.3f}" for low, high in intervals)
+        shown.caption = (
+            "probe_macro_f1, trained less sensor counts, 95 % interval over whole days drawn "
+            f"again: {text}."
+        )
+    return shown
+
+
+def _over_runs(columns: Sequence[Mapping[str, float]], metric: str) -> str:
+    return str(Spread.of([column[metric] for column in columns if metric in column]) or "-")
+
+
+def metrics(values: Mapping[str, Mapping[str, float]], title: str) -> Table:
+    """Named columns of metrics side by side."""
+    shown = Table(title=title, title_justify="left")
+    shown.add_column("metric", no_wrap=True)
+    for name in values:
+        shown.add_column(name, justify="right")
+    for metric in next(iter(values.values())):
+        cells = [f"{column[metric]:.3f}" if metric in column else "-" for column in values.values()]
+        shown.add_row(metric, *cells)
+    return shown

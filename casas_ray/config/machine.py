@@ -1,0 +1,45 @@
+"""A machine: where a training runs; nothing of it may change a result."""
+
+from typing import Literal
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from casas_ray.config.base import Settings
+
+
+class Machine(Settings):
+    """All that may not change a result: where and on how many workers."""
+
+    name: str = "laptop"
+
+    seat: Literal["ray", "debug"] = "ray"
+    """`debug` runs the loop in this very process, without Ray."""
+
+    address: str = ""
+    """The Ray cluster; empty starts one here, unless RAY_ADDRESS names one."""
+
+    dashboard: str = ""
+    """Where `casas-ray submit` sends jobs, e.g. http://127.0.0.1:8265."""
+
+    workers: PositiveInt = 1
+    """Workers of one training."""
+
+    cpus_per_worker: PositiveFloat = 1.0
+    gpus_per_worker: NonNegativeFloat = 0.0
+
+    threads_per_worker: NonNegativeInt = 0
+    """Torch threads; 0 takes the whole CPUs of the worker, at least one."""
+
+    concurrent_trials: NonNegativeInt = 0
+    """Trials of a study at a time; 0 is as many as fit."""
+
+    max_failures: NonNegativeInt = 2
+    """How often a training is taken up again after a worker died."""
+
+    keep_checkpoints: PositiveInt = 2
+    """The newest so many are kept, and always the best."""
+
+    @property
+    def threads(self) -> int:
+        """Torch threads of a worker."""
+        return self.threads_per_worker or max(1, int(self.cpus_per_worker))

@@ -1,0 +1,33 @@
+"""A recipe: all that may change a result."""
+
+from typing import Self
+
+from pydantic import NonNegativeInt, model_validator
+
+from casas_ray.config.base import Settings
+from casas_ray.config.data import DataConfig
+from casas_ray.config.model import ModelConfig, TextConfig
+from casas_ray.config.training import LossConfig, MaskingConfig, OptimConfig
+
+
+class Recipe(Settings):
+    """All that may change a result."""
+
+    name: str = "unnamed"
+    """The starting point it grew from; a label that changes no number."""
+
+    data: DataConfig = DataConfig()
+    text: TextConfig = TextConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    masking: MaskingConfig = MaskingConfig()
+    optim: OptimConfig = OptimConfig()
+
+    seed: NonNegativeInt = 0
+    """Draws the first weights, the order of windows, the masks and the dropout."""
+
+    @model_validator(mode="after")
+    def _graphs_want_one_length(self) -> Self:
+        if self.optim.compile == "cuda_graphs" and self.data.windows.kind == "fixed_duration":
+            raise ValueError("optim.compile=cuda_graphs wants windows of one length (fixed_length)")
+        return self

@@ -1,0 +1,58 @@
+"""What W&B and TensorBoard are told of a run."""
+
+from typing import Literal, Self
+
+from pydantic import PositiveInt, model_validator
+
+from casas_ray.config.base import Names, Settings
+
+
+class Tracking(Settings):
+    """What W&B is told, and how often. W&B is a view of the ledger."""
+
+    mode: Literal["auto", "online", "offline", "disabled"] = "auto"
+    """`auto` is online where a W&B key is at hand and offline elsewhere."""
+
+    project: str = "discover-v2"
+    entity: str = ""
+
+    name: str = ""
+    """The W&B name of one run; empty takes the run's own. Trials of a study keep theirs."""
+
+    group: str = ""
+    """The W&B group; empty takes the study's name."""
+
+    tags: Names = ()
+    notes: str = ""
+
+    log_every: PositiveInt = 50
+    """Steps between rows of training metrics."""
+
+    backend: Names = ("wandb",)
+    """Views of the ledger: `wandb`, `tensorboard` (event files in the run's folder), or both."""
+
+    log_parameters: bool = True
+    """Histograms of the weights."""
+
+    log_gradients: bool = False
+    """Histograms of the gradients."""
+
+    watch_every: PositiveInt = 100
+    """Steps between histograms."""
+
+    log_graph: bool = False
+    """The parts of the model and the shapes of their weights, once."""
+
+    log_model: bool = False
+    """Send the best model to W&B as a versioned artifact; off, weights stay here."""
+
+    code_snapshot: bool = True
+    """Keep with the run the code that git tracks, and its difference from the commit; never data.
+    It goes to W&B with the run."""
+
+    @model_validator(mode="after")
+    def _known_backends(self) -> Self:
+        unknown = sorted(set(self.backend) - {"wandb", "tensorboard"})
+        if unknown:
+            raise ValueError(f"backend knows wandb and tensorboard, not {', '.join(unknown)}")
+        return self

@@ -1,0 +1,1 @@
+"""Alignment JSON of other pipelines, in and out."""

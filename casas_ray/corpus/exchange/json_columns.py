@@ -1,0 +1,193 @@
+"""Samples of JSON as window columns: the fast way for what is well, the slow one to say what is
+not."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from casas_ray.corpus.alignment import CaptionIndex, WindowColumns
+from casas_ray.corpus.events import US_PER_SECOND
+from casas_ray.corpus.exchange.shapes import Sample
+from casas_ray.corpus.homes import words
+from casas_ray.corpus.log import stamps_to_us
+from casas_ray.corpus.vocab import UNK, Vocabulary, gap_seconds_of
+from casas_ray.corpus.windows import LONGEST
+from casas_ray.errors import DataError
+
+_LARGEST_NUMBER = 1e15
+"""In milliseconds thirty thousand years; no time, gap or coordinate is larger."""
+
+Events = list[dict[str, Any]]
+
+
+def columns_of(
+    samples: Sequence[Sample],
+    vocabulary: Vocabulary,
+    captions: Sequence[NDArray[np.int32]],
+    scale: float,
+    index: CaptionIndex,
+) -> tuple[WindowColumns, int]:
+    """The columns of some windows, and how many of their values the vocabulary does not know.
+
+    Raises:
+        DataError: an event lacks a field, or a number is none.
+    """
+    events: Events = list(chain.from_iterable(sample.events for sample in samples))
+    length = np.array([len(sample.events) for sample in samples])
+    if length.max() > LONGEST:
+        place = int(length.argmax())
+        raise DataError(
+            f"{samples[place].where}: {length[place]} events; a window has {LONGEST} at most."
+        )
+    names = samples[0].names
+    ids = {
+        field: _ids(samples, events, vocabulary, field, names[field]) for field in vocabulary.fields
+    }
+    start_us, gaps = _times(samples, events, length)
+    return WindowColumns(
+        id=[sample.id for sample in samples],
+        home=[""] * len(samples),
+        first_event=np.full(len(samples), -1, dtype=np.int64),  # nobody knows
+        start_us=start_us,
+        length=length.astype(np.int16),
+        ids=ids,
+        gap_seconds=gaps,
+        xy=(_positions(samples, events) / scale).astype(np.float32),
+        sensor_text=_described(ids, vocabulary, index),
+        caption_ids=captions,
+        label=[sample.shares[0][0] for sample in samples],
+        shares=[sample.shares for sample in samples],
+    ), sum(int(np.count_nonzero(column == UNK)) for column in ids.values())
+
+
+def _described(
+    ids: Mapping[str, NDArray[np.int16]], vocabulary: Vocabulary, index: CaptionIndex
+) -> NDArray[np.int32]:
+    """Sensors in words, from what the file says of them: their type and their room."""
+    kinds, rooms = vocabulary.values["sensor_type"], vocabulary.values["room"]
+    pair = ids["sensor_type"].astype(np.int64) * len(rooms) + ids["room"]
+    found, code = np.unique(pair, return_inverse=True)
+    texts = [
+        f"{words(kinds[one // len(rooms)])} sensor, {words(rooms[one % len(rooms)])}"
+        for one in found.tolist()
+    ]
+    return index.add([texts])[0][code]
+
+
+def position_scale(samples: Sequence[Sample]) -> float:
+    """What coordinates are divided by: the largest of these windows, the first of the training
+    file; every split shares it."""
+    events = list(chain.from_iterable(sample.events for sample in samples))
+    placed = np.abs(_positions(samples, events))
+    largest = float(np.nanmax(placed)) if np.isfinite(placed).any() else 0.0
+    return largest or 1.0
+
+
+def _ids(
+    samples: Sequence[Sample], events: Events, vocabulary: Vocabulary, field: str, name: str
+) -> NDArray[np.int16]:
+    known = vocabulary.ids(field)
+    try:
+        return np.fromiter(
+            map(known.__getitem__, map(itemgetter(name), events)), np.int16, len(events)
+        )
+    except (KeyError, TypeError):
+        # Some event lacks the field, or has a value that is unknown or no text.
+        values = _present(samples, events, name)
+        return np.array([known.get(str(value), UNK) for value in values], dtype=np.int16)
+
+
+def _present(samples: Sequence[Sample], events: Events, name: str) -> list[Any]:
+    for place, event in enumerate(events):
+        if name not in event:
+            raise DataError(f"{_event_at(samples, place)} has no '{name}'.")
+    return [event[name] for event in events]
+
+
+def _positions(samples: Sequence[Sample], events: Events) -> NDArray[np.float64]:
+    xy = np.full((len(events), 2), np.nan)
+    if not samples[0].is_b:
+        for axis, name in enumerate("xy"):
+            xy[:, axis] = _numbers(samples, events, name)
+    return xy
+
+
+def _times(
+    samples: Sequence[Sample], events: Events, length: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Start of each window in microseconds, and each event's time since the one before."""
+    firsts = np.cumsum(length) - length
+    if not samples[0].is_b:
+        stamps = np.nan_to_num(
+            _numbers(samples, [sample.events[0] for sample in samples], "timestamp", at=_first_of)
+        )
+        gaps = np.nan_to_num(_numbers(samples, events, "delta_t_since_prev"))
+        start = (stamps * (US_PER_SECOND // 1000)).astype(np.int64)
+        return start, np.maximum(gaps, 0.0).astype(np.float32)
+    time_us = _stamps(samples, events)
+    gaps = np.diff(time_us, prepend=time_us[:1]) / US_PER_SECOND
+    # Before a window's first event the file tells a bucket only.
+    gaps[firsts] = [_bucket_seconds(sample) for sample in samples]
+    return time_us[firsts], np.maximum(gaps, 0.0).astype(np.float32)
+
+
+def _bucket_seconds(sample: Sample) -> float:
+    return gap_seconds_of(str(sample.events[0].get(sample.names["time_gap"])))
+
+
+def _stamps(samples: Sequence[Sample], events: Events) -> NDArray[np.int64]:
+    texts = [str(value).replace("T", " ") for value in _present(samples, events, "timestamp")]
+    time_us = stamps_to_us(texts)
+    if (wrong := np.flatnonzero(time_us < 0)).size:
+        place = int(wrong[0])
+        raise DataError(
+            f"{_event_at(samples, place)}: 'timestamp' is {texts[place]!r:.40}; wanted "
+            "YYYY-MM-DD HH:MM:SS."
+        )
+    return time_us
+
+
+def _event_at(samples: Sequence[Sample], place: int) -> str:
+    for sample in samples:
+        if place < len(sample.events):
+            return f"{sample.where}: event {place}"
+        place -= len(sample.events)
+    raise AssertionError("unreachable: the place is one of an event")
+
+
+def _first_of(samples: Sequence[Sample], place: int) -> str:
+    return f"{samples[place].where}: event 0"
+
+
+def _numbers(
+    samples: Sequence[Sample],
+    events: Events,
+    name: str,
+    at: Callable[[Sequence[Sample], int], str] = _event_at,
+) -> NDArray[np.float64]:
+    """One number an event; NaN where there is none."""
+    values = [event.get(name) for event in events]
+    if set(map(type, values)) <= {int, float, type(None)}:
+        try:
+            numbers = np.array(values, dtype=np.float64)
+        except OverflowError:  # an integer beyond any double
+            numbers = np.array(
+                [np.inf if value and abs(value) > _LARGEST_NUMBER else 0.0 for value in values]
+            )
+        if not (np.abs(numbers) > _LARGEST_NUMBER).any():
+            return numbers
+    place = next(place for place, value in enumerate(values) if not _is_number(value))
+    raise DataError(f"{at(samples, place)}: '{name}' is {values[place]!r:.40}; wanted a number.")
+
+
+def _is_number(value: object) -> bool:
+    # JSON can write 1e999, which Python reads as infinite. A truth value is no number here.
+    if value is None:
+        return True
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= _LARGEST_NUMBER

@@ -1,0 +1,213 @@
+"""Alignment JSON of other pipelines, both shapes: read once, checked, and kept as an alignment set.
+
+The user's vocabulary decides which values have an id: a training value that it misses is an error,
+a validation value that it misses becomes UNK. Files are read window by window.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from casas_ray import paths
+from casas_ray.corpus.alignment import (
+    CaptionIndex,
+    PreparedSet,
+    SplitWriter,
+    input_hash,
+    write_captions,
+    write_manifest,
+    write_vocabulary,
+)
+from casas_ray.corpus.exchange.json_columns import columns_of, position_scale
+from casas_ray.corpus.exchange.json_stream import records, whole
+from casas_ray.corpus.exchange.shapes import SHAPE_A, SHAPE_B, Sample, sample_of
+from casas_ray.corpus.exchange.written import read_written
+from casas_ray.corpus.manifest import Diversity
+from casas_ray.corpus.split import SPLITS
+from casas_ray.corpus.vocab import MOST_VALUES, REQUIRED_FIELDS, SPECIAL, Vocabulary
+from casas_ray.errors import DataError, SettingsError
+from casas_ray.files import new_folder, shown
+
+CODE_VERSION = 4
+_SPECIAL_NAMES = frozenset(SPECIAL) | {"<PAD>", "<UNK>", "<MASK>"}
+_EVENTS_AT_A_TIME = 100_000
+
+
+@dataclass(frozen=True)
+class JsonFiles:
+    """The files of one set: windows by split, their vocabulary, and captions where they lie
+    apart."""
+
+    windows: Mapping[str, Path]
+    vocab: Path
+    captions: Mapping[str, Path] = field(default_factory=dict)
+
+    @classmethod
+    def beside(cls, train: Path, *, style: str = "") -> "JsonFiles":
+        """What lies beside a `train.json`: `val.json`, `test.json`, `vocab.json` and
+        `{split}_captions_{style}.json`.
+
+        Raises:
+            SettingsError: captions of several styles lie there and none was named.
+            DataError: `val.json` or `vocab.json` is missing.
+        """
+        suffix = train.name.partition(".")[2]
+        windows = {"train": train}
+        for split in SPLITS[1:]:
+            if (path := train.with_name(f"{split}.{suffix}")).exists():
+                windows[split] = path
+        vocab = train.with_name("vocab.json")
+        for path in (train, train.with_name(f"val.{suffix}"), vocab):
+            if not path.exists():
+                raise DataError(
+                    f"{shown(path)}: no such file.",
+                    hint="wanted train, val and vocab beside each other.",
+                )
+        captions = {split: _captions_beside(train, split, style) for split in windows}
+        return cls(windows, vocab, {split: path for split, path in captions.items() if path})
+
+
+def _captions_beside(train: Path, split: str, style: str) -> Path | None:
+    found = sorted(train.parent.glob(f"{split}_captions_{style or '*'}.json*"))
+    if style and not found:
+        raise DataError(f"{shown(train.parent)}: no {split}_captions_{style}.json.")
+    if len(found) > 1:
+        raise SettingsError(
+            f"captions of several styles lie in {shown(train.parent)}: "
+            f"{', '.join(path.name for path in found)}.",
+            hint="choose one with --captions STYLE.",
+        )
+    return found[0] if found else None
+
+
+def prepare_json(files: JsonFiles) -> PreparedSet:
+    """The alignment set of the files.
+
+    Raises:
+        DataError: a file is missing, torn, or holds something other than shape A or B.
+    """
+    fingerprint = _fingerprint(files)
+    target = paths.aligned() / f"json-{fingerprint[:12]}"
+    if not target.is_dir():
+        with new_folder(target) as draft:
+            _write(draft, files, fingerprint)
+    return PreparedSet(target)
+
+
+def _fingerprint(files: JsonFiles) -> str:
+    hint = "check the path; nothing was written."
+    content: list[Any] = [CODE_VERSION, input_hash(files.vocab, hint)]
+    for group in (files.windows, files.captions):
+        content += [[split, input_hash(path, hint)] for split, path in group.items()]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
+    index, diversity = CaptionIndex(), Diversity()
+    counts: dict[str, int] = {}
+    unseen: dict[str, int] = {}
+    vocabulary, scale = None, 1.0
+    for split, path in files.windows.items():
+        with SplitWriter(draft, split) as writer:
+            unseen[split] = 0
+            for samples in _pieces(path, files.captions.get(split)):
+                if vocabulary is None:
+                    vocabulary = read_vocabulary(files.vocab, samples[0])
+                    scale = position_scale(samples)
+                ids = index.add([sample.captions for sample in samples])
+                diversity.add(split, ids)
+                columns, unknown = columns_of(samples, vocabulary, ids, scale, index)
+                if unknown and split == "train":
+                    _refuse_unknown(samples, vocabulary, files.vocab)
+                unseen[split] += unknown
+                writer.add(columns)
+            counts[split] = writer.windows
+        if not counts[split]:
+            raise DataError(
+                f"{shown(path)} holds no sample.", hint="every split needs at least one."
+            )
+    assert vocabulary is not None  # the training split has a sample, or it was refused
+    write_captions(draft, index.captions)
+    write_vocabulary(draft, vocabulary)
+    name = f"json-{fingerprint[:8]}"
+    about = {
+        "fingerprint": fingerprint,
+        "code_version": CODE_VERSION,
+        "home": name,
+        "simulated": False,
+        "homes": {},
+        "caveats": [],
+        "fields": vocabulary.sizes(),
+        "windows": counts,
+        "unknown_values": unseen,
+        "captions": diversity.report(index.captions),
+    }
+    write_manifest(draft, about)
+
+
+def _pieces(path: Path, captions: Path | None) -> Iterator[list[Sample]]:
+    """Samples, about as many at a time as hold `_EVENTS_AT_A_TIME` events."""
+    given = read_written(captions) if captions else None
+    piece: list[Sample] = []
+    events = 0
+    for value, where in records(path):
+        piece.append(sample_of(value, where, given))
+        events += len(piece[-1].events)
+        if events >= _EVENTS_AT_A_TIME:
+            yield piece
+            piece, events = [], 0
+    if piece:
+        yield piece
+
+
+def read_vocabulary(path: Path, example: Sample) -> Vocabulary:
+    """The user's vocabulary, its gaps closed and its special tokens replaced by ours.
+
+    A field counts when the vocabulary has it and the events carry it.
+
+    Raises:
+        DataError: it is not `{field: {value: id}}`, or a field that every event has is missing.
+    """
+    tree = whole(path)
+    values: dict[str, tuple[str, ...]] = {}
+    for field_name, name in example.names.items():
+        ids = _ids_of(tree, field_name)
+        if isinstance(ids, dict) and name in example.events[0]:
+            values[field_name] = SPECIAL + _by_id(ids, f"{shown(path)}: {name}")
+        elif field_name in REQUIRED_FIELDS:
+            raise DataError(
+                f"{shown(path)}: no ids for '{name}', or {example.where} has no such field.",
+                hint='wanted {"sensor_id": {"M001": 3, ...}, ...}',
+            )
+    return Vocabulary(values)
+
+
+def _ids_of(tree: Any, field_name: str) -> Any:
+    names = dict.fromkeys((SHAPE_A[field_name], SHAPE_B[field_name]))
+    found = (tree.get(name) for name in names) if isinstance(tree, dict) else ()
+    return next((ids for ids in found if ids is not None), None)
+
+
+def _by_id(ids: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    for value, number in ids.items():
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise DataError(f"{where}: the id of '{value}' is {number!r:.40}; wanted 0, 1, 2, ...")
+    if len(ids) > MOST_VALUES:
+        raise DataError(f"{where} has {len(ids):,} values; a field has {MOST_VALUES:,} at most.")
+    return tuple(sorted(set(ids) - _SPECIAL_NAMES, key=lambda value: (ids[value], value)))
+
+
+def _refuse_unknown(samples: Sequence[Sample], vocabulary: Vocabulary, vocab: Path) -> None:
+    for sample in samples:
+        for place, event in enumerate(sample.events):
+            for field_name, values in vocabulary.values.items():
+                name = sample.names[field_name]
+                if (value := str(event[name])) not in values[len(SPECIAL) :]:
+                    raise DataError(
+                        f"{sample.where}: event {place}: {name} '{value}' is not in "
+                        f"{shown(vocab)}.",
+                        hint="make the vocabulary from this training file again.",
+                    )

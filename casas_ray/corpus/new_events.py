@@ -1,0 +1,131 @@
+"""Events that somebody brings as columns, cut into windows as those of a set that exists."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+
+from casas_ray.config import WindowConfig
+from casas_ray.corpus.alignment import FIELD_PREFIX, PreparedSet, flat
+from casas_ray.corpus.captions import sensor_words
+from casas_ray.corpus.columns import DescribedEvents, window_columns
+from casas_ray.corpus.events import NO_ACTIVITY, Coded, Events
+from casas_ray.corpus.homes import Home, derived_home, load_home
+from casas_ray.corpus.vocab import field_columns
+from casas_ray.corpus.windows import cut
+from casas_ray.errors import DataError
+
+WANTED = ("time", "sensor", "state")
+
+
+class EventColumns(Protocol):
+    """What is asked of events: columns by name, as a pandas or polars frame, an Arrow table or a
+    dictionary has them."""
+
+    def __getitem__(self, name: str, /) -> ArrayLike: ...
+
+
+def events_of(columns: EventColumns) -> Events:
+    """The event table of columns `time` (datetime64, or text such as `2009-10-16 08:00:02.5`),
+    `sensor` and `state`, sorted by time.
+
+    Raises:
+        DataError: a column is missing or of another length, or a time is none.
+    """
+    time, sensor, state = (_column(columns, name) for name in WANTED)
+    if not len(time) == len(sensor) == len(state):
+        raise DataError(
+            f"time, sensor and state have {len(time)}, {len(sensor)}, {len(state)} rows."
+        )
+    if not len(time):
+        raise DataError("there are no events: the columns have no rows.")
+    time_us = _microseconds(time)
+    order = np.argsort(time_us, kind="stable")
+    return Events(
+        time_us=time_us[order],
+        line=order + 1,
+        sensor=Coded.of([str(sensor[row]) for row in order.tolist()]),
+        state=Coded.of([str(state[row]) for row in order.tolist()]),
+        label=Coded(np.zeros(len(order), np.int32), (NO_ACTIVITY,)),
+    )
+
+
+def _column(columns: EventColumns, name: str) -> NDArray[np.generic]:
+    try:
+        return np.asarray(columns[name])
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise DataError(
+            f"events have no column '{name}'.", hint=f"wanted are {', '.join(WANTED)}."
+        ) from None
+
+
+def _microseconds(time: NDArray[np.generic]) -> NDArray[np.int64]:
+    try:
+        stamps = time.astype("datetime64[us]")
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"column 'time' holds something that is no time: {error}.",
+            hint="wanted is datetime64, or text such as 2009-10-16 08:00:02.5, in local time.",
+        ) from None
+    if np.isnat(stamps).any():
+        raise DataError("column 'time' has rows without a time.", hint="leave those rows out.")
+    return stamps.astype(np.int64)
+
+
+def windows_like(
+    prepared: PreparedSet, columns: EventColumns, config: WindowConfig, home: str
+) -> tuple[pa.Table, list[str]]:
+    """New events of one home of a set as windows with the set's ids, one row a window, and the
+    descriptions of sensors that the rows refer to.
+
+    Raises:
+        DataError: the events are no events of that home, or too few for one window.
+    """
+    events = events_of(columns)
+    facts = load_home(home) or _home_in(prepared, home)
+    strangers = sorted(set(events.sensor.names) - facts.sensors.keys())
+    if strangers:
+        raise DataError(
+            f"{len(strangers)} sensor(s) of the events are not in home '{home}': "
+            f"{', '.join(strangers[:5])}.",
+            hint="leave their rows out, or add them to the home's facts and prepare again.",
+        )
+    windows = cut(events, [(0, len(events))], config)
+    if not len(windows):
+        raise DataError(
+            f"{len(events)} events make no window: one wants {config.least_events} or more."
+        )
+    fields = field_columns(events, facts)
+    if len(prepared.manifest["homes"]) > 1:
+        qualified = (f"{home}.{sensor}" for sensor in fields["sensor"].names)
+        fields["sensor"] = fields["sensor"].translated(qualified)
+    for field in prepared.vocabulary.fields:
+        nowhere = Coded(np.zeros(len(events), np.int32), ("unknown",))
+        fields.setdefault(field, nowhere)
+    words = sensor_words(events, facts)
+    ids = np.arange(len(words), dtype=np.int32)
+    captions = [ids[:1]] * len(windows)  # a row must have one; nobody asks for it
+    described = DescribedEvents(home, events, facts, fields)
+    table = window_columns(described, windows, prepared.vocabulary, captions, ids).table()
+    return table, words
+
+
+def _home_in(prepared: PreparedSet, home: str) -> Home:
+    """The facts of a home without a TOML, as the training windows of the set show them."""
+    table = prepared.windows("train")
+    table = table.filter(pa.array([name == home for name in table.column("home").to_pylist()]))
+    names = {field: _values(prepared, table, field) for field in ("sensor", "room", "sensor_type")}
+    prefix = f"{home}." if len(prepared.manifest["homes"]) > 1 else ""
+    sensors = [name.removeprefix(prefix) for name in names["sensor"]]
+    return derived_home(
+        home,
+        rooms=dict(zip(sensors, names["room"], strict=True)),
+        types=dict(zip(sensors, names["sensor_type"], strict=True)),
+    )
+
+
+def _values(prepared: PreparedSet, table: pa.Table, field: str) -> Sequence[str]:
+    values = prepared.vocabulary.values[field]
+    return [values[code] for code in flat(table, FIELD_PREFIX + field).tolist()]

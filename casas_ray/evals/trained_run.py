@@ -1,0 +1,146 @@
+"""A trained run, opened once: its best checkpoint, its model and the data it was trained on."""
+
+# N windows or texts, D embedding size, T text size
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from casas_ray import paths
+from casas_ray.config import Recipe
+from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.corpus.inventory import set_folder
+from casas_ray.corpus.new_events import EventColumns, windows_like
+from casas_ray.errors import DataError, did_you_mean
+from casas_ray.files import shown
+from casas_ray.loader.training_data import TrainingData
+from casas_ray.loader.window_store import WindowStore
+from casas_ray.model.caption_vectors import caption_vectors
+from casas_ray.model.dual import DualEncoder
+from casas_ray.training import checkpoint
+
+_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """The checkpoint of a run that validation chose; its files' hashes were checked when it was
+    opened."""
+
+    folder: Path
+    checkpoint: Path
+    meta: Mapping[str, Any]  # Any: what JSON holds
+    recipe: Recipe
+
+    @classmethod
+    def open(cls, folder: Path) -> "TrainedRun":
+        """The run in a folder.
+
+        Raises:
+            DataError: it has no best checkpoint, or that is torn or altered.
+            RefusedError: another version of this package wrote it.
+        """
+        best = checkpoint.best(folder)
+        meta = checkpoint.read_meta(best)
+        return cls(folder, best, meta, Recipe.build(meta["recipe"]))
+
+    @property
+    def step(self) -> int:
+        """The step of the checkpoint."""
+        return int(self.meta["step"])
+
+    @property
+    def vocabulary(self) -> dict[str, tuple[str, ...]]:
+        """By field its values; an id is an index."""
+        return {field: tuple(names) for field, names in self.meta["about"]["vocabulary"].items()}
+
+    @cached_property
+    def model(self) -> DualEncoder:
+        """The trained model, for evaluation."""
+        model = self.untrained()
+        checkpoint.load_weights(model, self.checkpoint)
+        return model
+
+    def untrained(self) -> DualEncoder:
+        """The model before its first step, for evaluation."""
+        sizes = {field: len(names) for field, names in self.vocabulary.items()}
+        with torch.random.fork_rng():
+            torch.manual_seed(self.recipe.seed)
+            return DualEncoder(self.recipe, sizes, self.meta["text_size"]).eval()
+
+    @cached_property
+    def data(self) -> TrainingData:
+        """The alignment set it was trained on, with the vectors of its captions.
+
+        Raises:
+            DataError: the set is not at hand any more.
+            SetupError: the text model is not at hand.
+        """
+        fingerprint = self.meta["about"]["fingerprint"]
+        folder = set_folder(fingerprint)
+        if folder is None:
+            raise DataError(
+                f"the alignment set {fingerprint[:12]} is not in {shown(paths.aligned())}.",
+                hint="prepare it again with the settings and the log of the run.",
+            )
+        prepared = PreparedSet(folder)
+        return TrainingData(prepared, caption_vectors(prepared.captions(), self.recipe.text))
+
+    def encode_windows(self, windows: str | EventColumns, *, home: str = "") -> NDArray[np.float32]:
+        """N x D unit vectors, in time order: of a split (`train`, `val`, `test`), or of new events
+        in columns `time`, `sensor` and `state`, cut into windows as the run's were.
+
+        `home` names the home of new events; left out, it is the run's only one.
+
+        Raises:
+            DataError: the set is gone, there is no such split, or the events do not fit the home.
+        """
+        if isinstance(windows, str):
+            return self._encoded(self._split(windows), self.data.vectors)
+        home = home or self._only_home()
+        config = self.recipe.data.windows
+        table, words = windows_like(self.data.prepared, windows, config, home)
+        return self._encoded(table, caption_vectors(words, self.recipe.text))
+
+    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """N x D unit vectors, in the space that windows share.
+
+        Raises:
+            SetupError: the text model is not at hand.
+        """
+        vectors_NT = torch.from_numpy(caption_vectors(texts, self.recipe.text))
+        with torch.inference_mode():
+            return self.model.embed_text(vectors_NT).numpy()
+
+    def _split(self, split: str) -> pa.Table:
+        prepared = self.data.prepared
+        if split not in prepared.manifest["windows"]:
+            raise DataError(
+                f"there is no split '{split}'.",
+                hint=did_you_mean(split, prepared.manifest["windows"]),
+            )
+        return prepared.windows(split)
+
+    def _only_home(self) -> str:
+        homes = list(self.recipe.data.homes)
+        if len(homes) > 1:
+            raise DataError(
+                f"the run knows {len(homes)} homes.", hint=f"home= names one of {', '.join(homes)}"
+            )
+        return homes[0]
+
+    @torch.inference_mode()
+    def _encoded(self, table: pa.Table, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        store, vectors_NT = WindowStore.of(table), torch.from_numpy(vectors)
+        parts = []
+        for start in range(0, len(store), _CHUNK):
+            rows = np.arange(start, min(start + _CHUNK, len(store)))
+            parts.append(self.model.embed_windows(store.fixed_batch(rows, vectors_NT)).numpy())
+        return np.concatenate(parts)

@@ -1,0 +1,51 @@
+"""What every worker knows of the whole set, whichever part of it it holds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from casas_ray.config import Recipe
+from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.loader.sampler import LengthBucketSampler
+
+
+@dataclass(frozen=True)
+class SetFacts:
+    """What every worker knows of the whole set, and what a checkpoint must remember of it."""
+
+    train_length: NDArray[np.int16]
+    """Events of every training window of the set."""
+
+    val_windows: int
+    vocabulary: Mapping[str, tuple[str, ...]]
+    about: Mapping[str, Any]  # Any: what JSON holds
+
+    @classmethod
+    def of(cls, prepared: PreparedSet) -> "SetFacts":
+        """The facts of a prepared set."""
+        vocabulary, manifest = prepared.vocabulary.values, prepared.manifest
+        about = {
+            "home": manifest["home"],
+            "simulated": prepared.simulated,
+            "caveats": list(prepared.caveats),
+            "fingerprint": prepared.fingerprint,
+            "vocabulary": {field: list(values) for field, values in vocabulary.items()},
+        }
+        length = prepared.lengths("train")
+        return cls(length, manifest["windows"]["val"], vocabulary, about)
+
+    def sampler(self, recipe: Recipe) -> LengthBucketSampler:
+        """The order of the training windows for this recipe."""
+        return LengthBucketSampler(self.train_length, recipe.optim.batch_size, recipe.seed)
+
+    def val_range(self, rank: int, world_size: int) -> range:
+        """The validation windows of a worker: equal runs but for one window."""
+        parts = np.array_split(np.arange(self.val_windows), world_size)
+        return range(sum(len(part) for part in parts[:rank]), sum(map(len, parts[: rank + 1])))
+
+    def sizes(self) -> dict[str, int]:
+        """Ids in each field."""
+        return {field: len(values) for field, values in self.vocabulary.items()}

@@ -1,0 +1,37 @@
+"""What a training reads: a prepared set with the vectors of its captions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from casas_ray.config import Recipe
+from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.loader.loader import Loader
+from casas_ray.loader.set_facts import SetFacts
+from casas_ray.loader.window_store import WindowStore
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A prepared set with the vectors of its captions, at hand in this process."""
+
+    prepared: PreparedSet
+    vectors: NDArray[np.float32]
+    """N x T: a row a caption or description of the set."""
+
+    def loader(self, recipe: Recipe, device: torch.device) -> Loader:
+        """All windows, for one worker alone."""
+        facts = SetFacts.of(self.prepared)
+        sampler = facts.sampler(recipe)
+        rows = pa.array(sampler.shard_rows(0, 1))
+        return Loader(
+            WindowStore.of(self.prepared.windows("train").take(rows)),
+            WindowStore.of(self.prepared.windows("val")),
+            facts,
+            sampler,
+            torch.from_numpy(self.vectors).to(device),
+            recipe,
+        )

@@ -1,0 +1,1 @@
+"""What a run leaves on disk: its ledger, what it was asked to do, and whose turn it is."""

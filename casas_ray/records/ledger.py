@@ -1,0 +1,78 @@
+"""The ledger of one run: append-only, one JSON line an event, the record that everything else
+mirrors."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+LEDGER = "ledger.jsonl"
+
+
+class Ledger:
+    """A run's ledger, open for appending.
+
+    Each row goes out in one write, so a killed process leaves at most a torn last line.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / LEDGER
+        _end_torn_line(self.path)
+
+    def append(self, event: str, step: int, **content: object) -> None:
+        """Add one row; `event` is start, metrics, checkpoint or end."""
+        row = {"event": event, "step": step, "time": round(time.time(), 3), **content}
+        line = (json.dumps(row) + "\n").encode()
+        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            written = os.write(handle, line)
+        finally:
+            os.close(handle)
+        if written != len(line):
+            raise OSError(f"{self.path}: only {written} of {len(line)} bytes were written")
+
+
+def _end_torn_line(path: Path) -> None:
+    if not path.exists() or not path.stat().st_size:
+        return
+    with path.open("rb+") as stream:
+        stream.seek(-1, os.SEEK_END)
+        if stream.read(1) != b"\n":
+            stream.write(b"\n")
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows that count: torn lines are dropped with a warning, and so are rows that a resume
+    redid."""
+    path = folder / LEDGER
+    if not path.exists():
+        return []
+    rows: list[dict[str, Any]] = []
+    for line in path.read_bytes().splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            log.warning("%s: a torn line was dropped (%d bytes)", path, len(line))
+            continue
+        if row["event"] == "start":
+            rows = [old for old in rows if _stands(old, row["step"])]
+        rows.append(row)
+    return rows
+
+
+def _stands(row: Mapping[str, Any], resumed_at: int) -> bool:
+    # Taken up at step 0 means begun anew: there was no checkpoint yet.
+    return row["event"] != "end" and 0 < resumed_at >= row["step"]
+
+
+def finite(metrics: Mapping[str, float]) -> dict[str, float | str]:
+    """The metrics as JSON can hold them: what is not finite becomes text."""
+    return {
+        name: value if abs(value) < float("inf") else str(value) for name, value in metrics.items()
+    }

@@ -1,0 +1,28 @@
+"""One process at a time at work in a folder."""
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from casas_ray.errors import RefusedError
+from casas_ray.files import shown
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The folder to ourselves, until this process ends or the block does.
+
+    Raises:
+        RefusedError: another process is at work in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RefusedError(
+                f"another casas-ray is at work in {shown(folder)}.",
+                hint="wait for it, or stop it.",
+            ) from None
+        yield

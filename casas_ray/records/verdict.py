@@ -1,0 +1,54 @@
+"""What a trained run earned on held-out days, beside what is cheaper; `test.json` keeps the one of
+the test days."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from casas_ray.files import write_json
+
+VERDICT_FILE = "test.json"
+_INTERVAL = "trained less sensor counts"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Metrics of one look at held-out days, a column a model or baseline."""
+
+    step: int
+    """Of the checkpoint that was looked at."""
+
+    caveats: tuple[str, ...]
+    columns: Mapping[str, Mapping[str, float]]
+    """By `trained`, `untrained`, `sensor counts`, `majority`: metrics by name."""
+
+    interval: tuple[float, float] | None = None
+    """95 % interval, over days drawn again, of the probe's macro F1: trained less sensor counts."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The verdict as JSON can hold it."""
+        ends = {_INTERVAL: list(self.interval)} if self.interval else {}
+        return {"step": self.step, "caveats": list(self.caveats), **self.columns, **ends}
+
+    @classmethod
+    def from_dict(cls, held: Mapping[str, Any]) -> "Verdict":
+        """What `as_dict` gave."""
+        columns = {name: value for name, value in held.items() if isinstance(value, dict)}
+        low_high = held.get(_INTERVAL)
+        interval = (low_high[0], low_high[1]) if low_high else None
+        return cls(held["step"], tuple(held["caveats"]), columns, interval)
+
+
+def recorded_verdict(run: Path) -> Verdict | None:
+    """The verdict that a run was given before, or None."""
+    path = run / VERDICT_FILE
+    if not path.exists():
+        return None
+    return Verdict.from_dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def record_verdict(run: Path, verdict: Verdict) -> None:
+    """Keep the verdict of a run's test days, whole or not at all."""
+    write_json(run / VERDICT_FILE, verdict.as_dict())

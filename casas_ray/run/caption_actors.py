@@ -1,0 +1,49 @@
+"""Caption vectors by Ray Data actors, one a GPU, for sets whose captions would take long here."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import ray.data
+from numpy.typing import NDArray
+
+from casas_ray.config import Machine, TextConfig
+from casas_ray.model.caption_vectors import Encode, Part
+from casas_ray.model.text import TextTower, find_tower
+
+
+class _Actor:
+    """One text tower on one GPU, or on CPUs."""
+
+    def __init__(self, source: str, max_tokens: int, device: str) -> None:
+        self._tower = TextTower(source, max_tokens, device)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:  # Any: Ray Data's row
+        part = list(row["part"])
+        vectors = self._tower.encode(part)
+        return {"part": part, "vectors": vectors.tobytes(), "size": vectors.shape[1]}
+
+
+def with_actors(config: TextConfig, machine: Machine) -> Encode:
+    """Encoding by as many actors as the machine has workers; Ray must be running.
+
+    The vectors come back to the driver, which writes them: no file system has to be shared.
+    """
+
+    def encode(parts: Iterable[Part]) -> Iterator[tuple[Part, NDArray[np.float32]]]:
+        source, _ = find_tower(config.model)
+        gpus = machine.gpus_per_worker
+        device = "cuda" if gpus else "cpu"
+        rows = ray.data.from_items([{"part": part} for part in parts])
+        encoded = rows.map(
+            _Actor,  # pyright: ignore[reportArgumentType]  # Ray Data takes a class too
+            fn_constructor_args=(source, config.max_tokens, device),
+            compute=ray.data.ActorPoolStrategy(size=machine.workers),
+            num_gpus=gpus or None,
+            num_cpus=machine.cpus_per_worker if not gpus else None,
+        )
+        for row in encoded.iter_rows():
+            vectors = np.frombuffer(row["vectors"], dtype=np.float32)
+            yield list(row["part"]), vectors.reshape(-1, row["size"])
+
+    return encode

@@ -1,0 +1,91 @@
+"""Everything that trainings read, gathered before any worker starts: sets and caption vectors."""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import torch
+
+from casas_ray.config import Machine, Recipe
+from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.corpus.fetch import logs_for
+from casas_ray.corpus.prepare import prepare
+from casas_ray.loader.sampler import LengthBucketSampler
+from casas_ray.loader.training_data import TrainingData
+from casas_ray.model.caption_vectors import caption_vectors, missing_captions
+from casas_ray.model.embedding import chosen_fields
+from casas_ray.run.environment import prepare_environment
+from casas_ray.study import Study
+from casas_ray.training.step import require_device
+
+Watch = Callable[[str], None]
+Steps = Callable[[str, int, int], None]
+"""Hears of work that takes long: what, done, of how many."""
+
+_MANY_CAPTIONS = 20_000
+"""More are worth the start of actors with a GPU."""
+
+
+def gather(
+    recipe: Recipe,
+    machine: Machine,
+    watch: Watch,
+    steps: Steps,
+    given: PreparedSet | None = None,
+) -> TrainingData:
+    """Everything a recipe trains on; what is on disk already is taken from there.
+
+    Where the machine has GPUs and captions are many, its actors compute their vectors.
+
+    Raises:
+        SettingsError: a machine without GPUs is asked for what only they do; said first.
+        DataError: a log is missing or cannot be used.
+        SetupError: the text model is not at hand.
+    """
+    if not machine.gpus_per_worker:
+        require_device(recipe.optim, torch.device("cpu"))
+    prepared = given or prepare(recipe.data, logs_for(recipe.data), watch=watch)
+    captions = prepared.captions()
+    told = functools.partial(steps, "caption vectors")
+    if machine.gpus_per_worker and missing_captions(captions, recipe.text) > _MANY_CAPTIONS:
+        _compute_on_gpus(captions, recipe, machine, told)
+    return TrainingData(prepared, caption_vectors(captions, recipe.text, progress=told))
+
+
+def gather_study(study: Study, machine: Machine, watch: Watch, steps: Steps) -> list[TrainingData]:
+    """The data of every trial of a study, in order; trials with equal data share it.
+
+    Raises:
+        SettingsError, DataError, SetupError: as `gather` does, and as `check` does of any trial.
+    """
+    trials, at_hand = study.trials(), dict[str, TrainingData]()
+    keys = [trial.recipe.data.digest() + trial.recipe.text.digest() for trial in trials]
+    for key, trial in zip(keys, trials, strict=True):
+        if key not in at_hand:
+            at_hand[key] = gather(trial.recipe, machine, watch, steps)
+        check(trial.recipe, machine, at_hand[key].prepared)
+    return [at_hand[key] for key in keys]
+
+
+def check(recipe: Recipe, machine: Machine, prepared: PreparedSet) -> None:
+    """Refuse a recipe whose batches do not fit the data or divide among the workers, or whose
+    model asks for fields that the data lacks; said before any worker starts.
+
+    Raises:
+        SettingsError, DataError: it is so.
+    """
+    sampler = LengthBucketSampler(prepared.lengths("train"), recipe.optim.batch_size, recipe.seed)
+    sampler.of_worker(0, machine.workers)
+    chosen_fields(recipe.model, tuple(prepared.manifest["fields"]))
+
+
+def _compute_on_gpus(
+    captions: Sequence[str], recipe: Recipe, machine: Machine, told: Callable[[int, int], None]
+) -> None:
+    prepare_environment()
+    from casas_ray.run.caption_actors import with_actors  # ray.data takes seconds to import
+    from casas_ray.run.session import fits, session
+
+    with session(machine):
+        fits(machine)
+        encode = with_actors(recipe.text, machine)
+        caption_vectors(captions, recipe.text, progress=told, encode=encode)

@@ -1,0 +1,105 @@
+"""Ray Data deals the alignment set to the workers: whole lanes for each, in a fixed order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+import ray.data
+import torch
+
+from casas_ray.config import Machine, Recipe
+from casas_ray.loader.loader import Loader
+from casas_ray.loader.set_facts import SetFacts
+from casas_ray.loader.training_data import TrainingData
+from casas_ray.loader.window_store import WindowStore
+
+Refs = list[Any]  # Any: ray's ObjectRef of an Arrow table
+
+
+@dataclass(frozen=True)
+class SharedData:
+    """References to everything that workers train on; it is small and can be sent anywhere."""
+
+    facts: SetFacts
+    train: Sequence[Refs]
+    """For each worker its lanes in order; or one entry with the whole table, not yet dealt."""
+
+    val: Sequence[Refs]
+    vectors: Any  # ray's ObjectRef of an array
+    is_dealt: bool
+
+    @classmethod
+    def whole(cls, data: TrainingData) -> "SharedData":
+        """For many one-worker trials: one copy of the set, dealt by each trial's own seed."""
+        facts, prepared = SetFacts.of(data.prepared), data.prepared
+        train, val = _stored(prepared.windows("train")), _stored(prepared.windows("val"))
+        return cls(facts, [train], [val], ray.put(data.vectors), is_dealt=False)
+
+    @classmethod
+    def dealt(cls, data: TrainingData, recipe: Recipe, workers: int) -> "SharedData":
+        """For one training of several workers: each worker's windows apart."""
+        facts = SetFacts.of(data.prepared)
+        sampler = facts.sampler(recipe)
+        rows = [sampler.shard_rows(rank, workers) for rank in range(workers)]
+        train = data.prepared.windows("train").take(pa.array(np.concatenate(rows)))
+        vals = [len(facts.val_range(rank, workers)) for rank in range(workers)]
+        return cls(
+            facts,
+            _split(train, [len(part) for part in rows]),
+            _split(data.prepared.windows("val"), vals),
+            ray.put(data.vectors),
+            is_dealt=True,
+        )
+
+    def loader(self, recipe: Recipe, rank: int, world_size: int, device: torch.device) -> Loader:
+        """What a worker trains on, fetched to where it runs."""
+        train, val = _table(self.train[rank]), _table(self.val[rank])
+        sampler = self.facts.sampler(recipe)
+        if not self.is_dealt:
+            # Lane by lane, as the sampler numbers the rows of a worker.
+            train = train.take(pa.array(sampler.shard_rows(0, 1)))
+        # A copy: what Ray shares between processes cannot be written to, and torch wants it
+        # writable.
+        vectors = torch.from_numpy(np.array(ray.get(self.vectors))).to(device)
+        return Loader(
+            WindowStore.of(train),
+            WindowStore.of(val),
+            self.facts,
+            sampler,
+            vectors,
+            recipe,
+            rank,
+            world_size,
+        )
+
+
+def shared_by_trials(
+    data: Sequence[TrainingData], recipes: Sequence[Recipe], machine: Machine
+) -> list[SharedData]:
+    """One entry a trial; trials of one worker that train on the same data share one copy."""
+    if machine.workers > 1:
+        return [
+            SharedData.dealt(one, recipe, machine.workers)
+            for one, recipe in zip(data, recipes, strict=True)
+        ]
+    copies = {id(one): one for one in data}
+    shared = {key: SharedData.whole(one) for key, one in copies.items()}
+    return [shared[id(one)] for one in data]
+
+
+def _stored(table: pa.Table) -> Refs:
+    return ray.data.from_arrow(table).to_arrow_refs()
+
+
+def _split(table: pa.Table, sizes: Sequence[int]) -> list[Refs]:
+    cuts = np.cumsum(sizes)[:-1].tolist()
+    dataset = ray.data.from_arrow(table)
+    parts = dataset.split_at_indices(cuts) if cuts else [dataset]
+    return [part.to_arrow_refs() for part in parts]
+
+
+def _table(refs: Refs) -> pa.Table:
+    return pa.concat_tables(ray.get(refs)).combine_chunks()

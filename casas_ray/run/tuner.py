@@ -1,0 +1,71 @@
+"""All trials of a study through Ray Tune; what each trial did stands in its ledger."""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+
+from casas_ray.config import Machine
+from casas_ray.records.run_record import RunRecord
+from casas_ray.run.shared_data import SharedData
+from casas_ray.run.trainer import run_in_trainer, run_in_trial
+
+
+def run_trials(
+    records: Sequence[RunRecord], machine: Machine, shared: Sequence[SharedData], folder: Path
+) -> None:
+    """Train every record; a failed or diverged one leaves its status in its ledger and the others
+    go on. `shared` has one entry a record."""
+    trainable = tune.with_parameters(
+        _trial_driver, records=list(records), shared=list(shared), machine=machine
+    )
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, _resources(machine)),
+        param_space={"index": tune.grid_search(list(range(len(records))))},
+        tune_config=tune.TuneConfig(
+            max_concurrent_trials=concurrent(machine),
+            reuse_actors=True,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
+        ),
+        run_config=tune.RunConfig(name="ray", storage_path=str(folder), verbose=0),
+    )
+    # Tune prints to the standard output whatever its verbosity; that is for our tables and JSON.
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        tuner.fit()
+
+
+def _name(trial: Any) -> str:  # Any: Tune's own kind of trial is not public
+    return f"trial{trial.config['index']:04d}"
+
+
+def concurrent(machine: Machine) -> int:
+    """Trials at a time: what the machine says, else what the cluster holds."""
+    total = ray.cluster_resources()
+    room = total.get("CPU", 1.0) // (machine.cpus_per_worker * machine.workers)
+    if machine.gpus_per_worker:
+        room = min(room, total.get("GPU", 0.0) // (machine.gpus_per_worker * machine.workers))
+    return machine.concurrent_trials or max(1, int(room))
+
+
+def _resources(machine: Machine) -> dict[str, float]:
+    if machine.workers > 1:
+        # The trial only waits for its own trainer. A CPU of its own would starve that trainer's
+        # workers, and Tune refuses a trial that asks for nothing (docs/findings.md).
+        return {"node:__internal_head__": 0.001}
+    return {"CPU": machine.cpus_per_worker, "GPU": machine.gpus_per_worker}
+
+
+def _trial_driver(
+    config: dict[str, Any],  # Any: Tune's parameter space
+    records: list[RunRecord],
+    shared: list[SharedData],
+    machine: Machine,
+) -> None:
+    index = config["index"]
+    run = run_in_trainer if machine.workers > 1 else run_in_trial
+    run(records[index], machine, shared[index])

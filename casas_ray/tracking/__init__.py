@@ -1,0 +1,1 @@
+"""Mirrors of a run's ledger: the only room that imports W&B or TensorBoard."""

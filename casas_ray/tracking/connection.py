@@ -1,0 +1,174 @@
+"""How W&B is reached: whether, with whose key, and what it must not learn of this machine by
+itself."""
+
+import logging
+import os
+import shutil
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import wandb
+from wandb.errors import AuthenticationError
+
+from casas_ray.config import Tracking
+from casas_ray.errors import SetupError
+
+log = logging.getLogger(__name__)
+
+_INIT_SECONDS = 8.0
+_REACH_SECONDS = 5.0
+_FINISH_SECONDS = 15.0
+"""How long the end of a run waits for what was not sent yet; the ledger has it, and `sync` sends
+it later."""
+
+Mode = Literal["online", "offline", "disabled"]
+
+
+def mode_of(tracking: Tracking) -> Mode:
+    """`online` where a key is at hand and the server takes connections, or as the settings say."""
+    mode = _usual_mode() if tracking.mode == "auto" else tracking.mode
+    if mode == "online" and not reaches(server()):
+        log.warning("W&B does not answer; runs are kept offline in their folders.")
+        return "offline"
+    return mode
+
+
+def _usual_mode() -> Mode:
+    asked = os.environ.get("WANDB_MODE")
+    if asked in ("online", "disabled"):
+        return "online" if asked == "online" else "disabled"
+    return "online" if asked is None and has_key() else "offline"
+
+
+def reaches(url: str) -> bool:
+    """Whether the W&B server takes connections, within a few seconds."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=_REACH_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def server() -> str:
+    """The address of the W&B server that this machine is set to."""
+    _hush()
+    return str(wandb.setup().settings.base_url)
+
+
+def has_key() -> bool:
+    """Whether a W&B key is at hand: in the environment, in netrc, or from `wandb login`."""
+    _hush()
+    return bool(wandb.login(prompt=False, verify=False))
+
+
+def teams() -> list[str]:
+    """The teams that the owner of the key may log to.
+
+    Raises:
+        SetupError: the server does not know the key.
+    """
+    _hush()
+    try:
+        viewer = wandb.Api(timeout=int(_REACH_SECONDS)).viewer
+    except AuthenticationError:
+        raise SetupError(
+            "the server does not know this key",
+            hint="wandb login --relogin, with the key from https://wandb.ai/authorize",
+        ) from None
+    return [str(team) for team in getattr(viewer, "teams", [])]
+
+
+def key_problem(key: str) -> str:
+    """What is wrong with the shape of a W&B key by the library's own rule, or nothing; the key is
+    not shown."""
+    from wandb.sdk.lib.wbauth import validation  # private, so only where it is asked for
+
+    try:
+        return str(validation.check_api_key(key) or "")
+    except (AuthenticationError, ValueError) as error:
+        return str(error)
+
+
+def _hush() -> None:
+    """No chatter of wandb's, and no reports of its own errors, which hold paths of this machine."""
+    os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+
+
+def begin(
+    folder: Path, about: Mapping[str, Any], mode: Mode, *, wait: float | None = None
+) -> wandb.Run:
+    """A W&B run: online it goes on after the rows that W&B has of it (`starting_step`), offline it
+    is made anew.
+
+    Raises:
+        wandb.Error: the server will not have the run, or takes too long to say so.
+    """
+    _hush()
+    if mode == "offline":
+        remove_offline(folder, about["id"])
+    return wandb.init(
+        **about,
+        dir=str(folder),
+        mode=mode,
+        # Whoever sends an offline folder by hand replaces what W&B had.
+        resume="allow" if mode == "online" else None,
+        reinit="create_new",
+        settings=_settings(wait),
+    )
+
+
+def begin_or_keep(
+    folder: Path, about: Mapping[str, Any], mode: Mode, *, wait: float | None = None
+) -> tuple[wandb.Run, Mode]:
+    """A W&B run, and the mode that it has in the end: kept offline where the server will not have
+    it. No other run may be open."""
+    try:
+        return begin(folder, about, mode, wait=wait), mode
+    except (wandb.Error, TimeoutError) as error:
+        if mode != "online":
+            raise
+        log.warning(
+            "W&B will not have the run (%s); runs are kept offline in their folders.",
+            str(error).strip().splitlines()[0],
+        )
+        # Its service holds the id of a run that failed; the next run starts another.
+        wandb.teardown()
+        return begin(folder, about, "offline"), "offline"
+
+
+def _settings(wait: float | None) -> wandb.Settings:
+    return wandb.Settings(
+        x_disable_meta=True,  # argv, user names, the machine's hardware
+        x_disable_machine_info=True,
+        x_disable_stats=True,
+        x_save_requirements=False,
+        host="a machine",
+        program="casas-ray",  # otherwise the path of the script
+        disable_git=True,
+        save_code=False,
+        console="off",
+        silent=True,
+        init_timeout=_INIT_SECONDS,
+        finish_timeout=wait or _FINISH_SECONDS,
+        finish_timeout_raises=True,
+    )
+
+
+def offline_folders(folder: Path, identity: str) -> list[Path]:
+    """The offline runs of an id that lie in a folder."""
+    return sorted((folder / "wandb").glob(f"offline-run-*-{identity}"))
+
+
+def remove_offline(folder: Path, identity: str) -> None:
+    """Take them away."""
+    for old in offline_folders(folder, identity):
+        shutil.rmtree(old, ignore_errors=True)
+        if old.name.startswith(time.strftime("offline-run-%Y%m%d_%H%M%S")):
+            time.sleep(1.0)  # W&B names a folder by the second; two runs in one would share it

@@ -1,0 +1,113 @@
+"""What may leave this machine: the one place that decides.
+
+Metrics go as they are: their names are those of the code. Everything else of a run passes through
+here, and what is not listed stays.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from casas_ray.records.provenance import CODE
+from casas_ray.records.run_record import RunRecord
+from casas_ray.records.verdict import Verdict
+
+PRIVATE_SETTINGS = frozenset({"recipe.text.model", "recipe.data.captions.file"})
+"""Settings that can hold a path of this machine."""
+
+FACTS = (
+    "home",
+    "caveats",
+    "fingerprint",
+    "total_steps",
+    "trainable_parameters",
+    "workers",
+    "git_commit",
+    "git_dirty",
+    "packages",
+    "python",
+    "host_kind",
+)
+MODEL_FACTS = (
+    "step",
+    "val_loss",
+    "local_path",
+    "file_size",
+    "sha256",
+    "time",
+    "total_parameters",
+    "trainable_parameters",
+)
+
+
+def sent_config(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What W&B learns of a run: its settings and counts; no path, no name of a person or a host."""
+    recipe = {f"recipe.{path}": value for path, value in info.get("recipe", {}).items()}
+    allowed = {path: value for path, value in recipe.items() if path not in PRIVATE_SETTINGS}
+    return allowed | {name: info[name] for name in FACTS if name in info}
+
+
+def sent_model(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What W&B learns of a model file that stays here, as `best_model/...` or `final_model/...`."""
+    about = row["about"]
+    return {f"{row['which']}_model/{name}": about[name] for name in MODEL_FACTS if name in about}
+
+
+def sent_verdict(verdict: Verdict) -> tuple[dict[str, float], list[list[Any]]]:
+    """What W&B learns of a look at the test days: the trained model's metrics, and all columns as
+    rows of a table under a header."""
+    columns = verdict.columns
+    names = sorted({metric for column in columns.values() for metric in column})
+    rows = [[name, *(column.get(name) for column in columns.values())] for name in names]
+    return dict(columns["trained"]), [["metric", *columns], *rows]
+
+
+def classes(
+    record: RunRecord, rows: Sequence[Mapping[str, Any]], verdict: Verdict | None = None
+) -> dict[str, list[str]]:
+    """By class, what would leave this machine for a run, with its look at the test days if it had
+    one, and what would not."""
+    info = next((row["info"] for row in reversed(rows) if row["event"] == "start"), {})
+    metrics = sorted({name for row in rows for name in row.get("metrics", {})})
+    drawn = sorted({name for row in rows for name in row.get("histograms", {})})
+    models = sorted({f"{row['which']}_model" for row in rows if row["event"] == "model"})
+    parts = [name for row in rows if row["event"] == "graph" for name in _parts(row)]
+    config = sent_config(info)
+    code = record.folder / CODE
+    weights = ["the best checkpoint, since tracking.log_model is on"]
+    return {
+        "name, group, tags and notes": [
+            text
+            for text in (
+                record.name,
+                record.tracking.group or record.group,
+                *record.tags(),
+                record.tracking.notes,
+            )
+            if text
+        ],
+        "metrics": metrics,
+        "metrics of test days": sorted(sent_verdict(verdict)[0]) if verdict else [],
+        "histograms": [f"{len(drawn)} of weights and gradients"] if drawn else [],
+        "structure of the model": parts,
+        "settings and facts": sorted(config),
+        "metadata of models": models,
+        "code that git tracks": [_size(code)]
+        if record.tracking.code_snapshot and code.exists()
+        else [],
+        "weights": weights if record.tracking.log_model else [],
+        "STAYS HERE": [
+            "captions, sensor rows, raw lines and sensor names",
+            "the command line, absolute paths, host and user names, keys",
+            *sorted(name for name in PRIVATE_SETTINGS if name.removeprefix("recipe.")),
+            *([] if record.tracking.log_model else ["weights and checkpoints"]),
+        ],
+    }
+
+
+def _parts(row: Mapping[str, Any]) -> list[str]:
+    return [f"{module['name']}: {module['kind']}" for module in row["modules"]]
+
+
+def _size(path: Path) -> str:
+    return f"{path.name}, {path.stat().st_size:,} bytes"

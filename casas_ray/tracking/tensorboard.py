@@ -1,0 +1,70 @@
+"""TensorBoard event files as a view of the ledger, for those who stay local."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from tensorboardX import SummaryWriter
+
+from casas_ray.records.ledger import read_rows
+from casas_ray.records.run_record import RunRecord
+from casas_ray.tracking.repeats import Repeats
+
+FOLDER = "tensorboard"
+
+
+class TensorBoardMirror:
+    """Writes each row of the followed ledgers once; a run's files are made anew from its ledger
+    whenever it is followed."""
+
+    def __init__(self, records: Sequence[RunRecord]) -> None:
+        self._records = list(records)
+        self._writers: dict[int, SummaryWriter] = {}
+        self._repeats: dict[int, Repeats] = {}
+
+    def hear(self, run: int, row: dict[str, Any]) -> None:
+        """A new row of a run's ledger."""
+        if run not in self._writers:
+            folder = self._records[run].folder / FOLDER
+            shutil.rmtree(folder, ignore_errors=True)
+            self._writers[run] = SummaryWriter(str(folder), write_to_disk=True)
+            self._repeats[run] = Repeats()
+        if self._repeats[run].is_repeated(row):
+            return
+        if row["event"] == "metrics":
+            for name, value in row["metrics"].items():
+                if not isinstance(value, str):
+                    self._writers[run].add_scalar(name, value, row["step"])
+        elif row["event"] == "histograms":
+            self._histograms(run, row["step"], row["histograms"])
+
+    def _histograms(self, run: int, step: int, found: Mapping[str, Any]) -> None:
+        for name, one in found.items():
+            edges = np.linspace(one["low"], one["high"], len(one["counts"]) + 1)
+            counts = np.array(one["counts"])
+            middles = (edges[1:] + edges[:-1]) / 2
+            self._writers[run].add_histogram_raw(
+                name,
+                min=one["low"],
+                max=one["high"],
+                num=int(counts.sum()),
+                sum=float((counts * middles).sum()),
+                sum_squares=float((counts * middles**2).sum()),
+                bucket_limits=edges[1:].tolist(),
+                bucket_counts=counts.tolist(),
+                global_step=step,
+            )
+
+    def close(self) -> None:
+        """Flush and close every file."""
+        for writer in self._writers.values():
+            writer.close()
+
+
+def rebuild(record: RunRecord) -> None:
+    """Make a run's event files anew from its ledger."""
+    mirror = TensorBoardMirror([record])
+    for row in read_rows(record.folder):
+        mirror.hear(0, row)
+    mirror.close()

@@ -1,0 +1,28 @@
+"""Which views of their ledgers runs ask for."""
+
+from collections.abc import Sequence
+
+from casas_ray.config import Tracking
+from casas_ray.records.follow import Listener
+from casas_ray.records.run_record import RunRecord
+
+
+def tells_wandb(tracking: Tracking) -> bool:
+    """Whether W&B hears of a run."""
+    return tracking.mode != "disabled" and "wandb" in tracking.backend
+
+
+def views_of(records: Sequence[RunRecord]) -> list[Listener]:
+    """W&B and TensorBoard, as the runs' tracking settings ask for them."""
+    views: list[Listener] = []
+    if not records:
+        return views
+    if tells_wandb(records[0].tracking):
+        from casas_ray.tracking.wandb_mirror import WandbMirror  # seconds to import
+
+        views.append(WandbMirror(records))
+    if "tensorboard" in records[0].tracking.backend:
+        from casas_ray.tracking.tensorboard import TensorBoardMirror
+
+        views.append(TensorBoardMirror(records))
+    return views

@@ -1,0 +1,22 @@
+"""A worker's context: which of how many it is, and who besides the ledger hears of its metrics."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Report = Callable[[dict[str, float]], None]
+
+
+def report_to_nobody(metrics: dict[str, float]) -> None:
+    """For a worker that nobody listens to: the debugger's."""
+
+
+@dataclass(frozen=True)
+class WorkerContext:
+    """One worker of a training, in the words of torch.distributed."""
+
+    rank: int = 0
+    world_size: int = 1
+
+    report: Report = report_to_nobody
+    """Passes validation metrics to Ray Train or Tune. Under Train it is a barrier: every worker
+    calls it equally often."""

@@ -1,0 +1,104 @@
+"""The training loop, whole on one screen; the same in a worker, a trial and a debugger."""
+
+import functools
+from collections.abc import Callable
+
+import torch
+
+from casas_ray.config import Recipe, flat
+from casas_ray.errors import AllFailed, CasasError, Diverged
+from casas_ray.loader.loader import Loader
+from casas_ray.records.provenance import provenance
+from casas_ray.training import checkpoint
+from casas_ray.training.recorder import RunRecorder
+from casas_ray.training.step import TrainState, train_step
+from casas_ray.training.validation import validate
+
+
+def train(recorder: RunRecorder, recipe: Recipe, loader: Loader) -> TrainState:
+    """Train on this worker's windows, from the run's last checkpoint when it has one."""
+    state = start(recorder, recipe, loader)
+    validated = functools.partial(validate, loader=loader, recipe=recipe)
+    if state.step == 0:
+        recorder.report(0, validated(state.eval_model))
+    for batch in recorder.timer.timed(loader.batches(start=state.step)):
+        if state.is_done:
+            break
+        losses = train_step(state, batch, in_detail=recorder.wants_log(state.step + 1))
+        if recorder.wants_log(state.step):
+            recorder.report_training(state.step, losses, batch_size=recipe.optim.batch_size)
+        if recorder.wants_histograms(state.step):
+            recorder.report_histograms(state)
+        if state.validates_now:
+            metrics = validated(state.eval_model)
+            state.select(metrics)
+            recorder.report(state.step, metrics, checkpoint_of=state)
+    recorder.finish(state)
+    return state
+
+
+def start(recorder: RunRecorder, recipe: Recipe, loader: Loader) -> TrainState:
+    """A fresh state, or the one that the run's last checkpoint holds."""
+    state = TrainState.fresh(
+        recipe,
+        sizes=loader.facts.sizes(),
+        text_size=loader.vectors.shape[1],
+        steps_per_epoch=loader.sampler.steps_per_epoch,
+        device=loader.device,
+        about=loader.facts.about,
+    )
+    last = checkpoint.latest(recorder.folder)
+    if last is not None:
+        state = checkpoint.restore(state, last)
+    recorder.begin(state, _info(state, recorder.context.world_size))
+    return state
+
+
+def train_to_the_end(
+    recorder: RunRecorder, recipe: Recipe, open_loader: Callable[[], Loader]
+) -> None:
+    """Open the data, train, and write into the ledger how it ended, whatever happens.
+
+    A run that diverges ends here with its status; any other error is recorded and flies on.
+    """
+    try:
+        train(recorder, recipe, open_loader())
+    except Diverged as error:
+        recorder.end("diverged", error.problem)
+    except KeyboardInterrupt:
+        recorder.end("stopped", "interrupted")
+        raise
+    except Exception as error:
+        known = out_of_memory(error, recipe)
+        said = known or error
+        text = said.problem if isinstance(said, CasasError) else f"{type(error).__name__}: {error}"
+        recorder.end("failed", text)
+        if known is not None:
+            raise known from error
+        raise
+
+
+def out_of_memory(error: Exception, recipe: Recipe) -> AllFailed | None:
+    """What to say when the memory of a device or of the machine did not do."""
+    if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and (
+        "can't allocate memory" not in str(error)
+    ):
+        return None
+    return AllFailed(
+        f"out of memory with {recipe.optim.batch_size} pairs in {recipe.optim.pieces} piece(s), "
+        f"width {recipe.model.width}.",
+        hint="raise optim.pieces (the loss stays the same), or lower optim.batch_size.",
+    )
+
+
+def _info(state: TrainState, workers: int) -> dict[str, object]:
+    about = {name: value for name, value in state.about.items() if name != "vocabulary"}
+    weights = [weight for weight in state.model.parameters() if weight.requires_grad]
+    return {
+        **about,
+        **provenance(),
+        "recipe": flat(state.recipe),
+        "total_steps": state.total_steps,
+        "trainable_parameters": sum(weight.numel() for weight in weights),
+        "workers": workers,
+    }

@@ -1,0 +1,117 @@
+"""What a worker records of a run: ledger rows and checkpoints, its only way out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+from casas_ray.records.ledger import Ledger, finite
+from casas_ray.records.run_result import Status
+from casas_ray.training import checkpoint
+from casas_ray.training.context import WorkerContext
+from casas_ray.training.histograms import histograms, structure
+from casas_ray.training.step import TrainState
+from casas_ray.training.system import system_metrics
+from casas_ray.training.timer import StepTimer
+
+Metrics = Mapping[str, "Tensor | float"]
+
+
+@dataclass
+class RunRecorder:
+    """Writes a run's ledger and checkpoints on rank 0; on other ranks it only reports."""
+
+    folder: Path
+    context: WorkerContext = field(default_factory=WorkerContext)
+    log_every: int = 50
+    keep_checkpoints: int = 2
+    watch_every: int = 100
+    parameter_histograms: bool = False
+    gradient_histograms: bool = False
+    shows_graph: bool = False
+    """Whether the parts of the model are recorded."""
+
+    timer: StepTimer = field(default_factory=StepTimer)
+    _ledger: Ledger | None = field(default=None, repr=False)
+    _last_loss: float = float("nan")
+    _last_step: int = 0
+
+    def begin(self, state: TrainState, info: Mapping[str, object]) -> None:
+        """Say what starts, or from where it goes on."""
+        self.timer.start(state.step)
+        self._append("start", state.step, info=dict(info))
+        if self.shows_graph:
+            self._append("graph", state.step, modules=structure(state.model))
+
+    def wants_log(self, step: int) -> bool:
+        """Whether the training metrics of this step are asked for."""
+        return step % self.log_every == 0
+
+    def report(
+        self, step: int, metrics: Metrics, *, checkpoint_of: TrainState | None = None
+    ) -> None:
+        """Record metrics; with a state, save it as a checkpoint too and tell Ray."""
+        numbers = {name: float(value) for name, value in metrics.items()}
+        self._last_loss = numbers.get("val/total_loss", self._last_loss)
+        self._append("metrics", step, metrics=finite(numbers))
+        if checkpoint_of is not None:
+            self._checkpoint(checkpoint_of, numbers["val/total_loss"])
+            self.context.report({"step": step, **numbers})
+
+    def _checkpoint(self, state: TrainState, loss: float) -> None:
+        # The ledger goes first: a run killed in between resumes from the checkpoint before, and
+        # what the ledger says beyond that is dropped then.
+        self._append("checkpoint", state.step, is_best=state.is_best_now)
+        if self.context.rank == 0:
+            saved = checkpoint.save(state, self.folder, keep=self.keep_checkpoints)
+            if state.is_best_now:
+                self._record_model("best", saved, state.step, loss)
+
+    def _record_model(
+        self, which: str, saved: Path, step: int, loss: float, **more: object
+    ) -> None:
+        about = checkpoint.about_file(saved, self.folder)
+        self._append("model", step, which=which, about={**about, "val_loss": loss, **more})
+
+    def wants_histograms(self, step: int) -> bool:
+        """Whether histograms of weights or gradients are asked for after this step."""
+        wanted = self.parameter_histograms or self.gradient_histograms
+        return wanted and step % self.watch_every == 0
+
+    def report_histograms(self, state: TrainState) -> None:
+        """Record the distributions of weights, and of gradients where they are asked for."""
+        if self.context.rank == 0:
+            drawn = histograms(
+                state.model,
+                parameters=self.parameter_histograms,
+                gradients=self.gradient_histograms,
+            )
+            self._append("histograms", state.step, histograms=drawn)
+
+    def report_training(self, step: int, metrics: Metrics, *, batch_size: int) -> None:
+        """Record training metrics and how many samples a second the run has made since the last."""
+        pace = self.timer.pace(step, batch_size)
+        self.report(step, {**metrics, **pace, **system_metrics()})
+
+    def finish(self, state: TrainState) -> None:
+        """Close the ledger of a run that came to its end, with what its last model is."""
+        saved = checkpoint.latest(self.folder) if self.context.rank == 0 else None
+        if saved is not None:
+            weights = list(state.model.parameters())
+            counts = {
+                "total_parameters": sum(weight.numel() for weight in weights),
+                "trainable_parameters": sum(w.numel() for w in weights if w.requires_grad),
+            }
+            self._record_model("final", saved, state.step, self._last_loss, **counts)
+        self.end("finished")
+
+    def end(self, status: Status, error: str = "") -> None:
+        """Close the ledger with how it ended, after the last step that it heard of."""
+        self._append("end", self._last_step, status=status, **({"error": error} if error else {}))
+
+    def _append(self, event: str, step: int, **content: object) -> None:
+        self._last_step = step
+        if self.context.rank == 0:
+            self._ledger = self._ledger or Ledger(self.folder)
+            self._ledger.append(event, step, **content)

@@ -1,0 +1,241 @@
+"""One training step, and the state it moves on."""
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from casas_ray.config import OptimConfig, Recipe
+from casas_ray.errors import Diverged, SettingsError
+from casas_ray.loader.batch import Batch
+from casas_ray.model.dual import DualEncoder
+from casas_ray.model.losses import summed, workers
+from casas_ray.model.negatives import Bank
+from casas_ray.model.objective import Objective
+
+
+@dataclass
+class TrainState:
+    """All that a run carries from step to step; with the recipe and the data it is the run."""
+
+    recipe: Recipe
+    model: DualEncoder
+    optimizer: torch.optim.AdamW
+    steps_per_epoch: int
+    step: int = 0
+    """Steps done."""
+
+    best: dict[str, float] = field(default_factory=dict)
+    """`step` and `value` of the best validation so far; empty before the first."""
+
+    stale: int = 0
+    """Validations since the best one."""
+
+    about: dict[str, Any] = field(default_factory=dict)
+    """What the run was trained on: home, fingerprint and vocabulary of the alignment set."""
+
+    average: DualEncoder | None = None
+    """The moving average of the weights, where the recipe asks for one."""
+
+    bank: Bank | None = None
+    """Pairs of earlier steps, where the recipe asks for them."""
+
+    @classmethod
+    def fresh(
+        cls,
+        recipe: Recipe,
+        *,
+        sizes: Mapping[str, int],
+        text_size: int,
+        steps_per_epoch: int,
+        device: torch.device,
+        about: Mapping[str, Any],
+    ) -> "TrainState":
+        """The state before the first step; the weights depend on the recipe's seed alone.
+
+        Raises:
+            SettingsError: the data lacks a field that the model asks for, or the device bf16 or
+                CUDA graphs.
+        """
+        require_device(recipe.optim, device)
+        with torch.random.fork_rng():
+            torch.manual_seed(recipe.seed)
+            model = DualEncoder(recipe, sizes, text_size).to(device)
+        average = copy.deepcopy(model).requires_grad_(False) if recipe.optim.ema_decay else None
+        bank = None
+        if recipe.loss.bank_size:
+            bank = Bank.empty(recipe.loss.bank_size, recipe.model.embedding, device)
+        optimizer = _optimizer(model, recipe.optim)
+        model.encoder.compile_blocks(recipe.optim.compile)
+        return cls(
+            recipe,
+            model,
+            optimizer,
+            steps_per_epoch,
+            about=dict(about),
+            average=average,
+            bank=bank,
+        )
+
+    @property
+    def eval_model(self) -> DualEncoder:
+        """The model that validation looks at: the average where there is one."""
+        return self.average or self.model
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.steps_per_epoch * self.recipe.optim.epochs
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all steps are done, or no better validation came for too long."""
+        patience = self.recipe.optim.patience
+        return self.step >= self.total_steps or 0 < patience <= self.stale
+
+    @property
+    def validates_now(self) -> bool:
+        """Whether the validation days are looked at after this step."""
+        every = self.recipe.optim.validate_every
+        return self.step % every == 0 or self.step % self.steps_per_epoch == 0
+
+    @property
+    def is_best_now(self) -> bool:
+        """Whether the validation after this very step is the best so far."""
+        return self.best.get("step") == self.step
+
+    def select(self, metrics: Mapping[str, float]) -> None:
+        """Remember this validation if it is the best so far, by the recipe's `select_by`."""
+        name = self.recipe.optim.select_by
+        if is_better(metrics[name], self.best.get("value"), name):
+            self.stale, self.best = 0, {"step": float(self.step), "value": metrics[name]}
+        else:
+            self.stale += 1
+
+
+def is_better(value: float, best: float | None, metric: str) -> bool:
+    """Whether a checkpoint of this validation is to be preferred to the best so far: losses are
+    best when low, all else when high, and of equals the first stands."""
+    return best is None or (value < best if metric.endswith("loss") else value > best)
+
+
+def require_device(config: OptimConfig, device: torch.device) -> None:
+    """Nothing, when a device can do what is asked of it.
+
+    Raises:
+        SettingsError: it has no bfloat16, or no CUDA graphs.
+    """
+    uses_bf16(config, device)
+    if config.compile == "cuda_graphs" and device.type != "cuda":
+        raise SettingsError(
+            f"optim.compile=cuda_graphs: this {device.type} has no CUDA graphs.",
+            hint="take a --machine with a GPU, or optim.compile=off.",
+        )
+
+
+def uses_bf16(config: OptimConfig, device: torch.device) -> bool:
+    """Whether products are computed in bfloat16 on this device.
+
+    Raises:
+        SettingsError: bf16 is asked for and the device has none.
+    """
+    has_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if config.precision == "bf16" and not has_it:
+        raise SettingsError(
+            f"optim.precision=bf16: this {device.type} does not compute in bfloat16.",
+            hint="leave it at fp32, or take auto or a --machine with a GPU.",
+        )
+    return config.precision != "fp32" and has_it
+
+
+def _optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    groups = [
+        {"params": [weight for weight in trained if weight.ndim >= 2]},
+        # Biases, norms and the temperature are scales, not directions: decay would only shrink
+        # them.
+        {"params": [weight for weight in trained if weight.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups,
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+
+
+def learning_rate(step: int, total: int, config: OptimConfig) -> float:
+    """The rate of the step with this number (from 0): a linear rise, then a cosine to 0."""
+    warm = round(config.warmup_share * total)
+    if step < warm:
+        return config.learning_rate * (step + 1) / warm
+    share = (step - warm) / max(1, total - warm)
+    return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+def train_step(
+    state: TrainState, batch: Batch, *, in_detail: bool = False
+) -> dict[str, Tensor | float]:
+    """Move the state on by one step; the metrics are under `train/`, tensors still on the device.
+
+    `in_detail` adds metrics that cost something: how often each field of a masked event is told.
+
+    Raises:
+        Diverged: the loss or the gradient is not finite; the weights are then untouched.
+    """
+    optim = state.recipe.optim
+    rate = learning_rate(state.step, state.total_steps, optim)
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    state.optimizer.zero_grad(set_to_none=True)
+    half = uses_bf16(optim, batch.real_BL.device)
+    objective = Objective(state.model, state.recipe.loss, state.bank, half, in_detail)
+    found = objective.backward(batch, pieces=optim.pieces)
+    average_gradients(state.model)
+    norm = nn.utils.clip_grad_norm_(state.model.parameters(), optim.gradient_clip)
+    _refuse_non_finite(norm, found["total_loss"], state.step)
+    state.optimizer.step()
+    state.model.clamp_temperature()
+    _move_average(state)
+    state.step += 1
+    epoch = state.step / state.steps_per_epoch
+    extras = {"learning_rate": rate, "gradient_norm": norm, "epoch": epoch}
+    return {f"train/{name}": value for name, value in (found | extras).items()}
+
+
+@torch.no_grad()
+def _move_average(state: TrainState) -> None:
+    if state.average is None:
+        return
+    share = 1.0 - state.recipe.optim.ema_decay
+    pairs = zip(state.average.parameters(), state.model.parameters(), strict=True)
+    for kept, new in pairs:
+        kept.lerp_(new, share)
+
+
+def average_gradients(model: nn.Module) -> None:
+    """Replace every gradient by its mean over the workers, in one message."""
+    if workers() == 1:
+        return
+    grads = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    flat = torch.cat([grad.flatten() for grad in grads])
+    dist.all_reduce(flat)
+    flat /= workers()
+    for grad, mean in zip(grads, flat.split([grad.numel() for grad in grads]), strict=True):
+        grad.copy_(mean.view_as(grad))
+
+
+def _refuse_non_finite(norm: Tensor, loss: Tensor, step: int) -> None:
+    # All workers have the same norm but not the same loss; they must stop together.
+    if bool(torch.isfinite(summed(norm + loss.detach()))):
+        return
+    raise Diverged(
+        f"the loss is {loss.item()} and the gradient norm {norm.item()} at step {step + 1}.",
+        hint="lower optim.learning_rate, or raise loss.temperature_min.",
+    )

@@ -1,0 +1,116 @@
+"""Settings: paths, types, refusals and suggestions."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casas_ray.config import Machine, Recipe
+from casas_ray.config.base import differences, flat, parse_overrides, split_overrides
+from casas_ray.errors import SettingsError
+
+
+def test_the_default_recipe_is_the_published_baseline():
+    recipe = flat(Recipe())
+    wanted = {
+        "model.width": 512,
+        "model.layers": 4,
+        "model.heads": 8,
+        "model.feed_forward": 2048,
+        "model.dropout": 0.3,
+        "model.fourier_bands": 12,
+        "model.embedding": 512,
+        "data.windows.length": 20,
+        "optim.batch_size": 64,
+        "optim.learning_rate": 2e-4,
+        "optim.beta1": 0.9,
+        "optim.beta2": 0.98,
+        "optim.weight_decay": 0.01,
+        "optim.warmup_share": 0.1,
+        "optim.epochs": 5,
+        "optim.gradient_clip": 1.0,
+        "loss.clip_weight": 0.7,
+        "loss.mlm_weight": 0.3,
+        "loss.temperature_init": 0.03,
+        "loss.temperature_learnable": True,
+        "masking.share": 0.3,
+        "masking.mean_span": 5.0,
+    }
+    assert {name: recipe[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("word", "problem", "hint"),
+    [
+        ("optim.epoch=3", "unknown setting 'optim.epoch'", "did you mean 'optim.epochs'?"),
+        ("optim.epochs=many", "optim.epochs: Input should be a valid integer", ""),
+        ("optim=3", "'optim' is a group of settings", "name one in it: batch_size"),
+        ("seed.x=1", "'seed' is one setting", ""),
+        ("model.heads=7", "heads 7 does not divide width 512", ""),
+        ("loss.mlm_weight=-1", "loss.mlm_weight: Input should be greater", ""),
+        ("loss.mlm_weight=NaN", "loss.mlm_weight: Input should be a finite number", ""),
+        ("loss.temperature_init=3", "temperature_init 3.0 lies outside 0.01 to 0.5", ""),
+        ("data.homes=milan,milan", "homes wants at least one name, and none of them twice", ""),
+        ("data.windows.kind=hexagonal", "data.windows.kind: Input should be 'fixed_length'", ""),
+    ],
+)
+def test_a_wrong_setting_is_answered_with_what_and_where(word: str, problem: str, hint: str):
+    with pytest.raises(SettingsError) as caught:
+        Recipe().replace(parse_overrides([word]))
+    assert problem in caught.value.problem
+    assert hint in caught.value.hint
+
+
+def test_a_word_without_an_equals_sign_is_no_setting():
+    with pytest.raises(SettingsError, match="'epochs' is not a setting"):
+        parse_overrides(["epochs"])
+
+
+@given(
+    st.integers(1, 1000),
+    st.floats(1e-6, 1.0),
+    st.lists(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), max_size=4, unique=True),
+)
+def test_any_valid_override_arrives_as_typed(epochs: int, rate: float, types: list[str]):
+    words = [
+        f"optim.epochs={epochs}",
+        f"optim.learning_rate={rate!r}",
+        f"data.drop_types={','.join(types)}",
+    ]
+    recipe = Recipe().replace(parse_overrides(words))
+    assert recipe.optim.epochs == epochs
+    assert recipe.optim.learning_rate == rate
+    assert list(recipe.data.drop_types) == types
+
+
+@given(st.text())
+def test_any_text_as_an_override_is_taken_or_refused_with_a_settings_error(word: str):
+    try:
+        Recipe().replace(parse_overrides([word]))
+    except SettingsError as error:
+        assert error.exit_code == 2
+
+
+def test_a_recipe_survives_json_with_the_same_digest():
+    recipe = Recipe().replace({"optim.learning_rate": 0.1 + 0.2, "data.homes": "cairo"})
+    again = Recipe.build(json.loads(recipe.model_dump_json()))
+    assert again == recipe
+    assert again.digest() == recipe.digest() != Recipe().digest()
+
+
+def test_differences_name_exactly_what_changed():
+    changed = Recipe().replace({"seed": 3, "model.layers": 2})
+    assert differences(Recipe(), changed) == {"seed": 3, "model.layers": 2}
+
+
+def test_overrides_go_to_recipe_machine_and_tracking_by_their_first_word():
+    words = ["seed=1", "machine.workers=2", "tracking.project=mine"]
+    recipe, machine, tracking = split_overrides(parse_overrides(words))
+    assert (recipe, machine, tracking) == ({"seed": 1}, {"workers": 2}, {"project": "mine"})
+
+
+def test_a_worker_has_whole_threads_and_at_least_one():
+    assert Machine(cpus_per_worker=0.5).threads == 1
+    assert Machine(cpus_per_worker=4).threads == 4
+    assert Machine(cpus_per_worker=4, threads_per_worker=2).threads == 2

@@ -1,0 +1,103 @@
+"""Alignment JSON of shape B, with captions in files of their own. All synthetic."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from casas_ray.corpus.exchange.reading import JsonFiles, prepare_json
+from casas_ray.errors import DataError, SettingsError
+
+VOCAB = {
+    "sensor_id": {"<PAD>": 0, "M001": 2, "M002": 3},
+    "room": {"kitchen": 2, "office": 3},
+    "event_type": {"ON": 1, "OFF": 2},
+    "sensor_type": {"motion": 1},
+    "tod_bucket": {"evening": 1},
+    "dow_bucket": {"friday": 1},
+    "time_delta_bucket": {"dt_lt1min": 1, "dt_2_5min": 2},
+}
+
+
+def event(second: int, activity: str) -> dict:
+    return {
+        "sensor_id": "M001",
+        "event_type": "ON",
+        "timestamp": f"2009-10-16T18:00:{second:02d}.500000",
+        "room": "kitchen",
+        "sensor_type": "motion",
+        "sensor_detail": "near the stove",
+        "activity_l1": activity,
+        "activity_l2": "Other",
+        "tod_bucket": "evening",
+        "dow_bucket": "friday",
+        "time_delta_bucket": "dt_2_5min" if second == 0 else "dt_lt1min",
+    }
+
+
+def sample(number: int) -> dict:
+    activities = ["Cook", "Cook", "Wash"]
+    return {
+        "sample_id": f"w{number}",
+        "sensor_sequence": [event(10 * place, name) for place, name in enumerate(activities)],
+        "metadata": {"ground_truth_labels": {"primary_l1": "Cook", "primary_l2": "Work"}},
+    }
+
+
+def files(folder: Path, *, styles: tuple[str, ...] = ("llm",), drop: str = "") -> Path:
+    (folder / "vocab.json").write_text(json.dumps(VOCAB))
+    for split, count in (("train", 5), ("val", 2)):
+        about = {"dataset": "milan", "sampling_strategy": "fixed_length", "sampling_params": {}}
+        rows = [sample(number) for number in range(count)]
+        (folder / f"{split}.json").write_text(
+            json.dumps({**about, "split": split, "samples": rows})
+        )
+        for style in styles:
+            captions = [
+                {"sample_id": row["sample_id"], "captions": [f"{style} {n}" for n in range(4)]}
+                for row in rows
+                if row["sample_id"] != drop
+            ]
+            path = folder / f"{split}_captions_{style}.json"
+            path.write_text(json.dumps({"captions": captions}))
+    return folder / "train.json"
+
+
+def test_shape_b_becomes_an_alignment_set(tmp_path: Path):
+    prepared = prepare_json(JsonFiles.beside(files(tmp_path)))
+    row = prepared.windows("train").to_pylist()[1]
+    assert (row["id"], row["label"], row["length"]) == ("w1", "Cook", 3)
+    assert row["labels"] == ["Cook", "Wash"]
+    assert row["shares"] == pytest.approx([2 / 3, 1 / 3])
+    assert row["start_us"] == 1_255_716_000_500_000
+    # Before the first event the file knows only two to five minutes.
+    assert row["gap_seconds"] == [210.0, 10.0, 10.0]
+    texts = prepared.captions()
+    assert [texts[code] for code in row["captions"]] == ["llm 0", "llm 1", "llm 2", "llm 3"]
+    assert prepared.vocabulary.values["day_of_week"][3:] == ("friday",)
+
+
+def test_captions_of_several_styles_must_be_chosen_from(tmp_path: Path):
+    train = files(tmp_path, styles=("llm", "short"))
+    with pytest.raises(SettingsError, match="train_captions_llm"):
+        JsonFiles.beside(train)
+    prepared = prepare_json(JsonFiles.beside(train, style="short"))
+    assert prepared.captions()[0] == "short 0"
+
+
+def test_a_sample_without_captions_and_a_moment_that_is_none_are_named(tmp_path: Path):
+    with pytest.raises(DataError, match="sample 2: no captions for sample_id 'w2'"):
+        prepare_json(JsonFiles.beside(files(tmp_path, drop="w2")))
+    train = files(tmp_path)
+    content = json.loads(train.read_text())
+    content["samples"][4]["sensor_sequence"][1]["timestamp"] = "noon"
+    train.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="sample 4: event 1: 'timestamp' is 'noon'"):
+        prepare_json(JsonFiles.beside(train))
+
+
+def test_what_must_lie_beside_is_named(tmp_path: Path):
+    train = files(tmp_path)
+    (tmp_path / "vocab.json").unlink()
+    with pytest.raises(DataError, match=r"vocab\.json: no such file"):
+        JsonFiles.beside(train)

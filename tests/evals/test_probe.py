@@ -1,0 +1,84 @@
+"""Linear probes and what stands beside them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.evals.judge import evaluate, probe_validation
+from casas_ray.evals.probe import Split, counted, difference_over_days, f1_scores, majority, probe
+from casas_ray.evals.trained_run import TrainedRun
+
+
+def split(seed: int, *, rows: int = 300, tells: bool = True) -> Split:
+    rng = np.random.default_rng(seed)
+    labels = np.array(["Cook", "Read", "no_activity"])[rng.integers(3, size=rows)]
+    vectors = rng.normal(size=(rows, 4))
+    if tells:
+        vectors[:, 0] += 4.0 * (labels == "Cook")
+        vectors[:, 1] += 4.0 * (labels == "Read")
+    return Split(vectors, labels, np.arange(rows) // 50)
+
+
+def test_f1_is_what_scikit_learn_says():
+    from sklearn.metrics import f1_score
+
+    rng = np.random.default_rng(0)
+    true = np.array(list("aaabbc"))[rng.integers(6, size=200)]
+    guessed = np.array(list("abcd"))[rng.integers(4, size=200)]
+    classes = sorted(set(true.tolist()))
+    for average, name in (("macro", "macro_f1"), ("weighted", "weighted_f1")):
+        wanted = f1_score(true, guessed, labels=classes, average=average, zero_division=0)
+        assert f1_scores(true, guessed)[name] == pytest.approx(wanted)
+
+
+def test_a_probe_finds_what_vectors_tell_and_nothing_where_they_do_not():
+    telling = {name: split(place) for place, name in enumerate(("train", "val", "test"))}
+    silent = {
+        name: split(place, tells=False) for place, name in enumerate(("train", "val", "test"))
+    }
+    found, nothing = probe(telling, judged="test"), probe(silent, judged="test")
+    assert found.scores["macro_f1"] > 0.9
+    assert found.scores["macro_f1_labelled"] > 0.9
+    assert nothing.scores["macro_f1"] < 0.45
+    low, high = difference_over_days(found, nothing)
+    assert 0.4 < low < high
+    assert difference_over_days(found, found) == (0.0, 0.0)
+
+
+def test_the_majority_earns_its_share_only():
+    splits = {name: split(place) for place, name in enumerate(("train", "val", "test"))}
+    found = majority(splits, judged="test")
+    names, counts = np.unique(splits["train"].labels, return_counts=True)
+    share = (splits["test"].labels == names[counts.argmax()]).mean()
+    assert found["macro_f1"] == pytest.approx(2 * share / (1 + share) / 3)
+
+
+def test_counts_are_those_of_the_window(small_set: PreparedSet):
+    found = counted(small_set, ["val"])["val"]
+    table = small_set.windows("val")
+    length = table.column("length").to_numpy()
+    assert (found.vectors[:, 0] == length).all()
+    sensors = small_set.vocabulary.sizes()["sensor"]
+    assert (found.vectors[:, 1 : 1 + sensors].sum(1) == length).all()
+    assert found.labels.tolist() == table.column("label").to_pylist()
+
+
+def test_a_verdict_has_probes_beside_counts_and_majority_and_a_look_leaves_the_test_days(
+    whole_run: Path, tmp_path: Path
+):
+    import shutil
+
+    run = Path(shutil.copytree(whole_run, tmp_path / "run"))
+    seen = probe_validation(TrainedRun.open(run))
+    assert {name.partition("/")[0] for name in seen.columns["trained"]} == {"val"}
+    assert not (run / "test.json").exists()
+    verdict = evaluate(TrainedRun.open(run))
+    assert json.loads((run / "test.json").read_text())["majority"] == verdict.columns["majority"]
+    for name in ("trained", "untrained", "sensor counts", "majority"):
+        assert 0.0 <= verdict.columns[name]["test/probe_macro_f1"] <= 1.0
+    columns = verdict.columns
+    assert columns["trained"]["test/probe_macro_f1"] > columns["majority"]["test/probe_macro_f1"]
+    assert "test/recall_mean" in columns["trained"]

@@ -1,0 +1,1 @@
+"""What several test files stand on: recipes, files, servers, comparisons."""

@@ -1,0 +1,273 @@
+"""The loop: exact resumes, repeatable runs, divergence, checkpoints that are whole or refused."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.ledgers import assert_same_run
+
+from casas_ray.config import Recipe
+from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.errors import AllFailed, DataError, RefusedError
+from casas_ray.evals.judge import evaluate
+from casas_ray.evals.trained_run import TrainedRun
+from casas_ray.loader.loader import Loader
+from casas_ray.loader.training_data import TrainingData
+from casas_ray.records.run_result import RunResult
+from casas_ray.records.verdict import recorded_verdict
+from casas_ray.training import checkpoint
+from casas_ray.training.loop import train, train_to_the_end
+from casas_ray.training.recorder import RunRecorder
+from casas_ray.training.step import TrainState, learning_rate, train_step
+
+CPU = torch.device("cpu")
+
+
+def test_training_lowers_the_loss_and_beats_chance_and_the_untrained(whole_run: Path):
+    result = RunResult.read(whole_run)
+    best, untrained = result.best(), result.untrained()
+    assert result.status == "finished"
+    assert best["val/total_loss"] < untrained["val/total_loss"]
+    assert best["val/recall_mean"] > 1.5 * best["val/chance_recall_mean"]
+    assert best["val/recall_mean"] > 1.5 * untrained["val/recall_mean"]
+
+
+def test_two_runs_of_one_recipe_are_bit_equal(
+    whole_run: Path, tmp_path: Path, small_recipe: Recipe, small_loader: Loader
+):
+    train(RunRecorder(tmp_path, log_every=3), small_recipe, small_loader)
+    assert_same_run(whole_run, tmp_path)
+
+
+KILLED_AT = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np, torch
+torch.set_num_threads(1)
+from casas_ray.config import Recipe
+from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.loader.training_data import TrainingData
+from casas_ray.training.loop import train
+from casas_ray.training.recorder import RunRecorder
+folder, at, recipe, prepared, vectors = sys.argv[1:]
+recipe = Recipe.model_validate_json(recipe)
+data = TrainingData(PreparedSet(Path(prepared)), np.load(vectors))
+loader = data.loader(recipe, torch.device("cpu"))
+class Killed(RunRecorder):
+    def report(self, step, metrics, **more):
+        super().report(step, metrics, **more)
+        if step >= int(at):
+            os.kill(os.getpid(), signal.SIGKILL)
+train(Killed(Path(folder), log_every=3), recipe, loader)
+"""
+
+
+@pytest.mark.parametrize("at", [3, 10, 18])
+def test_a_run_killed_and_taken_up_again_is_the_run_that_was_not_killed(
+    at: int,
+    whole_run: Path,
+    tmp_path: Path,
+    small_recipe: Recipe,
+    small_set: PreparedSet,
+    small_vectors: np.ndarray,
+):
+    np.save(tmp_path / "vectors.npy", small_vectors)
+    run = tmp_path / "run"
+    words = [str(run), str(at), small_recipe.model_dump_json(), str(small_set.folder)]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_AT, *words, str(tmp_path / "vectors.npy")], check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert RunResult.read(run).status == "running"
+    train(
+        RunRecorder(run, log_every=3),
+        small_recipe,
+        TrainingData(small_set, small_vectors).loader(small_recipe, CPU),
+    )
+    assert_same_run(whole_run, run)
+
+
+def test_a_diverging_run_ends_within_a_step_and_says_so(
+    tmp_path: Path, small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray
+):
+    poisoned = small_vectors.copy()
+    poisoned[:] = np.nan
+    loader = TrainingData(small_set, poisoned).loader(small_recipe, CPU)
+    train_to_the_end(RunRecorder(tmp_path, log_every=1), small_recipe, lambda: loader)
+    result = RunResult.read(tmp_path)
+    assert result.status == "diverged"
+    assert "the loss is nan" in result.error
+    assert result.step == 0
+
+
+def test_any_other_error_is_recorded_and_flies_on(
+    tmp_path: Path, small_recipe: Recipe, small_loader: Loader, monkeypatch
+):
+    (tmp_path / "checkpoints").write_text("a file where a folder must be")
+    with pytest.raises(OSError):
+        train_to_the_end(RunRecorder(tmp_path), small_recipe, lambda: small_loader)
+    assert RunResult.read(tmp_path).status == "failed"
+
+
+def test_data_that_cannot_be_opened_is_recorded_too(tmp_path: Path, small_recipe: Recipe):
+    def lost() -> Loader:
+        raise DataError("the set is gone")
+
+    with pytest.raises(DataError):
+        train_to_the_end(RunRecorder(tmp_path), small_recipe, lost)
+    result = RunResult.read(tmp_path)
+    assert (result.status, result.error) == ("failed", "the set is gone")
+
+
+@pytest.mark.parametrize("name", ["val/total_loss", "val/clip_loss", "val/ndcg_mean"])
+def test_the_named_metric_chooses_the_best_at_the_named_steps(
+    name: str, tmp_path: Path, small_recipe: Recipe, small_loader: Loader
+):
+    recipe = small_recipe.replace({"optim.select_by": name, "optim.validate_every": 7})
+    train(RunRecorder(tmp_path), recipe, small_loader)
+    result = RunResult.read(tmp_path)
+    looks = {
+        row["step"]: row["metrics"][name]
+        for row in result.rows
+        if name in row.get("metrics", {}) and row["step"]
+    }
+    assert list(looks) == [7, 14, 18, 21, 28, 35, 36]  # every 7 steps, and each epoch's end
+    best = (
+        min(looks, key=looks.__getitem__)
+        if name.endswith("loss")
+        else max(looks, key=looks.__getitem__)
+    )
+    assert result.best()[name] == looks[best]
+    assert checkpoint.best(tmp_path).name == f"step-{best:08d}"
+
+
+def test_only_the_newest_and_the_best_checkpoints_are_kept(
+    tmp_path: Path, small_recipe: Recipe, small_loader: Loader
+):
+    recipe = small_recipe.replace({"optim.epochs": 4})
+    loader = dataclasses.replace(small_loader, recipe=recipe)
+    state = train(RunRecorder(tmp_path, keep_checkpoints=1), recipe, loader)
+    kept = {int(path.name[5:]) for path in (tmp_path / "checkpoints").glob("step-*")}
+    assert kept == {state.total_steps, int(state.best["step"])}
+
+
+@pytest.fixture
+def copied(whole_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole_run, tmp_path / "run"))
+
+
+def test_a_torn_newest_checkpoint_is_passed_over_for_the_one_before(copied: Path, caplog):
+    before, newest = sorted((copied / "checkpoints").glob("step-*"))
+    os.truncate(newest / "weights.safetensors", 100)
+    assert checkpoint.latest(copied) == before
+    assert "torn or altered" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "optimizer.safetensors", "meta.json"])
+def test_an_altered_checkpoint_is_refused(copied: Path, name: str):
+    folder = checkpoint.best(copied)
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 255
+    (folder / name).write_bytes(content)
+    with pytest.raises(DataError, match="torn or altered"):
+        checkpoint.read_meta(folder)
+
+
+def test_a_checkpoint_of_another_version_is_refused_and_not_passed_over(copied: Path):
+    folder = checkpoint.latest(copied)
+    assert folder is not None
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps(meta | {"format": 2}))
+    with pytest.raises(RefusedError, match="is of format 2; this version reads 3"):
+        checkpoint.latest(copied)
+
+
+def test_a_checkpoint_of_another_recipe_or_set_is_refused(
+    copied: Path, small_recipe: Recipe, small_loader: Loader
+):
+    with pytest.raises(RefusedError, match=r"it differs in optim\.learning_rate"):
+        train(RunRecorder(copied), small_recipe.replace({"optim.learning_rate": 0.1}), small_loader)
+    folder = checkpoint.best(copied)
+    meta = json.loads((folder / "meta.json").read_text())
+    meta["about"]["fingerprint"] = "another"
+    (folder / "meta.json").write_text(json.dumps(meta))
+    state = fresh(small_recipe, small_loader)
+    with pytest.raises(RefusedError, match="another alignment set"):
+        checkpoint.restore(state, folder)
+
+
+def fresh(recipe: Recipe, loader: Loader) -> TrainState:
+    return TrainState.fresh(
+        recipe,
+        sizes=loader.facts.sizes(),
+        text_size=16,
+        steps_per_epoch=loader.sampler.steps_per_epoch,
+        device=CPU,
+        about=loader.facts.about,
+    )
+
+
+def test_temperature_biases_and_norms_are_not_decayed(small_recipe: Recipe, small_loader: Loader):
+    decayed, spared = fresh(small_recipe, small_loader).optimizer.param_groups
+    assert decayed["weight_decay"] == 0.01
+    assert spared["weight_decay"] == 0.0
+    assert min(weight.ndim for weight in decayed["params"]) == 2
+    assert max(weight.ndim for weight in spared["params"]) == 1
+
+
+def test_every_weight_is_trained(small_recipe: Recipe, small_loader: Loader):
+    state = fresh(small_recipe, small_loader)
+    before = {name: weight.detach().clone() for name, weight in state.model.named_parameters()}
+    for _, batch in zip(range(3), small_loader.batches(start=0), strict=False):
+        train_step(state, batch)
+    still = [
+        name for name, weight in state.model.named_parameters() if torch.equal(weight, before[name])
+    ]
+    assert still == []
+
+
+def test_the_rate_rises_for_a_tenth_and_falls_to_nothing():
+    config = Recipe().optim
+    rates = [learning_rate(step, 100, config) for step in range(100)]
+    assert rates[0] == pytest.approx(2e-5)
+    assert rates[9] == rates[10] == pytest.approx(2e-4)
+    assert rates[55] == pytest.approx(1e-4)
+    assert rates[99] == pytest.approx(0.0, abs=1e-7)
+
+
+def test_the_test_days_are_judged_once_and_the_answer_is_kept(copied: Path, small_set: PreparedSet):
+    verdict = evaluate(TrainedRun.open(copied))
+    assert verdict.caveats == ("SIMULATED home",)
+    assert verdict.columns["trained"]["test/gallery"] == small_set.manifest["windows"]["test"]
+    assert (
+        verdict.columns["trained"]["test/recall_mean"]
+        > verdict.columns["untrained"]["test/recall_mean"]
+    )
+    assert recorded_verdict(copied) == verdict
+    again = evaluate(TrainedRun.open(copied))
+    assert again == verdict
+
+
+def test_out_of_memory_says_what_to_lower(small_recipe: Recipe, tmp_path: Path):
+    def full() -> Loader:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    with pytest.raises(AllFailed) as caught:
+        train_to_the_end(RunRecorder(tmp_path), small_recipe, full)
+    assert "out of memory with 32 pairs in 1 piece(s)" in caught.value.problem
+    assert "optim.pieces" in caught.value.hint
+    assert "out of memory with 32 pairs" in RunResult.read(tmp_path).error
+
+
+def test_a_pickled_file_is_never_opened(tmp_path: Path):
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "model.pt")
+    with pytest.raises(DataError, match="is a file; wanted the folder of a run"):
+        checkpoint.best(tmp_path / "model.pt")
