@@ -5,10 +5,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tune test check format bench clean
+.PHONY: help setup tune test test-slow test-strangers check format bench clean
 
 help:  ## This list.
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## Make .venv with the pinned packages; about 3 minutes the first time.
 
@@ -25,8 +25,16 @@ $(READY): pyproject.toml constraints.txt
 tune: setup  ## The first study, on a simulated home: about 4 minutes on two cores.
 	$(BIN)/casas-ray tune milan_ablation_mlm --simulated --quick
 
-test: setup  ## The whole suite; 6 to 12 minutes on two cores.
-	$(BIN)/python -m pytest
+# loadscope: a module's fixtures are made once, by the process that runs its tests.
+test: setup  ## What a change needs, two tests at a time.
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadscope
+
+test-slow: setup  ## The rest: real Ray, kills, W&B servers; one at a time, for one machine holds one Ray.
+	$(BIN)/python -m pytest -m slow
+
+# No C++ compiler, another clock and alphabet, an empty home, one core, and not root where that can be had.
+test-strangers: setup  ## The suite as strangers run it: no compiler, another clock, an empty HOME, one core.
+	tests/as_a_stranger
 
 check: setup  ## Format, lint, types and floors.
 	$(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+# Before numpy and torch, which settle their threads while they are imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
@@ -22,13 +23,13 @@ from casas_ray.config import DataConfig
 from casas_ray.corpus.fetch import link_log
 from casas_ray.records.run_result import RunResult
 
-REAL_LOG = Path(__file__).parents[3] / "shared" / "casas" / "al_smarthome" / "data.txt"
+REAL_LOG = Path(__file__).parents[2] / "shared" / "casas" / "al_smarthome" / "data.txt"
 
 out = Console(width=110)
 
 
 def shown(title: str, rows: list[tuple[str, str]]) -> None:
-    """One small table."""
+    """Print one small table."""
     table = Table(title=title, show_header=False, title_justify="left")
     for row in rows:
         table.add_row(*row)
@@ -49,9 +50,9 @@ def command_times() -> list[tuple[str, str]]:
     return rows
 
 
-def shown_figures(found: dict[str, float]) -> str:
+def shown_figures(figures: dict[str, float]) -> str:
     """Names and values in a row."""
-    return ", ".join(f"{name} {value:.2f}" for name, value in found.items())
+    return ", ".join(f"{name} {value:.2f}" for name, value in figures.items())
 
 
 def step_rates() -> list[tuple[str, str]]:
@@ -78,8 +79,8 @@ def padding_shares() -> list[tuple[str, str]]:
     for seconds in (30.0, 60.0, 120.0):
         for batch in (64, 128, 256):
             kind = {"data.windows.kind": "fixed_duration", "data.windows.seconds": seconds}
-            found = padding(kind, batch, DataConfig.build(source))
-            text = f"{found['places']:.1%} of places, {found['arithmetic']:.1%} of arithmetic"
+            shares = padding(kind, batch, DataConfig.build(source))
+            text = f"{shares['places']:.1%} of places, {shares['arithmetic']:.1%} of arithmetic"
             rows.append((f"{'real log' if real else 'SIMULATED'}, {seconds:g} s, {batch}", text))
     return rows
 
@@ -128,8 +129,8 @@ def memory_and_start() -> list[tuple[str, str]]:
         command += ["--json", "--machine", "debug", "data.simulate.days=3"]
         command += [f"optim.batch_size={batch}", *words]
         ended = subprocess.run(command, check=True, capture_output=True, text=True)
-        found = json.loads(ended.stdout)
-        text = f"{found['peak_memory_mib']:,.0f} MiB, first step {found['first_step_s']:.1f} s"
+        taken = json.loads(ended.stdout)
+        text = f"{taken['peak_memory_mib']:,.0f} MiB, first step {taken['first_step_s']:.1f} s"
         rows.append((" ".join([base, f"batch {batch}", *words]), text))
     return rows
 
@@ -143,10 +144,10 @@ def sweep_share() -> list[tuple[str, str]]:
     ended = subprocess.run([*command, "--fresh"], check=True, capture_output=True, text=True)
     wall = time.perf_counter() - start
     runs = sorted(Path(json.loads(ended.stdout)["folder"]).glob("*/ledger.jsonl"))
-    rows = [RunResult.read(path.parent).rows for path in runs]
-    inside = sum(row[-1]["time"] - row[0]["time"] for row in rows)
-    first = min(row[0]["time"] for row in rows)
-    last = max(row[-1]["time"] for row in rows)
+    ledgers = [RunResult.read(path.parent).rows for path in runs]
+    inside = sum(rows[-1]["time"] - rows[0]["time"] for rows in ledgers)
+    first = min(rows[0]["time"] for rows in ledgers)
+    last = max(rows[-1]["time"] for rows in ledgers)
     slots = os.cpu_count() or 1
     return [
         ("quick sweep, SIMULATED, wall", f"{wall:.0f} s for {len(runs)} trials, {slots} at a time"),
@@ -170,15 +171,15 @@ def worker_difference() -> list[tuple[str, str]]:
                 for row in RunResult.read(Path(folder)).rows
                 if "train/total_loss" in row.get("metrics", {})
             }
-    one, two = losses["laptop"][50], losses["two-workers"][50]
+    alone, together = losses["laptop"][50], losses["two-workers"][50]
     return [
-        ("train/total_loss at step 50, 1 and 2 workers", f"{one:.7f} and {two:.7f}"),
-        ("relative difference", f"{abs(one - two) / one:.1e}"),
+        ("train/total_loss at step 50, 1 and 2 workers", f"{alone:.7f} and {together:.7f}"),
+        ("relative difference", f"{abs(alone - together) / alone:.1e}"),
     ]
 
 
 def main() -> None:
-    """All figures, in a data folder of their own."""
+    """Print all figures, measured in a data folder of their own."""
     with tempfile.TemporaryDirectory(prefix="casas-ray-bench-") as folder:
         os.environ["CASAS_RAY_DATA"] = folder
         shown("Commands", command_times())

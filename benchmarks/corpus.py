@@ -25,8 +25,11 @@ MILAN_DAYS = 75
 SLICE = 20_000
 
 
-def in_own_process(function: str, *arguments: object) -> dict[str, Any]:
-    """What a function of this module found, with the seconds and the memory that it took."""
+Figures = dict[str, Any]  # Any: what JSON holds, for it comes from another process
+
+
+def in_own_process(function: str, *arguments: object) -> Figures:
+    """What a function of this module measures, with the seconds and the memory that it took."""
     code = (
         "import sys, json; from benchmarks import corpus; "
         "print(json.dumps(corpus.timed(sys.argv[1], sys.argv[2:])))"
@@ -36,13 +39,13 @@ def in_own_process(function: str, *arguments: object) -> dict[str, Any]:
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-def timed(function: str, arguments: list[str]) -> dict[str, Any]:
-    """Run a function here; its peak memory is this process's."""
+def timed(function: str, arguments: list[str]) -> Figures:
+    """What a function measures, run here; its peak memory is this process's."""
     start = time.perf_counter()
-    found = globals()[function](*arguments)
+    figures = globals()[function](*arguments)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "peak_mib": peak, **found}
+    return {"seconds": seconds, "peak_mib": peak, **figures}
 
 
 def simulated_milan() -> DataConfig:
@@ -50,7 +53,7 @@ def simulated_milan() -> DataConfig:
     return DataConfig.build({"simulated": True, "simulate": {"days": MILAN_DAYS}})
 
 
-def prepared_milan() -> dict[str, Any]:
+def prepared_milan() -> Figures:
     """Log to set, four captions a window."""
     config = simulated_milan()
     prepared = prepare(config, logs_for(config))
@@ -60,11 +63,11 @@ def prepared_milan() -> dict[str, Any]:
     return {"lines": lines, "folder": str(prepared.folder), "disk_bytes_per_event": size / events}
 
 
-def row_by_row() -> dict[str, Any]:
+def row_by_row() -> Figures:
     """A slice of the log the conventional way: a dictionary an event, windows of dictionaries, one
     JSON file; no captions, no split, no checks."""
     path = logs_for(simulated_milan())["milan"]
-    events: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []  # Any: text, numbers and a time
     label = "no_activity"
     with path.open() as stream:
         for _, line in zip(range(SLICE), stream, strict=False):
@@ -95,37 +98,37 @@ def row_by_row() -> dict[str, Any]:
     return {"lines": len(events), "bytes": len(text)}
 
 
-def batches(folder: str) -> dict[str, Any]:
-    """Windows a second from resident records into batches, one core."""
+def batches(folder: str) -> Figures:
+    """Windows a second from the window store into batches, one core."""
     import torch
 
     from casas_ray.loader.streams import RandomStreams
     from casas_ray.loader.window_store import WindowStore
 
     torch.set_num_threads(1)
-    shard = WindowStore.of(PreparedSet(Path(folder)).windows("train"))
+    store = WindowStore.of(PreparedSet(Path(folder)).windows("train"))
     rng = np.random.default_rng(0)
-    rows = [rng.integers(len(shard), size=1024) for _ in range(300)]
-    found: dict[str, Any] = {"bytes_per_event": shard.events.itemsize}
+    steps = [rng.integers(len(store), size=1024) for _ in range(300)]
+    figures: Figures = {"bytes_per_event": store.events.itemsize}
     start = time.perf_counter()
-    for each in rows:
-        shard.records(each, 20)
-    found["records"] = 300 * 1024 / (time.perf_counter() - start)
-    vectors = torch.zeros(int(shard.captions.max()) + 1, 384)
+    for rows_B in steps:
+        store.records(rows_B, 20)
+    figures["records"] = 300 * 1024 / (time.perf_counter() - start)
+    vectors_NT = torch.zeros(int(store.captions_K.max()) + 1, 384)
     start = time.perf_counter()
-    for each in rows[:100]:
-        shard.fixed_batch(each, vectors)
-    found["batches"] = 100 * 1024 / (time.perf_counter() - start)
+    for rows_B in steps[:100]:
+        store.fixed_batch(rows_B, vectors_NT)
+    figures["batches"] = 100 * 1024 / (time.perf_counter() - start)
     start = time.perf_counter()
-    for step, each in enumerate(rows[:30]):
-        draws = RandomStreams(0, step, 0, 1024)
-        shard.training_batch(each, vectors, MaskingConfig(), draws, longest=20)
-    found["masked batches"] = 30 * 1024 / (time.perf_counter() - start)
-    return found
+    for step, rows_B in enumerate(steps[:30]):
+        streams = RandomStreams(0, step, 0, 1024)
+        store.training_batch(rows_B, vectors_NT, MaskingConfig(), streams, longest=20)
+    figures["masked batches"] = 30 * 1024 / (time.perf_counter() - start)
+    return figures
 
 
-def many_windows(folder: str, millions: str) -> dict[str, Any]:
-    """Generated windows written piece by piece and read back as eight loader."""
+def many_windows(folder: str, millions: str) -> Figures:
+    """Generated windows written piece by piece and read back as eight workers would."""
     target = Path(folder)
     windows, piece = int(float(millions) * 1e6), 50_000
     rng = np.random.default_rng(0)
@@ -134,16 +137,16 @@ def many_windows(folder: str, millions: str) -> dict[str, Any]:
         for first in range(0, windows, piece):
             writer.add(_generated(first, piece, rng))
     wrote = time.perf_counter() - start
-    prepared, seen, total = PreparedSet(target), 0, 0
+    prepared, rows = PreparedSet(target), 0
     start = time.perf_counter()
-    for shard in range(8):
-        low, high = windows * shard // 8, windows * (shard + 1) // 8
+    for rank in range(8):
+        low, high = windows * rank // 8, windows * (rank + 1) // 8
         for first in range(low, high, piece):
             table = prepared.piece("train", first, min(first + piece, high))
-            seen += table.num_rows
-            total += int(table.column("first_event")[0].as_py() == first)
+            rows += table.num_rows
+            assert table.column("first_event")[0].as_py() == first
     read = time.perf_counter() - start
-    assert seen == windows
+    assert rows == windows
     size = (target / "train.parquet").stat().st_size
     return {"write": windows / wrote, "read": windows / read, "bytes": size / windows / 20}
 
@@ -155,7 +158,7 @@ def _generated(first: int, count: int, rng: np.random.Generator) -> WindowColumn
         for name in ("sensor", "room", "state", "sensor_type", "time_of_day", "time_gap")
     }
     return WindowColumns(
-        id=[str(first + place) for place in range(count)],
+        id=[str(first + index) for index in range(count)],
         home=["generated"] * count,
         first_event=np.arange(first, first + count),
         start_us=np.arange(first, first + count) * 10**7,
@@ -170,36 +173,36 @@ def _generated(first: int, count: int, rng: np.random.Generator) -> WindowColumn
     )
 
 
-def json_file(folder: str, windows: str) -> dict[str, Any]:
+def json_file(folder: str, windows: str) -> Figures:
     """Write windows of 50 events as JSON; not part of any figure."""
     target = Path(folder)
     rooms = ["kitchen", "office", "hall"]
-    sample: dict[str, Any] = {}
+    sample: dict[str, Any] = {}  # Any: what JSON holds
     with (target / "train.json").open("w") as out:
         for number in range(int(windows)):
             events = [
                 {
-                    "sensor_id": f"M{(number + place) % 30:03d}",
-                    "room_id": rooms[(number + place) % 3],
-                    "event_type": ("ON", "OFF")[place % 2],
+                    "sensor_id": f"M{(number + index) % 30:03d}",
+                    "room_id": rooms[(number + index) % 3],
+                    "event_type": ("ON", "OFF")[index % 2],
                     "sensor_type": "M",
                     "tod_bucket": "evening",
                     "delta_t_bucket": "dt_lt1min",
                     "dow": "friday",
-                    "x": 10.0 * (place % 30) + number % 7,
+                    "x": 10.0 * (index % 30) + number % 7,
                     "y": 55.5,
-                    "timestamp": 1255824004885 + 1000 * (50 * number + place),
+                    "timestamp": 1255824004885 + 1000 * (50 * number + index),
                     "delta_t_since_prev": 1.25,
                 }
-                for place in range(50)
+                for index in range(50)
             ]
             sample = {"events": events, "captions": [f"said of {number}"], "first_activity": "Cook"}
             out.write(("[" if number == 0 else ",") + "\n" + json.dumps(sample))
         out.write("]")
     (target / "val.json").write_text(json.dumps([sample]))
     vocab = {
-        "sensor_id": {f"M{place:03d}": place + 2 for place in range(30)},
-        "room_id": {room: place for place, room in enumerate(rooms)},
+        "sensor_id": {f"M{index:03d}": index + 2 for index in range(30)},
+        "room_id": {room: index for index, room in enumerate(rooms)},
         "event_type": {"ON": 0, "OFF": 1},
         "sensor_type": {"M": 0},
         "tod_bucket": {"evening": 0},
@@ -210,7 +213,7 @@ def json_file(folder: str, windows: str) -> dict[str, Any]:
     return {"bytes": (target / "train.json").stat().st_size}
 
 
-def json_parsed(folder: str) -> dict[str, Any]:
+def json_parsed(folder: str) -> Figures:
     """The text parsed, and nothing made of it."""
     text = (Path(folder) / "train.json").read_text()
     start = time.perf_counter()
@@ -218,7 +221,7 @@ def json_parsed(folder: str) -> dict[str, Any]:
     return {"parse": time.perf_counter() - start, "windows": len(rows)}
 
 
-def json_read(folder: str) -> dict[str, Any]:
+def json_read(folder: str) -> Figures:
     """The file read into window columns."""
     target = Path(folder)
     start = time.perf_counter()
@@ -231,20 +234,20 @@ def json_read(folder: str) -> dict[str, Any]:
     return {"read": time.perf_counter() - start, "windows": windows}
 
 
-def json_prepared(folder: str) -> dict[str, Any]:
+def json_prepared(folder: str) -> Figures:
     """The file made into a set on disk."""
     prepared = prepare_json(JsonFiles.beside(Path(folder) / "train.json"))
     return {"windows": prepared.manifest["windows"]["train"]}
 
 
 def rows(folder: Path) -> list[tuple[str, str]]:
-    """Every figure of the corpus."""
+    """Every figure of the corpus, as rows of a table."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     logs_for(simulated_milan())
     whole, reference = in_own_process("prepared_milan"), in_own_process("row_by_row")
     rate, other = whole["lines"] / whole["seconds"], reference["lines"] / reference["seconds"]
-    fed = in_own_process("batches", whole["folder"])
-    found = [
+    batched = in_own_process("batches", whole["folder"])
+    table = [
         (
             f"prepare, SIMULATED Milan, {whole['lines']:,} lines, 4 captions a window",
             f"{whole['seconds']:.1f} s, {whole['peak_mib']:.0f} MiB, {rate:,.0f} lines/s",
@@ -252,26 +255,26 @@ def rows(folder: Path) -> list[tuple[str, str]]:
         ("row by row, no captions, a slice", f"{other:,.0f} lines/s; ratio {rate / other:.2f}"),
         (
             "bytes an event on disk, in memory",
-            f"{whole['disk_bytes_per_event']:.1f}, {fed['bytes_per_event']}",
+            f"{whole['disk_bytes_per_event']:.1f}, {batched['bytes_per_event']}",
         ),
-        ("windows of 20 events, records copied", f"{fed['records'] / 1e6:.1f} M/s"),
-        ("the same as tensors with a caption vector", f"{fed['batches'] / 1e6:.2f} M/s"),
-        ("the same with masks", f"{fed['masked batches'] / 1e6:.2f} M/s"),
+        ("windows of 20 events, records copied", f"{batched['records'] / 1e6:.1f} M/s"),
+        ("the same as tensors with a caption vector", f"{batched['batches'] / 1e6:.2f} M/s"),
+        ("the same with masks", f"{batched['masked batches'] / 1e6:.2f} M/s"),
     ]
     for millions in (1, 10):
         many = in_own_process("many_windows", folder, millions)
-        found.append(
+        table.append(
             (
-                f"{millions} M windows written, read as loader",
+                f"{millions} M windows written, read as eight workers",
                 f"{many['write']:,.0f}/s, {many['read']:,.0f}/s, peak {many['peak_mib']:.0f} MiB, "
                 f"{many['bytes']:.1f} bytes an event",
             )
         )
-    (folder / "train.parquet").unlink()
+    (folder / "train.parquet").unlink()  # the 10 M windows, a few GB
     size = in_own_process("json_file", folder, 100_000)["bytes"]
     parsed, read = in_own_process("json_parsed", folder), in_own_process("json_read", folder)
-    made = in_own_process("json_prepared", folder)
-    found += [
+    prepared = in_own_process("json_prepared", folder)
+    table += [
         (
             f"JSON, 100,000 windows of 50 events, {size / 1e6:,.0f} MB: parse alone",
             f"{parsed['parse']:.1f} s, peak {parsed['peak_mib']:,.0f} MiB",
@@ -281,6 +284,6 @@ def rows(folder: Path) -> list[tuple[str, str]]:
             f"{read['read']:.1f} s, {read['read'] / parsed['parse']:.2f} of it, "
             f"peak {read['peak_mib']:,.0f} MiB",
         ),
-        ("made into a set", f"{made['seconds']:.1f} s, peak {made['peak_mib']:,.0f} MiB"),
+        ("made into a set", f"{prepared['seconds']:.1f} s, peak {prepared['peak_mib']:,.0f} MiB"),
     ]
-    return found
+    return table

@@ -5,6 +5,9 @@ encoder layers; one pass for the alignment and a second, masked one for the head
 positions.
 """
 
+# B windows, L events, S = L + 1 tokens (the class token first), W width, E embedding, N captions of
+# the set, T width of a text vector, P twice the Fourier bands
+
 import random
 from typing import Any
 
@@ -16,7 +19,7 @@ from casas_ray.config import Recipe
 from casas_ray.corpus.vocab import MASK
 from casas_ray.loader.loader import Loader
 
-Sample = dict[str, Any]
+Sample = dict[str, Any]  # Any: events as dictionaries, captions as ids
 
 
 class ReferenceModel(nn.Module):
@@ -48,59 +51,62 @@ class ReferenceModel(nn.Module):
         )
         self.temperature = nn.Parameter(torch.tensor(recipe.loss.temperature_init).log())
 
-    def encode(self, ids: dict[str, Tensor], xy: Tensor, padding: Tensor) -> Tensor:
-        x = sum(table(ids[name]) for name, table in self.tables.items())
-        angle = (xy.unsqueeze(-1) * self.bands).flatten(-2)
-        x = x + self.position(torch.cat([angle.sin(), angle.cos()], dim=-1))
-        x = torch.cat([self.cls.expand(len(x), 1, -1), x], dim=1)
-        return self.layers(x, src_key_padding_mask=F.pad(padding, (1, 0), value=False))
+    def encode(self, ids_BL: dict[str, Tensor], xy_BL2: Tensor, padding_BL: Tensor) -> Tensor:
+        """B x S x W: a vector of each token; `ids_BL` by field."""
+        x_BLW = sum(table(ids_BL[name]) for name, table in self.tables.items())
+        angle_BLP = (xy_BL2.unsqueeze(-1) * self.bands).flatten(-2)
+        x_BLW = x_BLW + self.position(torch.cat([angle_BLP.sin(), angle_BLP.cos()], dim=-1))
+        x_BSW = torch.cat([self.cls.expand(len(x_BLW), 1, -1), x_BLW], dim=1)
+        return self.layers(x_BSW, src_key_padding_mask=F.pad(padding_BL, (1, 0), value=False))
 
 
 def samples_of(loader: Loader) -> list[Sample]:
     """The training windows as one dictionary each, with a list of dictionaries for their events."""
-    shard = loader.train
+    store = loader.train
     return [
         {
             "events": [
-                dict(zip(shard.fields, event["ids"].tolist(), strict=True))
+                dict(zip(store.fields, event["ids"].tolist(), strict=True))
                 | {"xy": event["xy"].tolist()}
-                for event in shard.events[shard.first[row] :][: shard.length[row]]
+                for event in store.events[store.first_record_N[row] :][: store.length_N[row]]
             ],
-            "captions": shard.captions[shard.first_caption[row] :][
-                : shard.caption_count[row]
+            "captions": store.captions_K[store.first_caption_N[row] :][
+                : store.caption_count_N[row]
             ].tolist(),
         }
-        for row in range(len(shard))
+        for row in range(len(store))
     ]
 
 
-def collate(samples: list[Sample], names: list[str], length: int) -> tuple[Any, ...]:
-    """Tensors of a batch, filled sample by sample."""
-    ids = {name: torch.zeros(len(samples), length, dtype=torch.long) for name in names}
-    xy = torch.zeros(len(samples), length, 2)
-    padding = torch.ones(len(samples), length, dtype=torch.bool)
-    captions = torch.zeros(len(samples), dtype=torch.long)
+def collate(
+    samples: list[Sample], names: list[str], length: int
+) -> tuple[dict[str, Tensor], Tensor, Tensor, Tensor]:
+    """Ids by field (B x L), positions (B x L x 2), padding (B x L) and captions (B) of a batch,
+    filled sample by sample."""
+    ids_BL = {name: torch.zeros(len(samples), length, dtype=torch.long) for name in names}
+    xy_BL2 = torch.zeros(len(samples), length, 2)
+    padding_BL = torch.ones(len(samples), length, dtype=torch.bool)
+    captions_B = torch.zeros(len(samples), dtype=torch.long)
     for row, sample in enumerate(samples):
-        for place, event in enumerate(sample["events"]):
+        for index, event in enumerate(sample["events"]):
             for name in names:
-                ids[name][row, place] = event[name]
-            xy[row, place] = torch.tensor(event["xy"]).nan_to_num(0.0)
-            padding[row, place] = False
-        captions[row] = random.choice(sample["captions"])
-    return ids, xy, padding, captions
+                ids_BL[name][row, index] = event[name]
+            xy_BL2[row, index] = torch.tensor(event["xy"]).nan_to_num(0.0)
+            padding_BL[row, index] = False
+        captions_B[row] = random.choice(sample["captions"])
+    return ids_BL, xy_BL2, padding_BL, captions_B
 
 
-def masks(padding: Tensor, share: float, mean_span: float) -> Tensor:
-    """Spans, event by event in Python."""
-    found = torch.zeros_like(padding)
-    for row in range(len(padding)):
-        length = int((~padding[row]).sum())
-        while found[row].sum() < share * length:
+def masks(padding_BL: Tensor, share: float, mean_span: float) -> Tensor:
+    """B x L: the events of spans that are drawn until a share of each window is masked."""
+    masked_BL = torch.zeros_like(padding_BL)
+    for row in range(len(padding_BL)):
+        length = int((~padding_BL[row]).sum())
+        while masked_BL[row].sum() < share * length:
             start = random.randrange(length)
-            found[
-                row, start : min(length, start + max(1, round(random.expovariate(1 / mean_span))))
-            ] = True
-    return found
+            span = max(1, round(random.expovariate(1 / mean_span)))
+            masked_BL[row, start : min(length, start + span)] = True
+    return masked_BL
 
 
 class ReferenceStep:
@@ -109,30 +115,31 @@ class ReferenceStep:
     def __init__(self, recipe: Recipe, loader: Loader) -> None:
         self.recipe = recipe
         self.names = list(loader.facts.sizes())
-        self.vectors = loader.vectors
+        self.vectors_NT = loader.vectors_NT
         self.samples = samples_of(loader)
-        self.length = int(loader.train.length.max())
-        self.model = ReferenceModel(recipe, loader.facts.sizes(), self.vectors.shape[1])
+        self.length = int(loader.train.length_N.max())
+        self.model = ReferenceModel(recipe, loader.facts.sizes(), self.vectors_NT.shape[1])
         self.optimizer = torch.optim.AdamW(self.model.parameters(), recipe.optim.learning_rate)
 
     def __call__(self) -> None:
         """Train on one random batch."""
         model, config = self.model, self.recipe
         chosen = random.sample(self.samples, config.optim.batch_size)
-        ids, xy, padding, captions = collate(chosen, self.names, self.length)
-        x = model.encode(ids, xy, padding)
-        real = (~padding).unsqueeze(-1).float()
-        pooled = 0.5 * (x[:, 0] + (x[:, 1:] * real).sum(1) / real.sum(1))
-        sensor = F.normalize(model.project_sensor(pooled), dim=-1)
-        text = F.normalize(model.project_text(self.vectors[captions]), dim=-1)
-        scores = sensor @ text.T / model.temperature.exp()
-        target = torch.arange(len(scores))
-        clip = (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
-        masked = masks(padding, config.masking.share, config.masking.mean_span)
-        hidden = {name: column.masked_fill(masked, MASK) for name, column in ids.items()}
-        y = model.encode(hidden, xy.masked_fill(masked.unsqueeze(-1), 0.0), padding)[:, 1:]
+        ids_BL, xy_BL2, padding_BL, captions_B = collate(chosen, self.names, self.length)
+        x_BSW = model.encode(ids_BL, xy_BL2, padding_BL)
+        real_BL1 = (~padding_BL).unsqueeze(-1).float()
+        pooled_BW = 0.5 * (x_BSW[:, 0] + (x_BSW[:, 1:] * real_BL1).sum(1) / real_BL1.sum(1))
+        sensor_BE = F.normalize(model.project_sensor(pooled_BW), dim=-1)
+        text_BE = F.normalize(model.project_text(self.vectors_NT[captions_B]), dim=-1)
+        scores_BB = sensor_BE @ text_BE.T / model.temperature.exp()
+        target_B = torch.arange(len(scores_BB))
+        clip = (F.cross_entropy(scores_BB, target_B) + F.cross_entropy(scores_BB.T, target_B)) / 2
+        masked_BL = masks(padding_BL, config.masking.share, config.masking.mean_span)
+        hidden_BL = {name: ids.masked_fill(masked_BL, MASK) for name, ids in ids_BL.items()}
+        shown_BL2 = xy_BL2.masked_fill(masked_BL.unsqueeze(-1), 0.0)
+        y_BLW = model.encode(hidden_BL, shown_BL2, padding_BL)[:, 1:]
         mlm = sum(
-            F.cross_entropy(head(y)[masked], ids[name][masked])
+            F.cross_entropy(head(y_BLW)[masked_BL], ids_BL[name][masked_BL])
             for name, head in model.heads.items()
         ) / len(self.names)
         loss = config.loss.clip_weight * clip + config.loss.mlm_weight * mlm

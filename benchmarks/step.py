@@ -1,5 +1,7 @@
 """Our train step beside the matmul limit of the same threads and beside the reference step."""
 
+# N captions and descriptions of the set, T width of a text vector
+
 import functools
 import subprocess
 import sys
@@ -54,7 +56,8 @@ def matmul_rate(*, seconds: float = 1.0) -> float:
 
 
 def needed_flops(recipe: Recipe, loader: Loader) -> float:
-    """Arithmetic of a step: forward, twice that backward, on real tokens and masked events."""
+    """FLOPs that a step cannot do without: forward, twice that backward, on real tokens and masked
+    events."""
     model, batch = recipe.model, recipe.optim.batch_size
     events = recipe.data.windows.length
     tokens = events + 1
@@ -71,11 +74,12 @@ def needed_flops(recipe: Recipe, loader: Loader) -> float:
 
 
 def loader_of(recipe: Recipe, device: torch.device | None = None) -> Loader:
-    """Simulated windows with random caption vectors: the text tower is not part of a step."""
+    """A loader of a recipe's windows with random caption vectors: the text tower is no part of a
+    step."""
     prepared = prepare(recipe.data, logs_for(recipe.data))
     count = len(prepared.captions())
-    vectors = np.random.default_rng(0).standard_normal((count, TEXT_SIZE), dtype=np.float32)
-    return TrainingData(prepared, vectors).loader(recipe, device or torch.device("cpu"))
+    vectors_NT = np.random.default_rng(0).standard_normal((count, TEXT_SIZE), dtype=np.float32)
+    return TrainingData(prepared, vectors_NT).loader(recipe, device or torch.device("cpu"))
 
 
 def fresh_state(recipe: Recipe, loader: Loader) -> TrainState:
@@ -107,14 +111,16 @@ def recipe_of(size: str, events: int, batch: int, **changes: object) -> Recipe:
 
 
 def measure_on_gpu(size: str, events: int, batch: int, how: str) -> dict[str, float]:
-    """samples/s on a GPU in bf16, the share of the rate of a large bf16 product there, and how much
-    of a step its batch is waited for; `how` is eager, compiled or cuda_graphs."""
+    """samples/s on a GPU in bf16, the share of the rate of a large bf16 product there, the share of
+    a step that its batch is waited for, and peak memory; `how` is eager, compiled or cuda_graphs.
+    """
     device = torch.device("cuda")
     kind = {"eager": "off", "compiled": "on"}.get(how, how)
     recipe = recipe_of(size, events, batch, **{"optim.precision": "bf16", "optim.compile": kind})
     loader = loader_of(recipe, device)
-    side = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16)
-    product = seconds_each(lambda: (side @ side, torch.cuda.synchronize()))
+    square = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16)
+    # Work on a GPU is only queued by the call; without synchronize we would time the queueing.
+    product = seconds_each(lambda: (square @ square, torch.cuda.synchronize()))
     timer = StepTimer()
     step = our_step(recipe, loader, timer)
     seconds_each(lambda: (step(), torch.cuda.synchronize()), seconds=2.0)
@@ -130,7 +136,8 @@ def measure_on_gpu(size: str, events: int, batch: int, how: str) -> dict[str, fl
 
 
 class Reference:
-    """The reference step in a process of its own, which allocates memory as it pleases."""
+    """The reference step in a process of its own, with the allocator as it comes: `keep_freed`
+    speeds up ours and would speed up this one too."""
 
     def __init__(self, size: str, events: int, batch: int) -> None:
         code = "from benchmarks import step; step.answer(*__import__('sys').argv[1:])"
@@ -140,7 +147,7 @@ class Reference:
         )
 
     def seconds(self) -> float:
-        """The time of one step, taken now."""
+        """Seconds of one step, taken now."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write("step\n")
         self._process.stdin.flush()
@@ -152,7 +159,7 @@ class Reference:
 
 
 def answer(size: str, events: str, batch: str) -> None:
-    """For each line that comes in, the seconds of one reference step."""
+    """Print, for each line that comes in, the seconds of one reference step."""
     torch.set_num_threads(1)
     recipe = recipe_of(size, int(events), int(batch))
     step = ReferenceStep(recipe, loader_of(recipe))
@@ -174,6 +181,7 @@ def measure(size: str, events: int, *, batch: int = 128, rounds: int = 6) -> dic
     step()
     rows = []
     for _ in range(rounds):
+        # Around the two steps, for the rate of a shared machine drifts within minutes.
         before = matmul_rate(seconds=0.3)
         ours = seconds_each(step, seconds=1.0, warm_up=0, least=1)
         theirs, after = reference.seconds(), matmul_rate(seconds=0.3)
@@ -184,13 +192,13 @@ def measure(size: str, events: int, *, batch: int = 128, rounds: int = 6) -> dic
 
 
 def padding(kind: dict[str, object], batch: int, source: DataConfig) -> dict[str, float]:
-    """For windows of unlike length: the share of a batch's places that hold no event, and the share
-    of the encoder's arithmetic that is done on them (tiny, which has the most of it)."""
+    """For windows of unlike length: the share of a batch's `places` that hold no event, and the
+    share of the encoder's arithmetic that is done on them (tiny, which has the most of it)."""
     recipe = Recipe(data=source).replace({**SIZES["tiny"], **kind, "optim.batch_size": batch})
     prepared = prepare(recipe.data, logs_for(recipe.data))
     sampler = LengthBucketSampler(prepared.lengths("train"), batch, recipe.seed)
     tokens, spread = sampler.tokens(0)
     width, hidden = recipe.model.width, recipe.model.feed_forward
     linear = (8 * width**2 + 4 * width * hidden) * tokens.sum()
-    needed, done = (linear + 4 * width * (places**2).sum() for places in (tokens, spread))
+    needed, done = (linear + 4 * width * (counts**2).sum() for counts in (tokens, spread))
     return {"places": sampler.padding(0), "arithmetic": float(1.0 - needed / done)}

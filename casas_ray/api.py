@@ -22,15 +22,15 @@ from casas_ray.tracking.views import views_of
 
 
 def quiet(text: str) -> None:
-    """Says nothing; take `print` to hear of what takes long."""
+    """Say nothing; give `print` in its stead to hear of what takes long."""
 
 
 def no_steps(what: str, done: int, total: int) -> None:
-    """Shows no progress."""
+    """Show no progress."""
 
 
 def prepare(recipe: Recipe, *, watch: Watch = quiet) -> PreparedSet:
-    """The alignment set of a recipe's homes; made when there is none of these settings yet.
+    """The alignment set of a recipe's homes; made where there is none of these settings yet.
 
     Raises:
         DataError: a log is missing or cannot be used.
@@ -47,18 +47,26 @@ def train(
     watch: Watch = quiet,
     steps: Steps = no_steps,
 ) -> RunResult:
-    """Train one recipe, from its last checkpoint where it was stopped; what its ledger says then.
+    """What a run's ledger says after training a recipe, from its last checkpoint where it has one.
+
+    It lies in `folder`, or else where `casas-ray train` would put it.
 
     Raises:
         SettingsError, DataError, SetupError: it cannot start.
         RefusedError: the folder holds a run of another recipe, or is in use.
         AllFailed: it failed or diverged.
+        ClusterError: Ray does not answer, or has no room for the run.
     """
     on, folder = _machine(machine), folder or run_folder(recipe)
     data = gather(recipe, on, watch, steps)
     check(recipe, on, data.prepared)
-    told, caveats = tracking or Tracking(), data.prepared.caveats
-    record = RunRecord(folder.name, folder.absolute(), recipe, told, caveats=caveats)
+    record = RunRecord(
+        folder.name,
+        folder.absolute(),
+        recipe,
+        tracking or Tracking(),
+        caveats=data.prepared.caveats,
+    )
     return run_training(record, on, data, views_of([record]))
 
 
@@ -71,16 +79,20 @@ def tune(
     watch: Watch = quiet,
     steps: Steps = no_steps,
 ) -> StudyRecord:
-    """Train every arm and seed of a study that has not ended before; `compare` makes its table.
+    """The record of a study whose every arm and seed has ended; `compare` makes its table.
+
+    Trials that ended before are not trained again, unless it is to be `fresh`. One that fails or
+    diverges raises nothing: it is a row of the table.
 
     Raises:
-        SettingsError, DataError, SetupError: it cannot start. A trial that fails or diverges
-            raises nothing: it is a row of the table.
+        SettingsError, DataError, SetupError: it cannot start.
+        RefusedError: another process is at work in its folder.
+        ClusterError: Ray does not answer, or has no room for a trial.
     """
     asked = find_study(study) if isinstance(study, str) else study
     on = _machine(machine)
     data = gather_study(asked, on, watch, steps)
-    sets = [one.prepared for one in data]
+    sets = [trial_data.prepared for trial_data in data]
     record, runs = lay_out(asked, tracking or Tracking(), sets, fresh=fresh)
     waiting = unsettled(runs)
     open_runs = [runs[index] for index in waiting]

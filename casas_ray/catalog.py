@@ -19,11 +19,11 @@ _BASES = "bases"
 
 
 def study_files() -> dict[str, Path]:
-    """Name to file of every study: those installed, then those in ./tune_spaces."""
-    found: dict[str, Path] = {}
+    """Name to file of every study: those installed, then those in ./tune_spaces, which win."""
+    files: dict[str, Path] = {}
     for folder in _drawers():
-        found |= {path.stem: path for path in sorted(folder.glob("*.py"))}
-    return {name: path for name, path in found.items() if name not in ("__init__", _BASES)}
+        files |= {path.stem: path for path in sorted(folder.glob("*.py"))}
+    return {name: path for name, path in files.items() if name not in ("__init__", _BASES)}
 
 
 def find_study(name: str) -> Study:
@@ -45,22 +45,24 @@ def find_study(name: str) -> Study:
         raise SettingsError(
             f"{shown(path)} defines no STUDY.", hint="see tune_spaces/milan_ablation_mlm.py"
         )
+    # The file's name is the study's: run folders and W&B groups are derived from it.
     return replace(study, name=path.stem)
 
 
 def bases() -> dict[str, Callable[[], Recipe]]:
     """Name to function of every starting point: those installed, then ./tune_spaces/bases.py."""
-    found: dict[str, Callable[[], Recipe]] = {}
+    functions: dict[str, Callable[[], Recipe]] = {}
     for folder in _drawers():
         path = folder / f"{_BASES}.py"
         if path.is_file():
             module = _module(path)
-            found |= {
+            functions |= {
                 name: function
                 for name, function in inspect.getmembers(module, inspect.isfunction)
+                # What bases.py merely imports is no starting point.
                 if function.__module__ == module.__name__ and not name.startswith("_")
             }
-    return found
+    return functions
 
 
 def find_base(name: str) -> Recipe:
@@ -99,7 +101,7 @@ def find_machine(name: str) -> Machine:
 def _drawers() -> list[Path]:
     installed = importlib.util.find_spec(_DRAWER)
     packaged = (
-        [Path(place) for place in installed.submodule_search_locations or ()] if installed else []
+        [Path(folder) for folder in installed.submodule_search_locations or ()] if installed else []
     )
     here = Path.cwd() / _DRAWER
     return [*packaged, *([here] if here.is_dir() and here not in packaged else [])]
@@ -109,6 +111,8 @@ def _module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"{_DRAWER}_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise SettingsError(f"{shown(path)} is not a Python file.")
+    # Never put into sys.modules: two drawers may hold files of one name. It runs the file's code,
+    # as `import` would: a study from elsewhere is to be read before it is named.
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

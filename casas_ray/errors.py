@@ -6,6 +6,7 @@ CasasError
 ├── SetupError      4  something this machine lacks
 ├── SomeFailed      5  some trials of a study failed or diverged
 ├── AllFailed       6  all of them did, or the one run did
+│   └── Diverged       its loss is no longer a finite number
 ├── ClusterError    7  the cluster is out of reach or refused us
 └── RefusedError    8  doing it would overwrite, leak or leave its folder
 
@@ -82,7 +83,7 @@ class Diverged(AllFailed):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`did you mean 'x'?`, or the list of what exists when nothing is near."""
+    """A hint: `did you mean 'x'?`, or the list of what exists when nothing is near."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:

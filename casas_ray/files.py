@@ -13,6 +13,7 @@ from pathlib import Path
 def write_whole(path: Path, content: str | bytes) -> None:
     """Put the content into the file: all of it or, whatever is killed or full meanwhile, none."""
     data = content.encode() if isinstance(content, str) else content
+    # Beside its target: a rename is atomic only within one file system.
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
         with draft.open("wb") as stream:
@@ -27,12 +28,12 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """The same of a value as indented JSON."""
+    """Put a value into the file as indented JSON: all of it or none."""
     write_whole(path, json.dumps(value, indent=1))
 
 
 def sync_folder(folder: Path) -> None:
-    """Let the names in a folder outlive a crash."""
+    """Let the names in a folder outlive a crash: a rename alone may be lost with the power."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -42,8 +43,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `target` when the block ends well and vanishes when it does
-    not.
+    """A folder to fill: it becomes `target` when the block ends well, and vanishes otherwise.
 
     When somebody else finished the same target meanwhile, theirs stays: both hold the same.
     """
@@ -51,10 +51,11 @@ def new_folder(target: Path) -> Iterator[Path]:
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         yield draft
+        # mkdtemp makes folders that nobody else may read; prepared sets are shared.
         draft.chmod(0o755)
         try:
             draft.replace(target)
-        except OSError:
+        except OSError:  # a folder that is not empty is never replaced: somebody was first
             if not target.is_dir():
                 raise
     finally:

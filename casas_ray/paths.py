@@ -20,6 +20,7 @@ def data_root() -> Path:
     named = os.environ.get("CASAS_RAY_DATA")
     if named:
         return Path(named).expanduser().absolute()
+    # Ray's name for its copies of the code. What is written in one is deleted with the job.
     if "working_dir_files" in Path.cwd().parts:
         return Path.home() / "casas_ray_data"
     return Path.cwd() / "data"
@@ -51,6 +52,7 @@ def drawer_files(drawer: str, suffix: str) -> dict[str, Path]:
     The working directory comes first, then the source tree, then the wheel's own copy.
     """
     packaged = _PACKAGE / "_drawers" / Path(drawer).name
+    # The last of a name wins, so the nearest folder stands last.
     folders = [packaged, _PACKAGE.parent / drawer, Path.cwd() / drawer]
     files = (path for folder in folders for path in sorted(folder.glob(f"*{suffix}")))
     return {path.stem: path for path in files}
@@ -62,6 +64,8 @@ def safe_name(name: str, *, what: str) -> str:
     Raises:
         RefusedError: it has a slash, `..`, or something a file system may not like.
     """
+    # Names come from command lines and study files, and become folders that are written to.
+    # fullmatch, since a `$` would let a line break at the end through.
     if not _SAFE_NAME.fullmatch(name):
         raise RefusedError(
             f"{what} '{name}' would leave its folder or cannot be a folder's name.",

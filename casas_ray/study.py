@@ -50,8 +50,8 @@ class Study:
     """One question, a base and the arms that differ from it.
 
     Raises:
-        SettingsError: at import, when an arm names an unknown setting, equals the base or another
-        arm.
+        SettingsError: at import, when an arm names an unknown setting, or equals the base or
+            another arm.
     """
 
     question: str
@@ -62,15 +62,16 @@ class Study:
     quick: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        seen = {self.base.digest(): BASE_ARM}
+        # By digest, not by changes: a default written out is the base under another name.
+        arm_names = {self.base.digest(): BASE_ARM}
         for arm in self.arms:
             digest = self.base.replace(arm.changes).digest()
-            if digest in seen:
+            if digest in arm_names:
                 raise SettingsError(
-                    f"study '{self.name}': arm '{arm.name}' is the same as '{seen[digest]}'.",
+                    f"study '{self.name}': arm '{arm.name}' is the same as '{arm_names[digest]}'.",
                     hint="the base runs as an arm by itself; leave its value out.",
                 )
-            seen[digest] = arm.name
+            arm_names[digest] = arm.name
 
     def with_base(self, changes: Mapping[str, object]) -> "Study":
         """The same question asked of a changed base.
@@ -100,6 +101,7 @@ class Study:
 
     def trials(self) -> list[Trial]:
         """Every arm with every seed; seeds outermost, so that a stopped study has whole rounds."""
+        # The folder of a study on disk is named by this order: another order is another folder.
         arms = [Arm(BASE_ARM, {}), *self.arms]
         return [
             Trial(self.name, arm.name, self.base.replace({**arm.changes, "seed": seed}))

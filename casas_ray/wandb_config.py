@@ -33,7 +33,7 @@ EXPERIMENTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 """Name, notes and tags of each predefined experiment."""
 
-Flat = Mapping[str, Any]  # Any: the earlier scripts' dictionaries
+Flat = Mapping[str, Any]  # Any: what the earlier scripts' JSON holds
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class WandBConfig:
     project_name: str = "discover-v2"
     entity: str | None = None
 
-    def get_config(self, experiment_name: str, config: Flat) -> dict[str, Any]:
+    def get_config(self, experiment_name: str, config: Flat) -> dict[str, Any]:  # Any: as in Flat
         """The configuration of a run of that name; what `config` says already stands."""
-        made: dict[str, Any] = {
+        usual: dict[str, Any] = {  # Any: as in Flat
             "use_wandb": True,
             "wandb_project": self.project_name,
             "wandb_entity": self.entity,
@@ -59,25 +59,27 @@ class WandBConfig:
             "wandb_watch_freq": 100,
             "wandb_log_graph": False,
         }
-        return made | {name: value for name, value in config.items() if name in made}
+        return usual | {name: value for name, value in config.items() if name in usual}
 
 
-def get_wandb_config_for_experiment(experiment: str, config: Flat) -> dict[str, Any]:
+def get_wandb_config_for_experiment(
+    experiment: str, config: Flat
+) -> dict[str, Any]:  # Any: as in Flat
     """The W&B configuration of a predefined experiment.
 
     Raises:
         SettingsError: there is no such experiment.
     """
     name, notes, tags = experiment_named(experiment)
-    made = WandBConfig().get_config(name, config)
-    return made | {
+    settings = WandBConfig().get_config(name, config)
+    return settings | {
         "wandb_notes": config.get("wandb_notes") or notes,
-        "wandb_tags": list(dict.fromkeys([*tags, *made["wandb_tags"]])),
+        "wandb_tags": list(dict.fromkeys([*tags, *settings["wandb_tags"]])),
     }
 
 
 def experiment_named(experiment: str) -> tuple[str, str, tuple[str, ...]]:
-    """Name, notes and tags.
+    """Name, notes and tags of a predefined experiment.
 
     Raises:
         SettingsError: there is no such experiment.
@@ -90,7 +92,7 @@ def experiment_named(experiment: str) -> tuple[str, str, tuple[str, ...]]:
 
 
 def tags_of(config: Flat) -> list[str]:
-    """Tags from home, width, layers, heads and losses."""
+    """Tags from home, width, layers, heads and losses, such as `milan`, `d512`, `clip`."""
     sizes = {"d": "d_model", "layers": "n_layers", "heads": "n_heads"}
     tags = [_home(config)]
     tags += [f"{word}{config[name]}" for word, name in sizes.items() if name in config]
@@ -100,7 +102,7 @@ def tags_of(config: Flat) -> list[str]:
 
 
 def group_of(config: Flat) -> str:
-    """Group from home and size, such as `milan_d512_l4`."""
+    """The group from home and size, such as `milan_d512_l4`."""
     parts = [_home(config) or "home"]
     parts += [
         f"{word}{config[name]}"
@@ -112,6 +114,7 @@ def group_of(config: Flat) -> str:
 
 def _home(config: Flat) -> str:
     named = config.get("dataset") or config.get("home")
+    # The earlier scripts named the home in the path of its data alone.
     path = str(config.get("train_data_path") or "").lower()
     known = ("milan", "aruba", "cairo", "kyoto", "tulum")
     return str(named or next((home for home in known if home in path), ""))

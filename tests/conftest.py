@@ -5,6 +5,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from support.gate import Gates, new_gates
 from support.recipes import SMALL
 
 from casas_ray.cli import run as run_words
@@ -99,6 +100,12 @@ def whole_run(
     shards = TrainingData(small_set, small_vectors).loader(small_recipe, torch.device("cpu"))
     train(RunRecorder(folder, log_every=3), small_recipe, shards)
     return folder
+
+
+@pytest.fixture(scope="session")
+def gates() -> Gates:
+    """Holds trainings of other processes at a step; see support/gate.py."""
+    return new_gates()
 
 
 @pytest.fixture

@@ -6,9 +6,12 @@ import sys
 import venv
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 def test_a_wheel_installed_elsewhere_plans_a_study_and_knows_the_homes(tmp_path: Path):
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path]
     subprocess.run([*build, REPOSITORY], check=True, capture_output=True)

@@ -52,6 +52,7 @@ WandbGroup = Annotated[
 def tracking_words(tags: list[str] | None, **given: str | None) -> list[str]:
     """The W&B options as `tracking.NAME=value` words; those not given are left out."""
     every = {**given, "tags": ",".join(tags) if tags else None}
+    # As JSON strings, or a run named 42 or null would be a number or nothing.
     return [
         f"tracking.{name}={json.dumps(value)}" for name, value in every.items() if value is not None
     ]
@@ -65,7 +66,11 @@ def study_settings(
     simulated: bool,
     machine: str = "laptop",
 ) -> tuple[Study, Machine, Tracking]:
-    """A study by name with the words' changes to its base, and where and how it is to run."""
+    """A study by name with the words' changes to its base, and where and how it is to run.
+
+    Raises:
+        SettingsError: there is no such study or machine, or a change is of no setting.
+    """
     study = find_study(name)
     study = study.quickened() if quick else study
     recipe_changes, on, tracking = _parsed(changes, simulated=simulated, machine=machine)
@@ -80,7 +85,12 @@ def settings(
     machine: str = "laptop",
     extra: dict[str, object] | None = None,
 ) -> tuple[Recipe, Machine, Tracking]:
-    """A recipe with the words' changes (over `extra`'s), and where and how it is to run."""
+    """A recipe with the words' changes (over `extra`'s), and where and how it is to run.
+
+    Raises:
+        SettingsError: there is no such machine, or a change is of no setting.
+    """
+    # The last one wins: what was typed, over what an option or a file stands for.
     words = {**(extra or {}), **parse_overrides(changes or [])}
     recipe_changes, on, tracking = _resolved(words, simulated=simulated, machine=machine)
     return recipe.replace(recipe_changes), on, tracking

@@ -5,28 +5,33 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from casas_ray.records.follow import Listener
     from casas_ray.records.run_record import RunRecord
+    from casas_ray.run.gather import Steps
 
 _LOG_WIDTH = 140
-"""Columns of a table that goes to a file or a record's log."""
+"""Columns of a table that goes to a file or to a job's log, where rich would take 80."""
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
 err = Console(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
 
 
 def say(text: str) -> None:
-    """A line of progress, on the error output."""
+    """Print a line of progress on the error output."""
+    # Without markup: names of users' files and arms may hold brackets.
     err.print(text, markup=False)
 
 
 def print_json(value: object) -> None:
-    """JSON for scripts, on the standard output."""
+    """Print JSON for scripts on the standard output."""
+    # Not through rich, which would break lines at the terminal's width.
     print(json.dumps(value, indent=1, ensure_ascii=False))
 
 
@@ -35,30 +40,30 @@ class _Lines:
 
     def __init__(self) -> None:
         self._began: dict[str, float] = {}
-        self._said: dict[str, int] = {}
+        self._quarters: dict[str, int] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
         if what not in self._began:
-            self._began[what], self._said[what] = now, 0
+            self._began[what], self._quarters[what] = now, 0
             say(f"{what}: {total:,}, once")
         quarter = 4 * done // total
-        if self._said[what] < quarter < 4:
-            self._said[what] = quarter
+        if self._quarters[what] < quarter < 4:
+            self._quarters[what] = quarter
             left = (now - self._began[what]) * (total - done) / done
             say(f"{what}: {done:,} of {total:,}; {left:.0f} s left")
 
 
 @contextmanager
-def stepping() -> Iterator[Any]:
-    """Progress of preparations that take long: a callable (what, done, total)."""
+def stepping() -> Iterator["Steps"]:
+    """Who hears of preparations that take long: a bar in a terminal, a few lines in a log."""
     if not err.is_terminal:
         yield _Lines()
         return
     from rich.progress import Progress
 
     with Progress(console=err, transient=True) as bar:
-        tasks: dict[str, Any] = {}
+        tasks: dict[str, TaskID] = {}
 
         def advance(what: str, done: int, total: int) -> None:
             if what not in tasks:

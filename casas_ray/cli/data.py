@@ -1,7 +1,7 @@
 """Commands about homes, their logs and prepared sets."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from casas_ray.cli.console import out, print_json, say, stepping
 from casas_ray.config import Recipe, SimulateConfig
 from casas_ray.errors import SettingsError
 from casas_ray.files import shown
+
+if TYPE_CHECKING:
+    from casas_ray.corpus.alignment import PreparedSet
 
 
 @app.command()
@@ -73,7 +76,9 @@ def prepare(
         )
 
 
-def _from_logs(home: str, changes: list[str] | None, log: Path | None, simulated: bool) -> Any:
+def _from_logs(
+    home: str, changes: list[str] | None, log: Path | None, simulated: bool
+) -> "PreparedSet":
     from casas_ray.corpus.fetch import link_log, logs_for
     from casas_ray.corpus.prepare import prepare as prepare_set
 
@@ -82,6 +87,7 @@ def _from_logs(home: str, changes: list[str] | None, log: Path | None, simulated
             "prepare needs a home's name, or --from train.json.",
             hint="`casas-ray homes` lists the homes known.",
         )
+    # A home's name becomes a folder's.
     names = [paths.safe_name(name, what="home") for name in home.split(",")]
     recipe, _, _ = settings(Recipe(), changes, simulated=simulated, extra={"data.homes": home})
     if log is not None:
@@ -93,9 +99,10 @@ def _from_logs(home: str, changes: list[str] | None, log: Path | None, simulated
 
 def _from_json(
     train: Path, captions: str, words: list[str], log: Path | None, simulated: bool
-) -> Any:
+) -> "PreparedSet":
     from casas_ray.corpus.exchange.reading import JsonFiles, prepare_json
 
+    # An option that changes nothing is refused, so that nobody believes that it did.
     idle = [word for word in words if word]
     idle += [name for name, on in (("--log", log is not None), ("--simulated", simulated)) if on]
     if idle:
@@ -147,33 +154,13 @@ def homes(as_json: AsJson = False) -> None:
     Example: casas-ray homes
     """
     from casas_ray.cli import tables
-    from casas_ray.corpus.fetch import log_at_hand
-    from casas_ray.corpus.homes import home_or_error, known_homes
-    from casas_ray.corpus.inventory import logged_homes, prepared_sets
+    from casas_ray.corpus.inventory import homes_at_hand
 
-    sets = prepared_sets()
-    rows = {}
-    for name in sorted({*known_homes(), *logged_homes()}):
-        facts = home_or_error(name) if name in known_homes() else None
-        log = log_at_hand(name)
-        rows[name] = {
-            "residents": facts.residents if facts else "",
-            "sensors": len(facts.sensors) if facts else None,
-            "log": shown(log) if log else None,
-            "sets": [
-                {
-                    "folder": shown(one.folder),
-                    "windows": sum(one.manifest["windows"].values()),
-                    "bytes": one.size_on_disk(),
-                }
-                for one in sets
-                if name in one.manifest["homes"]
-            ],
-        }
+    known = homes_at_hand()
     if as_json:
-        print_json(rows)
+        print_json({name: home.as_dict() for name, home in known.items()})
     else:
-        out.print(tables.homes(rows))
+        out.print(tables.homes(known))
 
 
 @app.command()

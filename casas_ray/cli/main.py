@@ -20,7 +20,7 @@ def main() -> None:
     words = sys.argv[1:]
     own = words[: words.index("--")] if "--" in words else words
     debug = "--debug" in own
-    if debug:
+    if debug:  # what stands behind `--` is another command's, which submit sends on
         words.remove("--debug")
     logging.basicConfig(level=logging.WARNING, format="casas-ray: %(message)s")
     signal.signal(signal.SIGTERM, _terminated)
@@ -28,7 +28,10 @@ def main() -> None:
 
 
 def run(words: Sequence[str], *, debug: bool) -> int:
-    """Run a command in this process; its exit code. With debug a CasasError flies on."""
+    """The exit code of a command, run in this process.
+
+    With debug a CasasError flies on, traceback and all; any other error is a bug and always does.
+    """
     try:
         app(_tags_together(words))
     except CasasError as error:
@@ -38,6 +41,7 @@ def run(words: Sequence[str], *, debug: bool) -> int:
         if error.hint:
             err.print(f"  hint: {error.hint}", markup=False)
         return error.exit_code
+    # Heavy imports stand inside the commands, so one that is not installed shows only here.
     except ModuleNotFoundError as error:
         if debug or (error.name or "casas_ray").partition(".")[0] == "casas_ray":
             raise
@@ -58,18 +62,19 @@ def run(words: Sequence[str], *, debug: bool) -> int:
 def _tags_together(words: Sequence[str]) -> list[str]:
     """`--wandb_tags milan baseline` as the earlier scripts took it: every word up to the next
     option or setting is a tag."""
-    found: list[str] = []
+    together: list[str] = []
     waiting = list(words)
     while waiting:
         word = waiting.pop(0)
-        found.append(word)
+        together.append(word)
         if word in ("--wandb_tags", "--wandb-tags"):
             tags = []
             while waiting and not waiting[0].startswith("-") and "=" not in waiting[0]:
                 tags.append(waiting.pop(0))
-            found += [",".join(tags)] if tags else []
-    return found
+            together += [",".join(tags)] if tags else []
+    return together
 
 
 def _terminated(number: int, frame: object) -> None:
+    # An exception rather than death at once: ledgers are ended and Ray's workers shut down.
     raise SystemExit(128 + number)

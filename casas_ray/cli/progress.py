@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from casas_ray.records.ledger import Row
 from casas_ray.report.table import MAIN_METRIC
 
 Say = Callable[[str], None]
@@ -13,10 +13,8 @@ Advance = Callable[[float, float], None]
 class Board:
     """Hears ledger rows; says how runs end, and how much of the whole is done.
 
-    Of a lone run it also tells each look at the validation days.
-
-    `advance` is given steps done and steps in all; runs that have not started are counted as long
-    as those that have.
+    Of a lone run it also says each validation. `advance` is given steps done and steps in all; runs
+    that have not started are counted as long as those that have.
     """
 
     def __init__(self, names: Sequence[str], say: Say, advance: Advance) -> None:
@@ -29,7 +27,7 @@ class Board:
         self._ended = 0
         self._began = time.time()
 
-    def hear(self, run: int, row: dict[str, Any]) -> None:
+    def hear(self, run: int, row: Row) -> None:
         """A new row of a run's ledger; rows of an earlier command are passed over."""
         if row["time"] < self._began:
             return
@@ -44,7 +42,7 @@ class Board:
         self._advance(float(sum(self._steps)), float(self._whole()))
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: nothing is held open."""
 
     def _whole(self) -> int:
         longest = max(self._totals)
@@ -57,7 +55,7 @@ class Board:
 
     def _end(self, run: int, status: str) -> None:
         self._ended += 1
-        self._steps[run] = self._totals[run]
+        self._steps[run] = self._totals[run]  # one that failed has no steps left either
         metric = f", {MAIN_METRIC} {self._last[run]:.3f}" if run in self._last else ""
         self._say(
             f"[{self._ended}/{len(self._names)}] {self._names[run]}: {status}{metric}{self._left()}"

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from casas_ray.cli import tables
 from casas_ray.cli.app import AsJson, app
 from casas_ray.cli.console import out, print_json, say
 from casas_ray.config import Tracking
 from casas_ray.errors import AllFailed, SomeFailed
 from casas_ray.files import shown
-from casas_ray.records.run_result import RunResult
 from casas_ray.records.study_record import StudyRecord, read_study, write_results
 from casas_ray.report.table import curves, flat_rows, study_table
 
 if TYPE_CHECKING:
+    from casas_ray.records.run_result import RunResult
     from casas_ray.records.verdict import Verdict
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of ended runs.")]
@@ -44,6 +43,7 @@ def evaluate(runs: Runs, as_json: AsJson = False) -> None:
     """
     from casas_ray.records.verdict import recorded_verdict
 
+    # Test days are looked at once; whatever was found then is the answer for good.
     verdicts = [recorded_verdict(run) or _evaluated(run) for run in runs]
     _show_verdicts(runs, verdicts, "test days", as_json=as_json)
 
@@ -70,7 +70,7 @@ def _tell_wandb(run: Path, verdict: "Verdict") -> None:
 
     try:
         send_verdict(record, verdict, mode_of(record.tracking))
-    except Exception as error:
+    except Exception as error:  # the verdict is on disk, and costs more than a view of it
         say(f"W&B has not heard of the test days: {error}")
 
 
@@ -96,6 +96,8 @@ def _show_verdicts(
         plain = [verdict.as_dict() for verdict in verdicts]
         print_json(plain[0] if len(plain) == 1 else plain)
         return
+    from casas_ray.cli import tables
+
     several = f"{len(runs)} runs, {runs[0].name} first" if len(runs) > 1 else runs[0].name
     steps = ", ".join(str(verdict.step) for verdict in verdicts)
     title = tables.heading(f"{several}, {days}, step {steps}", verdicts[0].caveats)
@@ -108,6 +110,8 @@ def show_study(record: StudyRecord, *, as_json: bool) -> None:
     Raises:
         SomeFailed, AllFailed: after printing, when trials did not finish.
     """
+    from casas_ray.cli import tables
+
     results = record.results()
     comparison = study_table(results)
     if as_json:
@@ -118,6 +122,7 @@ def show_study(record: StudyRecord, *, as_json: bool) -> None:
         out.print(record.question, tables.comparison(comparison, title), sep="\n")
         where = shown(record.folder)
         out.print(f"Runs, ledgers, checkpoints and results.json lie in {where}")
+    # Last: the comparison is shown whatever became of its trials.
     _fail_if_any([result.status for result in results.values()], record.folder)
 
 
@@ -127,7 +132,7 @@ def keep_results(record: StudyRecord) -> None:
 
 
 def summarise(record: StudyRecord, tracking: Tracking) -> None:
-    """Send W&B a run for the whole study; whatever W&B does, the study stands."""
+    """Send W&B a run for the whole study; where it will not have it, say so and go on."""
     from casas_ray.tracking.side_runs import send_summary
 
     results = record.results()
@@ -157,8 +162,10 @@ def _fail_if_any(statuses: Sequence[str], folder: Path) -> None:
     )
 
 
-def show_run(result: RunResult, caveats: Sequence[str], *, quick: bool, as_json: bool) -> None:
+def show_run(result: "RunResult", caveats: Sequence[str], *, quick: bool, as_json: bool) -> None:
     """Print a run's metrics at its best step beside the untrained model's."""
+    from casas_ray.cli import tables
+
     columns = {"best": result.best(), "untrained": result.untrained()}
     if as_json:
         print_json({"folder": str(result.folder), "status": result.status, **columns})

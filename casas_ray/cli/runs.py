@@ -35,13 +35,13 @@ def plan(
     from casas_ray.cli import tables
     from casas_ray.study import describe_arm
 
-    found, _, _ = study_settings(study, changes, quick=quick, simulated=simulated)
+    asked, _, _ = study_settings(study, changes, quick=quick, simulated=simulated)
     if as_json:
-        arms = {arm.name: describe_arm(found, arm) for arm in found.arms}
-        trials = [[trial.arm, trial.recipe.seed] for trial in found.trials()]
-        print_json({"study": found.name, "arms": {"base": {}} | arms, "trials": trials})
+        arms = {arm.name: describe_arm(asked, arm) for arm in asked.arms}
+        trials = [[trial.arm, trial.recipe.seed] for trial in asked.trials()]
+        print_json({"study": asked.name, "arms": {"base": {}} | arms, "trials": trials})
     else:
-        out.print(found.question, tables.plan(found), sep="\n")
+        out.print(asked.question, tables.plan(asked), sep="\n")
 
 
 @app.command()
@@ -59,7 +59,7 @@ def tune(
 
     Example: casas-ray tune milan_ablation_mlm --simulated --quick
     """
-    found, on, tracking = study_settings(
+    asked, on, tracking = study_settings(
         study, changes, quick=quick, simulated=simulated, machine=machine
     )
     if no_wandb:
@@ -71,15 +71,17 @@ def tune(
     from casas_ray.tracking.views import tells_wandb
 
     with stepping() as steps:
-        data = gather_study(found, on, say, steps)
-    record, runs = lay_out(found, tracking, [one.prepared for one in data], fresh=fresh)
+        data = gather_study(asked, on, say, steps)
+    sets = [trial_data.prepared for trial_data in data]
+    record, runs = lay_out(asked, tracking, sets, fresh=fresh)
     waiting = unsettled(runs)
     if len(waiting) < len(runs):
         done = len(runs) - len(waiting)
         say(f"{done} of {len(runs)} trials ended before; they stand (--fresh runs all again).")
     open_runs, open_data = [runs[index] for index in waiting], [data[index] for index in waiting]
-    with listening(open_runs, found.name) as listeners:
+    with listening(open_runs, asked.name) as listeners:
         run_study(record.folder, open_runs, on, open_data, listeners)
+    # Before W&B and before an error for trials that failed: the results stand whatever follows.
     keep_results(record)
     if open_runs and tells_wandb(tracking):
         summarise(record, tracking)
@@ -129,7 +131,7 @@ def submit(
     words = command[1:] if command[0] == "casas-ray" else command
     from casas_ray.run.environment import prepare_environment
 
-    prepare_environment()
+    prepare_environment()  # before ray is imported, which reads its token's mode but once
     from casas_ray.run.cluster.submit import submit as send
 
     raise typer.Exit(send(words, on, lambda text: print(text, flush=True)))

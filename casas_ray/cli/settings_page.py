@@ -2,9 +2,8 @@
 
 import json
 import typing
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
@@ -44,13 +43,17 @@ class Entry:
 
 
 def entries() -> Iterator[Entry]:
-    """Every setting, group by group, in the order of the code."""
-    for group, field in Setup.model_fields.items():
-        yield from _entries_of(field.annotation, "" if group == "recipe" else f"{group}.")
+    """Every setting, group by group, in the order of the code.
+
+    A setting's description is the docstring under its field.
+    """
+    for entry in _entries_of(Setup, ""):
+        # A recipe's settings are typed without its name.
+        yield replace(entry, path=entry.path.removeprefix("recipe."))
 
 
-def _entries_of(kind: Any, prefix: str) -> Iterator[Entry]:  # Any: a settings class
-    for name, field in kind.model_fields.items():
+def _entries_of(group: type[Settings], prefix: str) -> Iterator[Entry]:
+    for name, field in group.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, Settings):
             yield from _entries_of(inner, f"{prefix}{name}.")
@@ -78,7 +81,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def markdown() -> str:
-    """The whole page."""
+    """The whole page, as it is kept in docs/settings.md."""
     lines, group = [HEADING], None
     for entry in entries():
         head = entry.path.rpartition(".")[0] or "recipe"
@@ -97,8 +100,9 @@ def markdown() -> str:
     return "\n".join([*lines, "\n" + SIZES_HEADING + "\n".join(sizes)]) + "\n"
 
 
-def _parameters(size: dict[str, int]) -> int:
+def _parameters(size: Mapping[str, int]) -> int:
     width, inside = size["width"], size["feed_forward"]
     attention = 4 * width * width + 4 * width
-    fed = 2 * width * inside + inside + width
-    return size["layers"] * (attention + fed + 4 * width)
+    feed_forward = 2 * width * inside + inside + width
+    norms = 4 * width
+    return size["layers"] * (attention + feed_forward + norms)

@@ -5,11 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from casas_ray import files
 from casas_ray.report.table import MAIN_METRIC, METRICS, Spread, StudyTable
 from casas_ray.study import BASE_ARM, Study, describe_arm
 
 if TYPE_CHECKING:
+    from casas_ray.corpus.inventory import HomeAtHand, ReadableWindow
     from casas_ray.records.verdict import Verdict
+    from casas_ray.run.doctor import Check
+    from casas_ray.training.profile import Profile
+
+Json = Mapping[str, Any]  # Any: what JSON holds
 
 
 def heading(name: str, caveats: Sequence[str], *, quick: bool = False) -> str:
@@ -71,7 +77,7 @@ def plan(study: Study) -> Table:
     return shown
 
 
-def summary(manifest: Mapping[str, Any]) -> Table:  # Any: what JSON holds
+def summary(manifest: Json) -> Table:
     """What is in a prepared set, for a person."""
     shown = Table(
         title=heading(manifest["home"], manifest["caveats"]),
@@ -89,7 +95,7 @@ def summary(manifest: Mapping[str, Any]) -> Table:  # Any: what JSON holds
     return shown
 
 
-def _home_rows(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _home_rows(about: Json) -> list[tuple[str, str]]:
     cover = about["coverage"]
     rows = [
         ("lines", f"{about['log']['lines']:,} read, {about['used']:,} used"),
@@ -110,40 +116,40 @@ def _home_rows(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _set_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _set_rows(manifest: Json) -> list[tuple[str, str]]:
     rows = []
     for split, counts in manifest.get("labels", {}).items():
         rows.append((f"events by activity, {split}", _counts(counts, most=12)))
-    said = manifest["captions"]
-    shares = ", ".join(f"{split} {share:.0%}" for split, share in said["shared_by_split"].items())
+    captions = manifest["captions"]
+    shared = captions["shared_by_split"]
+    shares = ", ".join(f"{split} {share:.0%}" for split, share in shared.items())
     rows += [
         ("windows", _counts(manifest["windows"])),
-        ("captions", f"{said['distinct']:,} distinct"),
+        ("captions", f"{captions['distinct']:,} distinct"),
         ("windows that share a caption", shares),
     ]
     if lengths := manifest.get("events_per_window"):
         rows.append(("events in a window", ", ".join(f"{k} {v:g}" for k, v in lengths.items())))
-    return rows + [("for example", text) for text in said["examples"]]
+    return rows + [("for example", text) for text in captions["examples"]]
 
 
-def homes(rows: Mapping[str, Mapping[str, Any]]) -> Table:  # Any: text, a number or a list
+def homes(known: Mapping[str, "HomeAtHand"]) -> Table:
     """The homes known, with what is at hand of each."""
     shown = Table(title="Homes", title_justify="left")
     for column in ("home", "residents", "sensors", "log", "prepared sets"):
         shown.add_column(column, no_wrap=column == "home")
-    for name, row in rows.items():
-        sensors = "read off its log" if row["sensors"] is None else str(row["sensors"])
+    for name, home in known.items():
+        sensors = "read off its log" if home.sensors is None else str(home.sensors)
+        log = files.shown(home.log) if home.log else "not at hand"
         sets = "\n".join(
-            f"{one['folder']} ({one['windows']:,} windows, {one['bytes'] / 1e6:.1f} MB)"
-            for one in row["sets"]
+            f"{files.shown(held.folder)} ({held.windows:,} windows, {held.bytes / 1e6:.1f} MB)"
+            for held in home.sets
         )
-        shown.add_row(
-            name, row["residents"] or "-", sensors, row["log"] or "not at hand", sets or "-"
-        )
+        shown.add_row(name, home.residents or "-", sensors, log, sets or "-")
     return shown
 
 
-def statistics(columns: Mapping[str, Mapping[str, Any]]) -> Table:  # Any: numbers, lists, counts
+def statistics(columns: Mapping[str, Json]) -> Table:
     """What logs look like in numbers, side by side."""
     shown = Table(title="Logs in numbers", title_justify="left")
     shown.add_column("")
@@ -154,7 +160,7 @@ def statistics(columns: Mapping[str, Mapping[str, Any]]) -> Table:  # Any: numbe
     return shown
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any) -> str:  # Any: a number, a list of them, or shares by name
     if isinstance(value, dict):
         return "\n".join(f"{name} {share:.1%}" for name, share in value.items()) or "-"
     if isinstance(value, list):
@@ -162,29 +168,29 @@ def _cell(value: Any) -> str:
     return f"{value:,.3g}" if isinstance(value, float) and value < 100 else f"{value:,.0f}"
 
 
-def window(found: Any) -> Table:  # Any: corpus.inventory.ReadableWindow, whose import is heavy
+def window(readable: "ReadableWindow") -> Table:
     """One window, event by event, with its captions and labels below."""
-    labels = ", ".join(f"{name} {share:.0%}" for name, share in found.labels)
-    captions = "\n".join(f"- {text}" for text in found.captions)
+    labels = ", ".join(f"{name} {share:.0%}" for name, share in readable.labels)
+    captions = "\n".join(f"- {text}" for text in readable.captions)
     shown = Table(
-        title=f"A window from {found.start}",
+        title=f"A window from {readable.start}",
         caption=f"Captions:\n{captions}\nLabels, never seen by captions or training: {labels}",
         title_justify="left",
         caption_justify="left",
     )
-    rooms = list(dict.fromkeys(found.fields["room"]))
+    rooms = list(dict.fromkeys(readable.fields["room"]))
     for column in ("after", "sensor", "state", *rooms):
         shown.add_column(column, justify="right" if column == "after" else "left")
     events = zip(
-        found.gap_seconds,
-        found.fields["sensor"],
-        found.fields["state"],
-        found.fields["room"],
+        readable.gap_seconds,
+        readable.fields["sensor"],
+        readable.fields["state"],
+        readable.fields["room"],
         strict=True,
     )
     for gap, sensor, state, room in events:
-        lane = ["#" if room == each else "" for each in rooms]
-        shown.add_row(f"{gap:.1f} s", sensor, state, *lane)
+        marks = ["#" if room == each else "" for each in rooms]
+        shown.add_row(f"{gap:.1f} s", sensor, state, *marks)
     return shown
 
 
@@ -199,47 +205,47 @@ def _days(days: Mapping[str, list[str]]) -> str:
     )
 
 
-def audit(name: str, found: Mapping[str, Sequence[str]]) -> Table:
+def audit(name: str, classes: Mapping[str, Sequence[str]]) -> Table:
     """What leaves this machine, class by class, and what does not."""
     shown = Table(title=f"What W&B hears of {name}", title_justify="left", show_lines=True)
     shown.add_column("class", no_wrap=True)
     shown.add_column("what")
-    for kind, items in found.items():
+    for kind, items in classes.items():
         shown.add_row(kind, ", ".join(items) or "nothing")
     return shown
 
 
-def checks(found: Sequence[Mapping[str, str]]) -> Table:
-    """The doctor's findings."""
+def checks(examined: Sequence["Check"]) -> Table:
+    """What the doctor saw, with what to do about it."""
     shown = Table(title="This machine", title_justify="left")
     for column in ("check", "", "found", "what to do"):
         shown.add_column(column, no_wrap=column == "check")
-    for one in found:
-        shown.add_row(one["name"], one["state"], one["found"], one["fix"])
+    for check in examined:
+        shown.add_row(check.name, check.state, check.found, check.fix)
     return shown
 
 
-def profile(found: Mapping[str, Any]) -> Table:  # Any: numbers and a list
+def profile(taken: "Profile") -> Table:
     """Where the time of a step goes, on one screen."""
     shown = Table(title="Where the time of a step goes", title_justify="left")
     for column in ("operation", "share", "calls a step"):
         shown.add_column(column, justify="left" if column == "operation" else "right")
-    for name, share, calls in found["operations"]:
+    for name, share, calls in taken.operations:
         shown.add_row(name, f"{share:.1%}", str(calls))
     shown.add_section()
-    shown.add_row("step", f"{found['step_ms']:.1f} ms", f"{found['samples_per_s']:,.0f} samples/s")
-    shown.add_row("waiting for data", f"{found['data_wait_share']:.1%}", "")
-    shown.add_row("start to first step", f"{found['first_step_s']:.1f} s", "")
-    shown.add_row("peak memory", f"{found['peak_memory_mib']:,.0f} MiB", "")
+    shown.add_row("step", f"{taken.step_ms:.1f} ms", f"{taken.samples_per_s:,.0f} samples/s")
+    shown.add_row("waiting for data", f"{taken.data_wait_share:.1%}", "")
+    shown.add_row("start to first step", f"{taken.first_step_s:.1f} s", "")
+    shown.add_row("peak memory", f"{taken.peak_memory_mib:,.0f} MiB", "")
     return shown
 
 
 COLUMNS = ("trained", "untrained", "sensor counts", "majority")
 
 
-def verdicts(shown_verdicts: Sequence["Verdict"], title: str) -> Table:
+def verdicts(earned: Sequence["Verdict"], title: str) -> Table:
     """What runs earned on held-out days beside what is cheaper; over several, mean ± std."""
-    first = shown_verdicts[0]
+    first = earned[0]
     shown = Table(title=title, title_justify="left", caption_justify="left")
     shown.add_column("metric", no_wrap=True)
     columns = [name for name in COLUMNS if name in first.columns]
@@ -247,10 +253,10 @@ def verdicts(shown_verdicts: Sequence["Verdict"], title: str) -> Table:
         shown.add_column(name, justify="right")
     for metric in first.columns["trained"]:
         cells = [
-            _over_runs([one.columns[name] for one in shown_verdicts], metric) for name in columns
+            _over_runs([verdict.columns[name] for verdict in earned], metric) for name in columns
         ]
         shown.add_row(metric, *cells)
-    intervals = [one.interval for one in shown_verdicts if one.interval]
+    intervals = [verdict.interval for verdict in earned if verdict.interval]
     if intervals:
         text = ", ".join(f"{low:+.3f} to {high:+.3f}" for low, high in intervals)
         shown.caption = (

@@ -28,13 +28,12 @@ def sync(
     Example: casas-ray sync data/runs/milan_ablation_mlm-milan-1a2b3c4d
     """
     from casas_ray.records.lock import locked
-    from casas_ray.records.run_record import records_in
     from casas_ray.records.study_record import STUDY_FILE, read_study
 
     records = records_in(folder)
-
     for record in records:
-        # A run's views are written by whoever follows it; a study is locked as a whole.
+        # Two at once would both write the run's mirrors; whoever trains follows it, and holds the
+        # lock: a run's own, or that of its whole study.
         with locked(record.folder.parent if record.group else record.folder):
             done = _made_anew(record, tensorboard=tensorboard)
         out.print(f"{record.name}: {done}", markup=False)
@@ -42,7 +41,7 @@ def sync(
         summarise(read_study(folder), records[0].tracking.replace({"mode": "auto"}))
 
 
-def _made_anew(record: "RunRecord", *, tensorboard: bool) -> str:
+def _made_anew(record: RunRecord, *, tensorboard: bool) -> str:
     if tensorboard:
         from casas_ray.tracking.tensorboard import rebuild
 
@@ -76,11 +75,12 @@ def audit(
     from casas_ray.tracking.privacy import classes
 
     record = records_in(run)[0]
-    found = classes(record, read_rows(record.folder), recorded_verdict(record.folder))
+    # Of a study its first run: the same settings are tracked for all.
+    leaving = classes(record, read_rows(record.folder), recorded_verdict(record.folder))
     if as_json:
-        print_json(found)
+        print_json(leaving)
     else:
-        out.print(tables.audit(record.name, found))
+        out.print(tables.audit(record.name, leaving))
 
 
 @app.command()
@@ -94,16 +94,17 @@ def doctor(changes: Changes = None, machine: OnMachine = "laptop", as_json: AsJs
     from casas_ray.cli import tables
     from casas_ray.run.doctor import examine
 
-    recipe, on, told = settings(Recipe(), changes, simulated=False, machine=machine)
-    found = examine(on, told, recipe.text)
+    recipe, on, tracking = settings(Recipe(), changes, simulated=False, machine=machine)
+    checks = examine(on, tracking, recipe.text)
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(check) for check in checks])
     else:
-        out.print(tables.checks([asdict(one) for one in found]))
-    bad = [one for one in found if one.state == "missing"]
+        out.print(tables.checks(checks))
+    bad = [check for check in checks if check.state == "missing"]
     if bad:
+        names = ", ".join(check.name for check in bad)
         raise SetupError(
-            f"{len(bad)} of {len(found)} checks failed: {', '.join(one.name for one in bad)}.",
+            f"{len(bad)} of {len(checks)} checks failed: {names}.",
             hint=bad[0].fix,
         )
 

@@ -28,7 +28,7 @@ from casas_ray.config import Machine, Recipe
 from casas_ray.config.flat_json import FlatConfig, read_flat
 from casas_ray.errors import SettingsError
 from casas_ray.files import shown
-from casas_ray.records.run_record import run_folder
+from casas_ray.records.run_record import RunRecord, run_folder
 from casas_ray.study import quickened
 from casas_ray.wandb_config import experiment_named
 
@@ -36,31 +36,43 @@ if TYPE_CHECKING:
     from casas_ray.corpus.alignment import PreparedSet
     from casas_ray.loader.training_data import TrainingData
 
+# The earlier scripts' options are typed with underscores; both spellings stay.
+TrainData = Annotated[
+    Path | None, typer.Option("--train-data", "--train_data", help="Alignment JSON.")
+]
+Vocab = Annotated[Path | None, typer.Option("--vocab", help="Its vocabulary.")]
+ValData = Annotated[
+    Path | None,
+    typer.Option("--val-data", "--val_data", help="Validation JSON; else val.json beside."),
+]
+TestData = Annotated[
+    Path | None, typer.Option("--test-data", "--test_data", help="Test JSON, if any.")
+]
+OutputDir = Annotated[
+    Path | None, typer.Option("--output-dir", "--output_dir", help="The run's folder.")
+]
+Experiment = Annotated[
+    str, typer.Option(help="milan_baseline or multi_dataset, with its name, notes and tags.")
+]
+FlatJson = Annotated[
+    Path | None, typer.Option(help="A flat JSON configuration, as of the earlier scripts.")
+]
+OnlyProfile = Annotated[
+    bool, typer.Option("--profile", help="Only show where the time of a few steps goes.")
+]
+
 
 @app.command()
 def train(
     base: Annotated[str, typer.Argument(help="A starting point; else `recommended`.")] = "",
     changes: Changes = None,
-    train_data: Annotated[
-        Path | None, typer.Option("--train-data", "--train_data", help="Alignment JSON.")
-    ] = None,
-    vocab: Annotated[Path | None, typer.Option("--vocab", help="Its vocabulary.")] = None,
-    val_data: Annotated[
-        Path | None,
-        typer.Option("--val-data", "--val_data", help="Validation JSON; else val.json beside."),
-    ] = None,
-    test_data: Annotated[
-        Path | None, typer.Option("--test-data", "--test_data", help="Test JSON, if any.")
-    ] = None,
-    output_dir: Annotated[
-        Path | None, typer.Option("--output-dir", "--output_dir", help="The run's folder.")
-    ] = None,
-    experiment: Annotated[
-        str, typer.Option(help="milan_baseline or multi_dataset, with its name, notes and tags.")
-    ] = "",
-    config: Annotated[
-        Path | None, typer.Option(help="A flat JSON configuration, as of the earlier scripts.")
-    ] = None,
+    train_data: TrainData = None,
+    vocab: Vocab = None,
+    val_data: ValData = None,
+    test_data: TestData = None,
+    output_dir: OutputDir = None,
+    experiment: Experiment = "",
+    config: FlatJson = None,
     name: Annotated[str, typer.Option(help="The run's name.")] = "",
     quick: Quick = False,
     simulated: Simulated = False,
@@ -71,43 +83,36 @@ def train(
     wandb_tags: WandbTags = None,
     wandb_notes: WandbNotes = None,
     wandb_group: WandbGroup = None,
-    profile: Annotated[
-        bool, typer.Option("--profile", help="Only show where the time of a few steps goes.")
-    ] = False,
+    profile: OnlyProfile = False,
     as_json: AsJson = False,
 ) -> None:
     """Train one recipe; the same command goes on where it was stopped.
 
     Example: casas-ray train milan_baseline data.homes=al_smarthome --machine two-workers
     """
-    if "=" in base:
+    if "=" in base:  # no starting point was given, and the first change stands in its stead
         base, changes = "", [base, *(changes or [])]
     words = changes or []
-    asked = read_flat(config) if config else FlatConfig()
-    for key, why in asked.no_effect.items():
-        say(f"{key} in {config} has no effect: {why}.")
+    flat = _flat(config)
     recipe = find_base(_base_of(base, experiment, config))
     files = {"train_data": train_data, "val_data": val_data, "test_data": test_data}
-    given = _from_json({**asked.files, **_given({**files, "vocab": vocab})})
+    given = _from_json({**flat.files, **_given({**files, "vocab": vocab})})
     if given:
         _refuse_log_settings(words, simulated=simulated)
-    options = {
-        "project": wandb_project,
-        "name": wandb_name,
-        "notes": wandb_notes,
-        "group": wandb_group,
-    }
-    told = tracking_words(wandb_tags, **options)
+    wandb_words = tracking_words(
+        wandb_tags, project=wandb_project, name=wandb_name, notes=wandb_notes, group=wandb_group
+    )
     recipe, on, tracking = settings(
         quickened(recipe) if quick else recipe,
-        [*told, *words],
+        [*wandb_words, *words],
         simulated=simulated,
         machine=machine,
-        extra={**_tracking_of(experiment), **asked.settings, **_home_of(given)},
+        extra={**_tracking_of(experiment), **flat.settings, **_home_of(given)},
     )
-    output_dir = output_dir or asked.files.get("output_dir")
+    if no_wandb or not flat.use_wandb:
+        tracking = tracking.replace({"mode": "disabled"})
+    output_dir = output_dir or flat.files.get("output_dir")
     folder = output_dir.absolute() if output_dir else run_folder(recipe, name, quick=quick)
-    from casas_ray.records.run_record import RunRecord
     from casas_ray.run.gather import check, gather
     from casas_ray.run.launch import run_training
 
@@ -117,8 +122,6 @@ def train(
     if profile:
         _profile(folder, recipe, on, data, as_json=as_json)
         return
-    if no_wandb or not asked.use_wandb:
-        tracking = tracking.replace({"mode": "disabled"})
     caveats = data.prepared.caveats
     record = RunRecord(folder.name, folder, recipe, tracking, caveats=caveats, quick=quick)
     with listening([record], folder.name) as listeners:
@@ -126,8 +129,18 @@ def train(
     show_run(result, caveats, quick=quick, as_json=as_json)
 
 
+def _flat(config: Path | None) -> FlatConfig:
+    flat = read_flat(config) if config else FlatConfig()
+    for key, why in flat.no_effect.items():
+        say(f"{key} in {config} has no effect: {why}.")
+    return flat
+
+
 def _base_of(base: str, experiment: str, config: Path | None) -> str:
-    """The starting point; a configuration of the earlier scripts changes the published baseline."""
+    """The name of the starting point.
+
+    A configuration of the earlier scripts changes the published baseline, not `recommended`.
+    """
     if experiment and base:
         raise SettingsError(
             f"both a starting point, {base}, and --experiment {experiment} are given.",
@@ -189,12 +202,12 @@ def _profile(
     from casas_ray.cli import tables
     from casas_ray.training.profile import profile as take_profile
 
-    found = take_profile(folder, recipe, on, data)
+    taken = take_profile(folder, recipe, on, data)
     if as_json:
-        print_json(asdict(found) | {"trace": str(found.trace)})
+        print_json(asdict(taken) | {"trace": str(taken.trace)})
     else:
-        out.print(tables.profile(asdict(found)))
-        out.print(f"the trace, for chrome://tracing, is {shown(found.trace)}")
+        out.print(tables.profile(taken))
+        out.print(f"the trace, for chrome://tracing, is {shown(taken.trace)}")
 
 
 def _refuse_log_settings(changes: list[str], *, simulated: bool) -> None:

@@ -1,4 +1,4 @@
-"""What every group of settings can do: check itself, change by path, say what differs."""
+"""What every group of settings can do: check itself, change by path, tell what differs."""
 
 import hashlib
 import json
@@ -7,18 +7,16 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from casas_ray.errors import CasasError, SettingsError, did_you_mean
+from casas_ray.errors import SettingsError, did_you_mean
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 def _split_commas(value: object) -> object:
-    return (
-        [part.strip() for part in value.split(",") if part.strip()]
-        if isinstance(value, str)
-        else value
-    )
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
@@ -27,6 +25,8 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 class Settings(BaseModel):
     """A frozen group of settings that refuses names it does not know."""
 
+    # Field docstrings become descriptions: docs/settings.md is made of them. NaN is refused, for it
+    # equals nothing and JSON cannot hold it.
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
     )
@@ -56,6 +56,8 @@ class Settings(BaseModel):
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that change when any value changes."""
+        # Out in the world as names of run folders. Defaults are in it: any new setting gives every
+        # recipe another digest.
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -85,6 +87,7 @@ def split_overrides(
     changes: Mapping[str, object],
 ) -> tuple[dict[str, object], dict[str, object], dict[str, object]]:
     """Changes to the recipe, to the machine and to the tracking, by the first word of each path."""
+    # `name=x` is the recipe's; only what stands below `machine.` or `tracking.` is theirs.
     groups: dict[str, dict[str, object]] = {"recipe": {}, "machine": {}, "tracking": {}}
     for path, value in changes.items():
         head, _, rest = path.partition(".")
@@ -106,7 +109,7 @@ def flat(settings: Settings) -> dict[str, object]:
     return dict(_leaves(settings.model_dump(mode="json"), ""))
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, object]]:
+def _leaves(tree: Mapping[str, object], prefix: str) -> Iterable[tuple[str, object]]:
     for name, value in tree.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{prefix}{name}.")
@@ -114,14 +117,20 @@ def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, object]
             yield f"{prefix}{name}", value
 
 
-def _plant(tree: dict[str, Any], kind: type[Settings], path: str, value: object) -> None:
+def _plant(
+    tree: dict[str, Any],  # Any: a value or a further tree
+    kind: type[Settings],
+    path: str,
+    value: object,
+) -> None:
     *groups, leaf = path.split(".")
     for group in groups:
-        _known(group, tree, kind, path)
+        _refuse_unknown(group, tree, kind, path)
         if not isinstance(tree[group], dict):
             raise SettingsError(f"'{path}': '{group}' is one setting, not a group of settings.")
         tree = tree[group]
-    _known(leaf, tree, kind, path)
+    _refuse_unknown(leaf, tree, kind, path)
+    # A whole group at once would take its unnamed settings back to their defaults, silently.
     if isinstance(tree[leaf], dict):
         raise SettingsError(
             f"'{path}' is a group of settings.", hint=f"name one in it: {', '.join(tree[leaf])}"
@@ -129,14 +138,14 @@ def _plant(tree: dict[str, Any], kind: type[Settings], path: str, value: object)
     tree[leaf] = value
 
 
-def _known(name: str, tree: Mapping[str, object], kind: type[Settings], path: str) -> None:
+def _refuse_unknown(name: str, tree: Mapping[str, object], kind: type[Settings], path: str) -> None:
     if name not in tree:
         everywhere = flat(kind())
         hint = did_you_mean(path, everywhere) if "." in path else did_you_mean(name, tree)
         raise SettingsError(f"unknown setting '{path}'.", hint=hint)
 
 
-def _readable(error: ValidationError, kind: type[Settings]) -> CasasError:
+def _readable(error: ValidationError, kind: type[Settings]) -> SettingsError:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or kind.__name__
     if first["type"] == "extra_forbidden":

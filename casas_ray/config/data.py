@@ -30,6 +30,8 @@ class WindowConfig(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        # A setting that does nothing would make equal sets under two fingerprints, and two arms of
+        # a study that differ in nothing.
         unused = "seconds" if self.kind == "fixed_length" else "length"
         if getattr(self, unused) != type(self).model_fields[unused].default:
             raise ValueError(f"{unused} has no effect on windows of kind {self.kind}")
@@ -147,10 +149,10 @@ class DataConfig(Settings):
     @property
     def caveats(self) -> tuple[str, ...]:
         """What every table made from this data has to say of it."""
-        said = [
+        caveats = [
             ("SIMULATED home", self.simulated),
             ("ORACLE windows", self.windows.presegmented),
             ("random days", self.split.kind == "random_days"),
             (f"home {self.split.held_out} left out", self.split.kind == "leave_home_out"),
         ]
-        return tuple(words for words, applies in said if applies)
+        return tuple(caveat for caveat, applies in caveats if applies)

@@ -64,6 +64,10 @@ _NO_EFFECT = {
     "text_model_frozen": "the text tower is always frozen",
     "max_seq_len": "windows are cut when they are prepared",
 }
+_TOGETHER = ("use_wandb", "use_hard_negatives", "hard_negative_memory_size", "adaptive_mask")
+"""Keys that mean something only together with others."""
+
+Flat = Mapping[str, Any]  # Any: what the earlier scripts' JSON holds
 
 
 @dataclass
@@ -97,49 +101,47 @@ def read_flat(path: Path) -> FlatConfig:
     return flat_config(tree, shown(path))
 
 
-def flat_config(tree: Mapping[str, Any], where: str) -> FlatConfig:
-    """What the keys ask for.
+def flat_config(tree: Flat, where: str) -> FlatConfig:
+    """What the keys of a configuration ask for; `where` is its name in errors.
 
     Raises:
         SettingsError: nobody knows a key, or two that belong together contradict each other.
     """
-    found = FlatConfig()
+    config = FlatConfig()
     ours = {*flat(Recipe()), *(f"tracking.{name}" for name in flat(Tracking()))}
     for key, value in tree.items():
         if key in _RENAMED:
-            found.settings[_RENAMED[key]] = value
+            config.settings[_RENAMED[key]] = value
         elif key in ours:
-            found.settings[key] = value
+            config.settings[key] = value
         elif key in _FILES:
-            found.files[_FILES[key]] = Path(str(value))
+            config.files[_FILES[key]] = Path(str(value))
         elif key in _NO_EFFECT:
-            found.no_effect[key] = _NO_EFFECT[key]
+            config.no_effect[key] = _NO_EFFECT[key]
         elif key not in _TOGETHER:
             everything = [*_RENAMED, *_FILES, *_NO_EFFECT, *_TOGETHER, *ours]
             raise SettingsError(
                 f"{where}: unknown key '{key}'.", hint=did_you_mean(key, everything)
             )
-    _read_together(tree, found)
+    _read_together(tree, config)
     # An empty W&B name and the like mean the usual, as they did.
-    found.settings = {path: value for path, value in found.settings.items() if value is not None}
-    return found
+    config.settings = {path: value for path, value in config.settings.items() if value is not None}
+    return config
 
 
-_TOGETHER = ("use_wandb", "use_hard_negatives", "hard_negative_memory_size", "adaptive_mask")
-
-
-def _read_together(tree: Mapping[str, Any], found: FlatConfig) -> None:
-    found.use_wandb = bool(tree.get("use_wandb", True))
+def _read_together(tree: Flat, config: FlatConfig) -> None:
+    config.use_wandb = bool(tree.get("use_wandb", True))
     if tree.get("use_hard_negatives"):
-        found.settings["loss.bank_size"] = tree.get("hard_negative_memory_size", 4096)
+        config.settings["loss.bank_size"] = tree.get("hard_negative_memory_size", 4096)
     elif "hard_negative_memory_size" in tree:
-        found.no_effect["hard_negative_memory_size"] = "use_hard_negatives is off"
+        config.no_effect["hard_negative_memory_size"] = "use_hard_negatives is off"
     if tree.get("adaptive_mask"):
+        # The key is a flag and tells no start: half of the share is taken.
         share = float(tree.get("mask_prob", Recipe().masking.share))
-        found.settings["masking.grows_from"] = share / 2
+        config.settings["masking.grows_from"] = share / 2
 
 
 def written(recipe: Recipe, tracking: Tracking) -> str:
-    """A recipe as one flat JSON object, which `--config` reads back."""
+    """The text of a recipe as one flat JSON object, which `--config` reads back."""
     tree = flat(recipe) | {f"tracking.{name}": value for name, value in flat(tracking).items()}
     return json.dumps(tree, indent=1)

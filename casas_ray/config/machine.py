@@ -12,6 +12,7 @@ class Machine(Settings):
 
     name: str = "laptop"
 
+    # A path of machine files and command lines, so it keeps the name; the code says context.
     seat: Literal["ray", "debug"] = "ray"
     """`debug` runs the loop in this very process, without Ray."""
 

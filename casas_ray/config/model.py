@@ -18,7 +18,7 @@ class TextConfig(Settings):
 
 
 class ModelConfig(Settings):
-    """The event encoder and the two projections."""
+    """The event encoder, and the two projections into the space it shares with captions."""
 
     width: PositiveInt = 512
     layers: PositiveInt = 4

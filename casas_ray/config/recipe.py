@@ -1,4 +1,4 @@
-"""A recipe: all that may change a result."""
+"""A recipe: the groups of settings that may change a result, and its seed."""
 
 from typing import Self
 

@@ -85,7 +85,7 @@ class HideConfig(Settings):
 
     @property
     def always(self) -> bool:
-        """Whether a masked event hides everything."""
+        """Whether a masked event always hides everything."""
         return min(self.sensor, self.state, self.time_of_day, self.time_gap) == 1.0
 
 

@@ -2,7 +2,7 @@
 
     NAME-HASH/
       manifest.json      what made it and what is in it
-      vocab.json         for each field its values; an id is a place in the list
+      vocab.json         for each field its values; an id is an index in the list
       captions.parquet   distinct captions and descriptions of sensors, by id
       train.parquet val.parquet test.parquet    one row a window
       events.parquet     the events that windows refer to, with their lines in the log
@@ -11,6 +11,8 @@
 
 A folder that exists is whole: it is written under another name and renamed at the end. Windows are
 written and read piece by piece, so that memory does not grow with their number.
+
+Files, columns and keys are a format that is out in the world: a change of them needs a migration.
 """
 
 import json
@@ -38,7 +40,7 @@ WINDOWS_PER_GROUP = 16_384
 
 @dataclass(frozen=True)
 class WindowColumns:
-    """N windows as columns; what is said of events (E in all) stands window after window."""
+    """N windows as columns; what is told of events (E in all) stands window after window."""
 
     id: Sequence[str]
     home: Sequence[str]
@@ -46,7 +48,7 @@ class WindowColumns:
     start_us: NDArray[np.int64]
     length: NDArray[np.int16]
     ids: Mapping[str, NDArray[np.int16]]
-    """By field, E."""
+    """By field, E: the id of the event's value."""
 
     gap_seconds: NDArray[np.float32]
     """E: time since the event before, also across the window's start."""
@@ -55,7 +57,7 @@ class WindowColumns:
     """E x 2: position on the floor plan, its longer side 1; NaN where unknown."""
 
     sensor_text: NDArray[np.int32]
-    """E: what the event's sensor is in words, as a place in the captions' list."""
+    """E: what the event's sensor is in words, as an index into the captions' list."""
 
     caption_ids: Sequence[NDArray[np.int32]]
     """For each window its captions, one or more."""
@@ -64,7 +66,7 @@ class WindowColumns:
     shares: Sequence[Sequence[tuple[str, float]]]
 
     def table(self) -> pa.Table:
-        """One row a window."""
+        """The windows as an Arrow table, one row a window."""
         counts = [len(row) for row in self.caption_ids]
         columns: dict[str, pa.Array] = {
             "id": pa.array(self.id, pa.string()),
@@ -86,20 +88,23 @@ class WindowColumns:
         return pa.table(columns)
 
 
-def _lists(values: NDArray[Any], lengths: Sequence[int] | NDArray[Any]) -> pa.Array:
+def _lists(values: NDArray[np.generic], lengths: Sequence[int] | NDArray[np.integer]) -> pa.Array:
+    # Arrow's lists have 32-bit offsets: a table holds 2^31 values of a column at most, which a
+    # piece of WINDOWS_PER_GROUP windows never reaches.
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
 
 
-def flat(table: pa.Table, column: str) -> NDArray[Any]:
+def flat(table: pa.Table, column: str) -> NDArray[Any]:  # Any: numbers of the column's own type
     """The values of a list column, row after row."""
+    # flatten() heeds a slice's offset; `.values` would give the whole parent's values.
     parts = [chunk.flatten() for chunk in table.column(column).chunks]
     arrays = [part.to_numpy(zero_copy_only=False) for part in parts]
     return np.concatenate(arrays) if arrays else np.empty(0)
 
 
 def lengths(table: pa.Table, column: str) -> NDArray[np.int64]:
-    """How many values each row of a list column has."""
+    """Number of values in each row of a list column."""
     parts = [np.diff(chunk.offsets.to_numpy()) for chunk in table.column(column).chunks]
     return np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
 
@@ -116,8 +121,10 @@ class SplitWriter:
         return self
 
     def add(self, columns: WindowColumns) -> None:
-        """More windows, after those before."""
+        """Write more windows after those before."""
         table = columns.table()
+        # Opened late, for the schema depends on the home's fields. A split without windows would
+        # leave no file: who prepares refuses it.
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
         self._writer.write_table(table, row_group_size=WINDOWS_PER_GROUP)
@@ -140,7 +147,7 @@ class PreparedSet:
     folder: Path
 
     @cached_property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> dict[str, Any]:  # Any: what JSON holds
         """What made the set and what is in it.
 
         Raises:
@@ -163,7 +170,7 @@ class PreparedSet:
 
     @property
     def simulated(self) -> bool:
-        """Whether its log came from the simulator."""
+        """Whether its logs came from the simulator."""
         return bool(self.manifest["simulated"])
 
     @property
@@ -173,7 +180,7 @@ class PreparedSet:
 
     @property
     def fingerprint(self) -> str:
-        """Changes when the log, a setting that shapes the set, or the preparing code changes."""
+        """A hash that changes with the logs, the settings that shape the set, or the code."""
         return self.manifest["fingerprint"]
 
     def size_on_disk(self) -> int:
@@ -185,13 +192,15 @@ class PreparedSet:
         return pq.read_table(self.folder / f"{split}.parquet", memory_map=True)
 
     def lengths(self, split: str) -> NDArray[np.int16]:
-        """Events of every window of a split."""
+        """Number of events of every window of a split."""
         table = pq.read_table(self.folder / f"{split}.parquet", columns=["length"])
         return table.column("length").to_numpy()
 
     def piece(self, split: str, start: int, stop: int) -> pa.Table:
-        """The windows from `start` up to, not including, `stop`; only the row groups that hold
-        them are read."""
+        """The windows from `start` up to, not including, `stop`.
+
+        Only the row groups that hold them are read.
+        """
         file = pq.ParquetFile(self.folder / f"{split}.parquet")
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
         ends = np.cumsum(sizes)
@@ -200,22 +209,22 @@ class PreparedSet:
         return table.slice(start - int(ends[first] - sizes[first]), stop - start)
 
     def captions(self) -> list[str]:
-        """Distinct captions; a window's caption ids are places in this list."""
+        """Distinct captions; a window's caption ids are indices into this list."""
         return pq.read_table(self.folder / CAPTIONS).column("caption").to_pylist()
 
 
 def write_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
-    """`vocab.json`: lists whose indices are the ids."""
+    """Write `vocab.json`: lists whose indices are the ids."""
     write_json(folder / VOCAB, {field: list(names) for field, names in vocabulary.values.items()})
 
 
 def write_captions(folder: Path, captions: Sequence[str]) -> None:
-    """`captions.parquet`: a caption's id is its row."""
+    """Write `captions.parquet`: a caption's id is its row."""
     pq.write_table(pa.table({"caption": pa.array(captions, pa.string())}), folder / CAPTIONS)
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, object]) -> None:
-    """`manifest.json`, the last file of a set."""
+    """Write `manifest.json`, the last file of a set."""
     write_json(folder / MANIFEST, manifest)
 
 
@@ -247,5 +256,5 @@ class CaptionIndex:
 
     @property
     def captions(self) -> list[str]:
-        """Every caption; its id is its place."""
+        """Every caption; its id is its index."""
         return list(self._ids)

@@ -1,4 +1,4 @@
-"""What is said of a window: when, how long, which rooms in what order, what was near.
+"""Captions of windows: when, how long, which rooms in what order, what was near.
 
 Captions are built from events and the home's facts. No function here takes a label, so none can
 enter a caption, except as a room's or an object's own name.
@@ -56,11 +56,12 @@ def describe(
     windows: Windows, events: Events, home: Home, config: CaptionConfig
 ) -> list[tuple[str, ...]]:
     """`per_window` captions for each window; they depend on the window and the seed alone."""
-    said = _Words.of(events, home)
+    in_words = _SensorWords.of(events, home)
     return [
         _captions(
-            _facts(events, said, first, after),
+            _facts(events, in_words, first, after),
             config,
+            # Not by its index: a window keeps its captions whatever else is in the set.
             f"{home.home}:{events.time_us[first]}:{after - first}",
         )
         for first, after in zip(windows.first.tolist(), windows.after.tolist(), strict=True)
@@ -73,13 +74,14 @@ def _captions(facts: Facts, config: CaptionConfig, window: str) -> tuple[str, ..
     choices = _choices(f"{config.seed}:{window}")
     start = next(choices)
     templates = [
-        _TEMPLATES[(start + place) % len(_TEMPLATES)] for place in range(config.per_window)
+        _TEMPLATES[(start + index) % len(_TEMPLATES)] for index in range(config.per_window)
     ]
     return tuple(template(facts, choices) for template in templates)
 
 
 def _choices(key: str) -> Choice:
     """Numbers 0 to 255 without end, the same for the same key on any machine."""
+    # Not Python's hash(), which is salted anew in each process, nor random, which may change.
     block = 0
     while True:
         yield from hashlib.blake2b(f"{key}:{block}".encode()).digest()
@@ -87,15 +89,15 @@ def _choices(key: str) -> Choice:
 
 
 @dataclass(frozen=True)
-class _Words:
-    """For each sensor of a log how its room, what it is near, and itself are said."""
+class _SensorWords:
+    """By sensor code, in words: its room, what it is near, and the sensor itself."""
 
     rooms: list[str]
     objects: list[str]
     sensors: list[str]
 
     @classmethod
-    def of(cls, events: Events, home: Home) -> "_Words":
+    def of(cls, events: Events, home: Home) -> "_SensorWords":
         facts = [home.sensors[name] for name in events.sensor.names]
         rooms = [words(sensor.room) for sensor in facts]
         objects = [_object(sensor.near) for sensor in facts]
@@ -108,10 +110,10 @@ class _Words:
 
 def sensor_words(events: Events, home: Home) -> list[str]:
     """By sensor code, the sensor in words: `motion sensor by the stove, kitchen`."""
-    said = _Words.of(events, home)
+    in_words = _SensorWords.of(events, home)
     return [
         text if room in text else f"{text}, {room}"
-        for text, room in zip(said.sensors, said.rooms, strict=True)
+        for text, room in zip(in_words.sensors, in_words.rooms, strict=True)
     ]
 
 
@@ -122,13 +124,14 @@ def _object(near: str) -> str:
     return text
 
 
-def _facts(events: Events, said: _Words, first: int, after: int) -> Facts:
+def _facts(events: Events, in_words: _SensorWords, first: int, after: int) -> Facts:
     start, end = int(events.time_us[first]), int(events.time_us[after - 1])
     codes: list[int] = events.sensor.codes[first:after].tolist()
-    visited = [said.rooms[code] for code in codes]
-    near = [said.objects[code] for code in codes if said.objects[code]]
+    visited = [in_words.rooms[code] for code in codes]
+    near = [in_words.objects[code] for code in codes if in_words.objects[code]]
     hour = start % US_PER_DAY // (3600 * US_PER_SECOND)
     return Facts(
+        # 1970-01-01 was a Thursday.
         day=_DAY_NAMES[(start // US_PER_DAY + 3) % 7],
         part=_PART_WORDS[part_of_day(hour)],
         clock=_clock(hour),
@@ -138,7 +141,7 @@ def _facts(events: Events, said: _Words, first: int, after: int) -> Facts:
         near=tuple(_most_frequent(near, _MOST_OBJECTS)),
         started=_minute(start),
         ended=_minute(end),
-        busiest=tuple(said.sensors[code] for code in _most_frequent(codes, _MOST_OBJECTS)),
+        busiest=tuple(in_words.sensors[code] for code in _most_frequent(codes, _MOST_OBJECTS)),
     )
 
 
@@ -148,8 +151,7 @@ def _minute(time_us: int) -> str:
 
 
 def _clock(hour: int) -> str:
-    half = "am" if hour < 12 else "pm"
-    return f"after {(hour - 1) % 12 + 1} {half}"
+    return f"after {(hour - 1) % 12 + 1} {'am' if hour < 12 else 'pm'}"
 
 
 def span_words(seconds: float) -> str:
@@ -171,6 +173,7 @@ def _path(visited: Sequence[str]) -> tuple[str, ...]:
 
 
 def _most_frequent(values: Sequence[T], most: int) -> list[T]:
+    # Equal counts keep the order in which values first come; a set would vary from run to run.
     counts = {value: values.count(value) for value in dict.fromkeys(values)}
     return sorted(counts, key=lambda value: -counts[value])[:most]
 
@@ -235,4 +238,5 @@ def _place_first(facts: Facts, choices: Choice) -> str:
     )
 
 
+# A wording or an order that changes makes another set: raise CODE_VERSION of prepare.py.
 _TEMPLATES: tuple[Template, ...] = (_when_first, _rooms_first, _span_first, _place_first)

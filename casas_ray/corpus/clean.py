@@ -51,6 +51,7 @@ def clean(log: RawLog, home: Home | None, *, name: str, drop_types: Sequence[str
     """
     home = home or _home_of(log, name)
     lines, times, out_of_order = _in_time_order(log)
+    # Labels before lines are dropped: a begin or an end may stand on a line that is no event.
     labels, spans, noticed = _labels(lines)
     kept, dropped = _wanted(log, lines, home, frozenset(drop_types))
     if not kept:
@@ -74,6 +75,7 @@ def clean(log: RawLog, home: Home | None, *, name: str, drop_types: Sequence[str
 def _activities(
     spans: Sequence[Span], kept: NDArray[np.int64], times: NDArray[np.int64]
 ) -> list[Activity]:
+    # Marks may stand on lines that are no events, so they move to the events inside them.
     first = np.searchsorted(kept, [span.first for span in spans], side="left").tolist()
     last = np.searchsorted(kept, [span.last for span in spans], side="right").tolist()
     return [
@@ -95,6 +97,7 @@ def _in_time_order(log: RawLog) -> tuple[list[Line], NDArray[np.int64], int]:
         log.reject(log.lines[row].number, "no such date or time", log.lines[row].stamp)
     valid = np.flatnonzero(times >= 0)
     out_of_order = int(np.count_nonzero(np.diff(times[valid]) < 0))
+    # Stable: lines of one moment keep the log's order, or captions and ids would vary.
     order = valid[np.argsort(times[valid], kind="stable")]
     return [log.lines[row] for row in order.tolist()], times[order], out_of_order
 
@@ -104,9 +107,9 @@ def _labels(lines: Sequence[Line]) -> tuple[list[str], list[Span], dict[str, int
         labels = [line.label or NO_ACTIVITY for line in lines]
         return labels, runs_of(labels), {}
     marks = [Mark(row, line.label, line.mark) for row, line in enumerate(lines) if line.mark]
-    found = spans_of(marks)
-    spans = sorted(found.spans, key=lambda span: span.first)
-    return label_rows(spans, len(lines)), spans, dict(found.irregular)
+    paired = spans_of(marks)
+    spans = sorted(paired.spans, key=lambda span: span.first)
+    return label_rows(spans, len(lines)), spans, dict(paired.irregular)
 
 
 def _wanted(
@@ -115,7 +118,7 @@ def _wanted(
     kept: list[int] = []
     dropped: Counter[str] = Counter()
     for row, line in enumerate(lines):
-        if line.flaw:
+        if line.flaw:  # rejected while reading; kept so far for its mark alone
             continue
         sensor = home.sensors.get(line.sensor)
         if sensor is None:

@@ -26,7 +26,8 @@ class DescribedEvents:
 
 
 def window_names(home: str, events: Events, windows: Windows) -> list[str]:
-    """`milan:1203+20`: the line of a window's first event, and its number of events."""
+    """The id of each window, such as `milan:1203+20`: line of its first event, number of events."""
+    # Files of captions from elsewhere refer to these ids.
     lines, lengths = events.line[windows.first].tolist(), windows.length.tolist()
     return [f"{home}:{line}+{count}" for line, count in zip(lines, lengths, strict=True)]
 
@@ -38,8 +39,11 @@ def window_columns(
     captions: Sequence[NDArray[np.int32]],
     sensor_text: NDArray[np.int32],
 ) -> WindowColumns:
-    """The windows with the ids of the vocabulary; `captions` has the ids of each window's captions,
-    `sensor_text` by sensor code the id of what the sensor is in words."""
+    """The windows with the ids of the vocabulary.
+
+    `captions` has the ids of each window's captions; `sensor_text`, by sensor code, the id of the
+    sensor in words.
+    """
     events, rows = described.events, windows.rows()
     shares = label_shares(windows, events.label)
     return WindowColumns(
@@ -52,6 +56,7 @@ def window_columns(
             field: vocabulary.encode(field, described.columns[field])[rows]
             for field in vocabulary.fields
         },
+        # Gaps of the whole log, not of the window: its first event keeps what came before it.
         gap_seconds=events.gap_seconds[rows].astype(np.float32),
         xy=_positions(events, described.home)[events.sensor.codes[rows]],
         sensor_text=sensor_text[events.sensor.codes[rows]],

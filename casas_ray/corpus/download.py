@@ -1,4 +1,4 @@
-"""Bringing a home's published log: resumed where it stopped, checked, and never half there."""
+"""A home's published log brought here: resumed where it stopped, checked, and never half there."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def fetch(home: Home, *, url: str = "", progress: Progress = lambda have, total:
 
 
 def by_hand(home: Home) -> str:
-    """How to bring the log without us."""
+    """A hint: how to bring the log without us."""
     folder = shown(raw() / home.home)
     return (
         f"download {home.archive or 'it'} yourself and unpack it in {folder}/ "
@@ -95,12 +95,14 @@ def _fetch_rest(url: str, archive: Path, progress: Progress) -> bool:
     headers = {"Range": f"bytes={have}-", "If-Range": mark} if have else {}
     request = urllib.request.Request(url, headers={"User-Agent": "casas-ray", **headers})
     with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
+        # A server may ignore the range, or the file have changed: then all of it comes anew.
         goes_on = answer.status == 206 and _starts_at(answer, have)
         have = have if goes_on else 0
         total = have + int(answer.headers.get("Content-Length") or 0)
         if total > _LARGEST:
             raise OSError(f"it is {total:,} bytes; no home's log is so large")
         mark = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
+        # Before the first byte: what is cut off must know which version it is a part of.
         write_json(_about(archive), {"mark": mark})
         have = _copy(answer, archive, have, total, progress, append=goes_on)
     return have >= total if total else True
@@ -117,7 +119,7 @@ def _copy(
         while piece := answer.read(_PIECE):
             out.write(piece)
             have += len(piece)
-            if have > _LARGEST:
+            if have > _LARGEST:  # whatever length the server promised
                 raise OSError(f"it does not end after {have:,} bytes")
             progress(have, max(have, total))
     return have
@@ -160,6 +162,7 @@ def _unpack(archive: Path, target: Path, home: Home) -> None:
 
 def _extract(packed: zipfile.ZipFile, draft: Path, home: Home) -> None:
     names = {info.filename: info for info in packed.infolist()}
+    # Only the one file that the home's facts name: names in an archive may lead out of the folder.
     info = names.get(home.log_in_archive)
     if info is None:
         raise ValueError(f"there is no {home.log_in_archive} in it")
@@ -173,10 +176,14 @@ def _extract(packed: zipfile.ZipFile, draft: Path, home: Home) -> None:
 
 
 def _check_lines(path: Path, home: Home) -> None:
-    """The published number of lines; a log cut short by whoever packed it has fewer."""
+    """Refuse a log of another length than was published: whoever packed it may have cut it short.
+
+    Raises:
+        ValueError: it has more lines, or fewer.
+    """
     if not home.log_lines:
         return
     with path.open("rb") as stream:
-        found = sum(1 for _ in stream)
-    if found != home.log_lines:
-        raise ValueError(f"its log has {found:,} lines; {home.log_lines:,} were published")
+        lines = sum(1 for _ in stream)
+    if lines != home.log_lines:
+        raise ValueError(f"its log has {lines:,} lines; {home.log_lines:,} were published")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+# Whole microseconds: a double of seconds since 1970 would round the logs' six digits.
 US_PER_SECOND = 1_000_000
 US_PER_DAY = 86_400 * US_PER_SECOND
 
@@ -37,8 +38,8 @@ class Coded:
 
     def counts(self) -> dict[str, int]:
         """How often each name stands here, most often first."""
-        found = np.bincount(self.codes, minlength=len(self.names))
-        pairs = sorted(zip(self.names, found.tolist(), strict=True), key=lambda pair: -pair[1])
+        counts = np.bincount(self.codes, minlength=len(self.names)).tolist()
+        pairs = sorted(zip(self.names, counts, strict=True), key=lambda pair: -pair[1])
         return {name: count for name, count in pairs if count}
 
 
@@ -47,7 +48,7 @@ class Events:
     """N events of one home, sorted by time; ties keep the log's order."""
 
     time_us: NDArray[np.int64]
-    """Local wall-clock time in microseconds since 1970-01-01."""
+    """Local wall-clock time in microseconds since 1970-01-01, as if no clock ever changed."""
 
     line: NDArray[np.int64]
     """Line in the log, counted from 1."""
@@ -55,6 +56,7 @@ class Events:
     sensor: Coded
     state: Coded
     label: Coded
+    """One activity, or `no_activity`."""
 
     def __len__(self) -> int:
         return len(self.time_us)

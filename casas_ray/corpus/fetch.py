@@ -25,10 +25,10 @@ def logs_for(config: DataConfig) -> dict[str, Path]:
 def _log_for(home: str, config: DataConfig) -> Path:
     if config.simulated:
         return simulated_log(home_or_error(home), config.simulate)
-    found = log_at_hand(home)
-    if found is None:
+    log = log_at_hand(home)
+    if log is None:
         raise _missing(home)
-    return found
+    return log
 
 
 def log_at_hand(home: str) -> Path | None:
@@ -55,7 +55,7 @@ def _missing(home: str) -> DataError:
 
 
 def link_log(home: str, log: Path) -> Path:
-    """Remember where the user's log of a home lies: a link under `data/raw/HOME/`.
+    """The link under `data/raw/HOME/` that remembers where the user's log of a home lies.
 
     Raises:
         DataError: there is no such file.
@@ -71,6 +71,7 @@ def link_log(home: str, log: Path) -> Path:
             f"{shown(target)} is another log of '{home}'.", hint="move it away first."
         )
     if not target.exists() or not target.samefile(log):
+        # A link cannot be made over another; renamed over it, there is no moment without a log.
         draft = folder / f".{target.name}.{os.getpid()}"
         draft.symlink_to(log.resolve())
         draft.replace(target)

@@ -47,6 +47,8 @@ class Home(Settings):
     """Lines of the published log; 0 where nobody counted them."""
 
     xy_unit: str = ""
+    """The unit of positions, in words."""
+
     sensors: dict[str, Sensor] = Field(default_factory=dict)
     activity_groups: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Published groupings of activity names; never seen by captions or training."""
@@ -88,7 +90,10 @@ def home_or_error(name: str) -> Home:
 
 
 def derived_home(name: str, *, rooms: Mapping[str, str], types: Mapping[str, str]) -> Home:
-    """A home read off its log: `rooms` and `types` by sensor; where silent, the name tells."""
+    """A home read off its log, from `rooms` and `types` by sensor.
+
+    Where `types` is silent, the sensor's name tells.
+    """
     sensors = {
         sensor: Sensor(type=types.get(sensor) or type_from_name(sensor), room=room or UNKNOWN_ROOM)
         for sensor, room in rooms.items()
@@ -111,7 +116,6 @@ def type_from_name(sensor: str) -> str:
 
 
 def words(name: str) -> str:
-    """A room's or sensor's name as a reader would say it: `LivingRoom`, `living_room` → living
-    room."""
+    """A room's or sensor's name as a reader would say it: `living room` for `LivingRoom`."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("_", " "))
     return spaced.lower()

@@ -8,7 +8,10 @@ import numpy as np
 from casas_ray import paths
 from casas_ray.corpus.alignment import FIELD_PREFIX, MANIFEST, PreparedSet
 from casas_ray.corpus.events import US_PER_SECOND
+from casas_ray.corpus.fetch import log_at_hand
+from casas_ray.corpus.homes import known_homes, load_home
 from casas_ray.errors import SettingsError
+from casas_ray.files import shown
 
 
 def logged_homes() -> list[str]:
@@ -20,6 +23,62 @@ def logged_homes() -> list[str]:
 def prepared_sets() -> list[PreparedSet]:
     """Every prepared set, by name."""
     return [PreparedSet(path.parent) for path in sorted(paths.aligned().glob(f"*/{MANIFEST}"))]
+
+
+@dataclass(frozen=True)
+class SetAtHand:
+    """A prepared set, and how much it holds."""
+
+    folder: Path
+    windows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class HomeAtHand:
+    """What is known of a home, and what of it is on this machine."""
+
+    residents: str
+    """Empty where nobody wrote them down."""
+
+    sensors: int | None
+    """None where the home has no facts of its own, and sensors are read off its log."""
+
+    log: Path | None
+    sets: list[SetAtHand]
+
+    def as_dict(self) -> dict[str, object]:
+        """The home as JSON can hold it, with paths as a reader would type them."""
+        return {
+            "residents": self.residents,
+            "sensors": self.sensors,
+            "log": shown(self.log) if self.log else None,
+            "sets": [vars(held) | {"folder": shown(held.folder)} for held in self.sets],
+        }
+
+
+def homes_at_hand() -> dict[str, HomeAtHand]:
+    """Every home that has facts or a log, by name, with its log and the sets made of it.
+
+    Raises:
+        DataError: a home's facts or a set's manifest cannot be read.
+    """
+    facts = {name: load_home(name) for name in sorted({*known_homes(), *logged_homes()})}
+    sets = prepared_sets()
+    return {
+        name: HomeAtHand(
+            residents=home.residents if home else "",
+            sensors=len(home.sensors) if home else None,
+            log=log_at_hand(name),
+            sets=[_at_hand(prepared) for prepared in sets if name in prepared.manifest["homes"]],
+        )
+        for name, home in facts.items()
+    }
+
+
+def _at_hand(prepared: PreparedSet) -> SetAtHand:
+    windows = sum(prepared.manifest["windows"].values())
+    return SetAtHand(prepared.folder, windows, prepared.size_on_disk())
 
 
 @dataclass(frozen=True)
@@ -35,18 +94,18 @@ class ReadableWindow:
     labels: list[tuple[str, float]]
 
 
-def read_window(prepared: PreparedSet, place: int) -> ReadableWindow:
-    """One training window of a set.
+def read_window(prepared: PreparedSet, index: int) -> ReadableWindow:
+    """A training window of a set as a person reads it.
 
     Raises:
-        SettingsError: the set has no window at that place.
+        SettingsError: the set has no training window of that index.
     """
     windows = prepared.manifest["windows"]["train"]
-    if not 0 <= place < windows:
+    if not 0 <= index < windows:
         raise SettingsError(
-            f"there is no training window {place}.", hint=f"there are 0 to {windows - 1}"
+            f"there is no training window {index}.", hint=f"there are 0 to {windows - 1}"
         )
-    row = prepared.piece("train", place, place + 1)
+    row = prepared.piece("train", index, index + 1)
     values = prepared.vocabulary.values
     texts = prepared.captions()
     start = np.datetime64(row.column("start_us")[0].as_py() // US_PER_SECOND, "s")
@@ -66,5 +125,5 @@ def read_window(prepared: PreparedSet, place: int) -> ReadableWindow:
 
 def set_folder(fingerprint: str) -> Path | None:
     """The folder of the set with this fingerprint, or None."""
-    found = sorted(paths.aligned().glob(f"*-{fingerprint[:12]}"))
-    return found[0] if found else None
+    folders = sorted(paths.aligned().glob(f"*-{fingerprint[:12]}"))
+    return folders[0] if folders else None

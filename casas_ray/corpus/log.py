@@ -25,6 +25,7 @@ _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME = re.compile(r"\d\d:\d\d:\d\d(\.\d{1,6}|\.)?")
 _VALUE_AT: dict[Dialect, int] = {"marked": 3, "labelled": 4, "columns": 5}
+# Published logs hold the typing error.
 _MARK = {"begin": "begin", "begub": "begin", "end": "end"}
 _PSEUDO_SENSORS = frozenset({"ENTERHOME", "LEAVEHOME"})
 _NO_STAMP = "no date and time"
@@ -89,28 +90,27 @@ def read_log(path: Path) -> RawLog:
         log.total = number
         reason = _unreadable(text)
         fields = text.split()
-        found = reason or parse(number, fields)
-        if isinstance(found, str):
-            log.reject(number, found, text)
+        line = reason or parse(number, fields)
+        if isinstance(line, str):
+            log.reject(number, line, text)
             continue
-        if found.flaw:
-            log.reject(number, found.flaw, text)
-        log.lines.append(found)
+        if line.flaw:
+            log.reject(number, line.flaw, text)
+        log.lines.append(line)
     if all(line.flaw for line in log.lines):
         raise DataError(f"{shown(path)}: none of its {log.total} lines is a sensor event.")
     return log
 
 
 def stamps_to_us(stamps: list[str]) -> NDArray[np.int64]:
-    """Microseconds since 1970-01-01 for each `YYYY-MM-DD HH:MM:SS.f`; -1 where no such moment
-    is."""
-    try:
+    """Microseconds since 1970-01-01 of each `YYYY-MM-DD HH:MM:SS.f`; -1 for no moment."""
+    try:  # all at once, which is fast; one that is no moment spoils it for all
         return np.array(stamps, dtype="datetime64[us]").astype(np.int64)
     except ValueError:
-        return np.array([_one_stamp(stamp) for stamp in stamps], dtype=np.int64)
+        return np.array([_stamp_to_us(stamp) for stamp in stamps], dtype=np.int64)
 
 
-def _one_stamp(stamp: str) -> int:
+def _stamp_to_us(stamp: str) -> int:
     try:
         return int(np.datetime64(stamp, "us").astype(np.int64))
     except ValueError:
@@ -128,8 +128,8 @@ def detect_dialect(path: Path) -> Dialect:
     for fields in head:
         if len(fields) < 4 or not _DATE.fullmatch(fields[0]) or not _TIME.fullmatch(fields[1]):
             continue
-        for dialect, place in _VALUE_AT.items():
-            if len(fields) > place and fields[place] in STATES:
+        for dialect, column in _VALUE_AT.items():
+            if len(fields) > column and fields[column] in STATES:
                 votes[dialect] += 1
                 break
     if not votes:
@@ -142,6 +142,7 @@ def detect_dialect(path: Path) -> Dialect:
 
 def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
+        # Bytes that are no UTF-8 become lone surrogates: one bad line must not end the reading.
         with path.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
             # A line without an end must not fill the memory, so lines are read in bounded pieces.
             number = 0
@@ -178,10 +179,10 @@ def _marked(number: int, fields: list[str]) -> Line | str:
     if mark and not label:
         return "begin or end without an activity"
     line = Line(number, f"{date} {time}", sensor, value, "", "", label, mark)
-    found = _checked(line)
-    if mark and isinstance(found, str) and found != _NO_STAMP:
-        return line._replace(flaw=found)
-    return found
+    checked = _checked(line)
+    if mark and isinstance(checked, str) and checked != _NO_STAMP:
+        return line._replace(flaw=checked)
+    return checked
 
 
 def _labelled(number: int, fields: list[str]) -> Line | str:

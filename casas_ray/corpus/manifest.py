@@ -1,9 +1,8 @@
-"""What a set says of itself: counts that a person checks before believing anything trained on
-it."""
+"""What a set tells of itself: counts to check before believing anything trained on it."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +41,12 @@ class Diversity:
         self._ids: dict[str, list[NDArray[np.int32]]] = {}
 
     def add(self, split: str, caption_ids: Sequence[NDArray[np.int32]]) -> None:
-        """More windows of a split, with the ids of their captions."""
+        """Count more windows of a split, by the ids of their captions."""
         self._ids.setdefault(split, []).extend(caption_ids)
 
     def shared(self, split: str) -> float:
         """Share of the split's windows with a caption that another of its windows has too."""
+        # A window may hold one caption several times; it shares it with no other by that.
         rows = [np.unique(row) for row in self._ids.get(split, [])]
         if not rows:
             return 0.0
@@ -61,7 +61,7 @@ class Diversity:
     def _all(self, split: str) -> NDArray[np.int32]:
         return np.concatenate(self._ids[split])
 
-    def report(self, captions: Sequence[str]) -> dict[str, Any]:
+    def report(self, captions: Sequence[str]) -> dict[str, object]:
         """The captions' part of a manifest."""
         splits = list(self._ids)
         return {
@@ -76,9 +76,9 @@ def manifest_of(
     parts: Sequence[Part],
     config: DataConfig,
     vocabulary: Vocabulary,
-    captions: dict[str, Any],
+    captions: dict[str, object],
 ) -> dict[str, object]:
-    """Everything but the fingerprint; `captions` is what their Diversity reports."""
+    """The manifest but for the fingerprint; `captions` is what their Diversity reports."""
     return {
         "home": config.label,
         "simulated": config.simulated,
@@ -93,9 +93,9 @@ def manifest_of(
     }
 
 
-def _of_home(part: Part) -> dict[str, Any]:
+def _of_home(part: Part) -> dict[str, object]:
     cleaned, events = part.cleaned, part.cleaned.events
-    residents = Counter(resident_of(one.label) for one in cleaned.activities)
+    residents = Counter(resident_of(activity.label) for activity in cleaned.activities)
     return {
         "log": {"name": part.log.path.name, "shape": part.log.dialect, "lines": part.log.total},
         "used": len(events),
@@ -133,9 +133,9 @@ def _sensors_by_room(cleaned: Cleaned) -> dict[str, int]:
 
 
 def _lengths(parts: Sequence[Part]) -> dict[str, float]:
-    found = np.concatenate([part.windows["train"].length for part in parts])
-    quartiles = np.quantile(found, [0.0, 0.5, 1.0]).tolist()
-    return dict(zip(("least", "median", "most"), quartiles, strict=True))
+    lengths = np.concatenate([part.windows["train"].length for part in parts])
+    quantiles = np.quantile(lengths, [0.0, 0.5, 1.0]).tolist()
+    return dict(zip(("least", "median", "most"), quantiles, strict=True))
 
 
 def _label_counts(parts: Sequence[Part], split: str) -> dict[str, int]:

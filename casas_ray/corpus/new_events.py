@@ -1,4 +1,4 @@
-"""Events that somebody brings as columns, cut into windows as those of a set that exists."""
+"""Events brought as columns, cut into windows with the ids of a set that exists."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -21,15 +21,15 @@ WANTED = ("time", "sensor", "state")
 
 
 class EventColumns(Protocol):
-    """What is asked of events: columns by name, as a pandas or polars frame, an Arrow table or a
-    dictionary has them."""
+    """Columns by name, as a pandas or polars frame, an Arrow table or a dictionary has them."""
 
     def __getitem__(self, name: str, /) -> ArrayLike: ...
 
 
 def events_of(columns: EventColumns) -> Events:
-    """The event table of columns `time` (datetime64, or text such as `2009-10-16 08:00:02.5`),
-    `sensor` and `state`, sorted by time.
+    """The event table of the columns `time`, `sensor` and `state`, sorted by time.
+
+    Times are datetime64, or text such as `2009-10-16 08:00:02.5`.
 
     Raises:
         DataError: a column is missing or of another length, or a time is none.
@@ -45,7 +45,7 @@ def events_of(columns: EventColumns) -> Events:
     order = np.argsort(time_us, kind="stable")
     return Events(
         time_us=time_us[order],
-        line=order + 1,
+        line=order + 1,  # the row as it was brought, counted from 1 as lines of a log are
         sensor=Coded.of([str(sensor[row]) for row in order.tolist()]),
         state=Coded.of([str(state[row]) for row in order.tolist()]),
         label=Coded(np.zeros(len(order), np.int32), (NO_ACTIVITY,)),
@@ -77,8 +77,9 @@ def _microseconds(time: NDArray[np.generic]) -> NDArray[np.int64]:
 def windows_like(
     prepared: PreparedSet, columns: EventColumns, config: WindowConfig, home: str
 ) -> tuple[pa.Table, list[str]]:
-    """New events of one home of a set as windows with the set's ids, one row a window, and the
-    descriptions of sensors that the rows refer to.
+    """New events of a home as windows with the set's ids, and the sensors in words.
+
+    One row a window; `sensor_text` and `captions` of a row are indices into the words.
 
     Raises:
         DataError: the events are no events of that home, or too few for one window.
@@ -97,6 +98,17 @@ def windows_like(
         raise DataError(
             f"{len(events)} events make no window: one wants {config.least_events} or more."
         )
+    fields = _fields_like(prepared, events, facts, home)
+    words = sensor_words(events, facts)
+    ids = np.arange(len(words), dtype=np.int32)
+    captions = [ids[:1]] * len(windows)  # a row must have one; nobody asks for it
+    described = DescribedEvents(home, events, facts, fields)
+    table = window_columns(described, windows, prepared.vocabulary, captions, ids).table()
+    return table, words
+
+
+def _fields_like(prepared: PreparedSet, events: Events, facts: Home, home: str) -> dict[str, Coded]:
+    """Every field of the set, made as `prepare` makes it; else the ids would be other values'."""
     fields = field_columns(events, facts)
     if len(prepared.manifest["homes"]) > 1:
         qualified = (f"{home}.{sensor}" for sensor in fields["sensor"].names)
@@ -104,12 +116,7 @@ def windows_like(
     for field in prepared.vocabulary.fields:
         nowhere = Coded(np.zeros(len(events), np.int32), ("unknown",))
         fields.setdefault(field, nowhere)
-    words = sensor_words(events, facts)
-    ids = np.arange(len(words), dtype=np.int32)
-    captions = [ids[:1]] * len(windows)  # a row must have one; nobody asks for it
-    described = DescribedEvents(home, events, facts, fields)
-    table = window_columns(described, windows, prepared.vocabulary, captions, ids).table()
-    return table, words
+    return fields
 
 
 def _home_in(prepared: PreparedSet, home: str) -> Home:

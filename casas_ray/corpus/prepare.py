@@ -36,9 +36,11 @@ from casas_ray.errors import DataError
 from casas_ray.files import new_folder, shown
 
 CODE_VERSION = 3
-"""Raised when the same log and settings come to give another set."""
+"""Raised when the same log and settings come to give another set; else old sets pass for new."""
 
 Watch = Callable[[str], None]
+"""Hears what is being done, in words."""
+
 Logs = Mapping[str, Path]
 """The log of each home."""
 
@@ -58,7 +60,7 @@ class HomePart:
 
     @property
     def described(self) -> DescribedEvents:
-        """Its events with their fields."""
+        """Its events with every field of theirs."""
         events, home = self.cleaned.events, self.cleaned.home
         return DescribedEvents(self.name, events, home, self.columns, self.first_event)
 
@@ -78,6 +80,7 @@ def prepare(config: DataConfig, logs: Logs, *, watch: Watch = lambda _: None) ->
     facts = {home: load_home(home) for home in config.homes}
     fingerprint = _fingerprint(config, logs, facts)
     kind = f"{config.label}-simulated" if config.simulated else config.label
+    # Named by what made it, so a set on disk never stands for other settings or another log.
     target = paths.aligned() / f"{kind}-{fingerprint[:12]}"
     if not target.is_dir():
         parts: list[HomePart] = []
@@ -100,8 +103,9 @@ def _fingerprint(config: DataConfig, logs: Logs, facts: Mapping[str, Home | None
         "logs": {
             home: input_hash(log, "name the log with --log PATH") for home, log in logs.items()
         },
+        # What shapes a simulated log is in the log's own hash.
         "settings": config.model_dump(mode="json", exclude={"simulate"}),
-        "homes": {home: found.digest() if found else None for home, found in facts.items()},
+        "homes": {name: home.digest() if home else None for name, home in facts.items()},
         "captions": input_hash(Path(captions), "see data.captions.file") if captions else None,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -111,6 +115,7 @@ def _read(config: DataConfig, name: str, path: Path, facts: Home | None, first: 
     log = read_log(path)
     cleaned = clean(log, facts, name=name, drop_types=config.drop_types)
     events = cleaned.events
+    # Days first, windows after: no window may hold events of two splits.
     days = split_days(events, config.split, name)
     columns = field_columns(events, cleaned.home)
     if len(config.homes) > 1:
@@ -144,6 +149,7 @@ def _refuse_empty_split(parts: Sequence[HomePart], config: DataConfig) -> None:
 
 
 def _write(draft: Path, parts: Sequence[HomePart], config: DataConfig, fingerprint: str) -> None:
+    # Of training days alone: a value that only later days show has to be UNK there.
     vocabulary = Vocabulary.fit(part.training_columns for part in parts)
     index, diversity = CaptionIndex(), Diversity()
     written = WrittenCaptions.read(config.captions.file) if config.captions.file else None
@@ -151,8 +157,7 @@ def _write(draft: Path, parts: Sequence[HomePart], config: DataConfig, fingerpri
         with SplitWriter(draft, split) as writer:
             for part in parts:
                 for windows in _pieces(part.windows[split]):
-                    said = _captions(part, windows, config, split, written)
-                    ids = index.add(said)
+                    ids = index.add(_captions(part, windows, config, split, written))
                     diversity.add(split, ids)
                     described = index.add([sensor_words(part.cleaned.events, part.cleaned.home)])
                     writer.add(

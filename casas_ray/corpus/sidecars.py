@@ -1,4 +1,4 @@
-"""The records of a set that nobody trains on: events, activities, and lines that were not used."""
+"""The files of a set that nobody trains on: events, activities, and lines that were not used."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ _LONGEST_TEXT = 200
 
 
 def write_events(folder: Path, homes: Homes) -> None:
-    """`events.parquet`: every event in a window's reach, home after home, with its line."""
+    """Write `events.parquet`: every event that windows are cut from, home after home."""
     tables = []
     for name, _, cleaned in homes:
         events = cleaned.events
@@ -35,31 +35,37 @@ def write_events(folder: Path, homes: Homes) -> None:
 
 
 def write_activities(folder: Path, homes: Homes) -> None:
-    """`activities.parquet`: every annotated activity with its resident, in events and in time."""
+    """Write `activities.parquet`: every annotated activity with its resident, events and times."""
     names = [name for name, _, cleaned in homes for _ in cleaned.activities]
     offsets = np.cumsum([0, *(len(cleaned.events) for _, _, cleaned in homes)]).tolist()
-    found = [
-        (one, offset)
+    # Event indices count on from home to home, as in events.parquet.
+    shifted = [
+        (activity, offset)
         for (_, _, cleaned), offset in zip(homes, offsets[:-1], strict=True)
-        for one in cleaned.activities
+        for activity in cleaned.activities
     ]
     columns = {
         "home": pa.array(names, pa.string()),
-        "activity": pa.array([one.label for one, _ in found], pa.string()),
-        "resident": pa.array([resident_of(one.label) for one, _ in found], pa.string()),
-        "first_event": pa.array([one.first_event + offset for one, offset in found], pa.int64()),
-        "last_event": pa.array([one.last_event + offset for one, offset in found], pa.int64()),
-        "begin_us": pa.array([one.begin_us for one, _ in found], pa.int64()),
-        "end_us": pa.array([one.end_us for one, _ in found], pa.int64()),
+        "activity": pa.array([activity.label for activity, _ in shifted], pa.string()),
+        "resident": pa.array([resident_of(activity.label) for activity, _ in shifted], pa.string()),
+        "first_event": pa.array(
+            [activity.first_event + first for activity, first in shifted], pa.int64()
+        ),
+        "last_event": pa.array(
+            [activity.last_event + first for activity, first in shifted], pa.int64()
+        ),
+        "begin_us": pa.array([activity.begin_us for activity, _ in shifted], pa.int64()),
+        "end_us": pa.array([activity.end_us for activity, _ in shifted], pa.int64()),
     }
     pq.write_table(pa.table(columns), folder / "activities.parquet", compression="zstd")
 
 
 def write_quarantine(folder: Path, homes: Homes) -> None:
-    """`quarantine.tsv`: every line not used, with its number and the reason."""
+    """Write `quarantine.tsv`: every line not used, with its number and the reason."""
     path = folder / "quarantine.tsv"
     with path.open("w", encoding="utf-8", errors="backslashreplace") as out:
         out.write("home\tline\treason\ttext\n")
         for name, log, _ in homes:
             for row in sorted(log.rejected):
+                # repr, so that a tab, a line break or a control character stays in its cell.
                 out.write(f"{name}\t{row.number}\t{row.reason}\t{row.text[:_LONGEST_TEXT]!r}\n")

@@ -35,6 +35,7 @@ def split_days(events: Events, config: SplitConfig, home: str) -> Days:
     if config.kind == "leave_home_out":
         return _home_left_out(days.tolist(), config, home)
     if config.kind == "random_days":
+        # A generator of its own seed: the recipe's seed must not move days between splits.
         days = np.random.default_rng(config.seed).permutation(days)
     tests, vals = _share(config.test_share, len(days)), _share(config.val_share, len(days))
     trains = _left_to_train(home, len(days), vals, tests)
@@ -76,8 +77,7 @@ def stretches(events: Events, days: tuple[int, ...]) -> list[tuple[int, int]]:
 
     A window cut within one stretch can cross midnight, but never into another split.
     """
-    inside = np.isin(events.day, days)
-    return _runs(inside)
+    return _runs(np.isin(events.day, days))
 
 
 def _runs(inside: NDArray[np.bool_]) -> list[tuple[int, int]]:

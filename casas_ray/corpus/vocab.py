@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from casas_ray.corpus.events import Coded, Events
 from casas_ray.corpus.homes import Home
 
+# Checkpoints and prepared sets hold these ids.
 PAD, UNK, MASK = 0, 1, 2
 SPECIAL = ("[PAD]", "[UNK]", "[MASK]")
 MOST_VALUES = 32_000
@@ -69,27 +70,20 @@ def field_columns(events: Events, home: Home) -> dict[str, Coded]:
     return columns
 
 
-def gap_bucket(seconds: float) -> str:
-    """The bucket of a time since the previous event; `dt_0` is exactly none."""
-    return next((name for limit, name in _GAPS if _below(seconds, limit)), _LONGEST_GAP)
-
-
 def gap_seconds_of(bucket: str) -> float:
     """A time that lies in the bucket, for files that tell no more: the middle of its limits."""
     names = [name for _, name in _GAPS]
     if bucket not in names:
         return _GAPS[-1][0] if bucket == _LONGEST_GAP else 0.0
-    place = names.index(bucket)
-    return (_GAPS[max(0, place - 1)][0] + _GAPS[place][0]) / 2
-
-
-def _below(seconds: float, limit: float) -> bool:
-    return seconds <= 0.0 if limit == 0.0 else seconds < limit
+    index = names.index(bucket)
+    return (_GAPS[max(0, index - 1)][0] + _GAPS[index][0]) / 2
 
 
 def _gap_column(seconds: NDArray[np.float64]) -> Coded:
+    """The bucket of each time since the previous event; `dt_0` is exactly none."""
     names = (*(name for _, name in _GAPS), _LONGEST_GAP)
     limits = np.array([limit for limit, _ in _GAPS[1:]])
+    # dt_0 is no range but exactly zero, so the ranges count from 1.
     codes = np.searchsorted(limits, seconds, side="right") + 1
     return Coded(np.where(seconds <= 0.0, 0, codes).astype(np.int32), names)
 
@@ -100,21 +94,20 @@ def _looked_up(index: NDArray[np.int64], names: tuple[str, ...]) -> Coded:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """For each field its values; a value's id is its place. The first three are PAD, UNK and
-    MASK."""
+    """For each field its values; a value's id is its index, and PAD, UNK and MASK come first."""
 
     values: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def fit(cls, columns: Iterable[Mapping[str, Coded]]) -> "Vocabulary":
-        """Ids for every value that stands in the given (training) columns of any home, in
-        alphabetical order."""
-        found: dict[str, set[str]] = {}
-        for home in columns:
-            for field, column in home.items():
-                found.setdefault(field, set()).update(column.counts())
-        fields = [field for field in FIELDS if field in found]
-        return cls({field: SPECIAL + tuple(sorted(found[field])) for field in fields})
+        """Ids in alphabetical order for the values of each home's columns of its training days."""
+        values: dict[str, set[str]] = {}
+        for home_columns in columns:
+            for field, column in home_columns.items():
+                # Not all of its names: those of other days stand among them, and count 0 here.
+                values.setdefault(field, set()).update(column.counts())
+        fields = [field for field in FIELDS if field in values]
+        return cls({field: SPECIAL + tuple(sorted(values[field])) for field in fields})
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -127,9 +120,7 @@ class Vocabulary:
 
     def ids(self, field: str) -> dict[str, int]:
         """The id of each value of a field, the special ones left out."""
-        return {
-            name: place for place, name in enumerate(self.values[field]) if place >= len(SPECIAL)
-        }
+        return {name: id_ for id_, name in enumerate(self.values[field]) if id_ >= len(SPECIAL)}
 
     def encode(self, field: str, column: Coded) -> NDArray[np.int16]:
         """Ids of a column; a value that training never saw is UNK."""

@@ -26,7 +26,7 @@ class Windows:
 
     @property
     def length(self) -> NDArray[np.int64]:
-        """Events in each window."""
+        """Number of events of each window."""
         return self.after - self.first
 
     def rows(self) -> NDArray[np.int64]:
@@ -73,6 +73,7 @@ def _cut(events: Events, first: int, after: int, config: WindowConfig) -> Window
     else:
         starts, ends = _by_duration(events.time_us[first:after], config)
         starts, ends = starts + first, ends + first
+    # Near the end of a stretch windows would come that only repeat the tail of the one before.
     covered = np.concatenate([[first], np.maximum.accumulate(ends)[:-1]]) if len(starts) else ends
     keep = (ends - starts >= config.least_events) & (ends > covered)
     return Windows(starts[keep], ends[keep])
@@ -83,6 +84,8 @@ def _by_duration(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     lasts = round(config.seconds * US_PER_SECOND)
     step = max(1, round(lasts * (1.0 - config.overlap)))
+    # For each event the one that the next window would start at; a list, since numpy's scalars are
+    # slow one by one.
     following: list[int] = np.searchsorted(time_us, time_us + step, side="left").tolist()
     starts, here = [], 0
     while here < len(following):

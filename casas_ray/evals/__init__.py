@@ -1,1 +1,1 @@
-"""Judging a trained model: tensors, never a cluster."""
+"""Opening and judging a trained run: tensors, never a cluster."""

@@ -12,17 +12,19 @@ from casas_ray.records.verdict import Verdict, record_verdict, recorded_verdict
 from casas_ray.training.validation import held_out
 
 Columns = dict[str, dict[str, float]]
+"""By model or baseline, its metrics by name."""
 
 
 def evaluate(run: TrainedRun) -> Verdict:
     """Metrics of a run on the test days, beside an untrained model's and the baselines' probes.
 
-    Written once; a second call gives the first one's answer.
+    It is written once; a second call gives the first one's answer.
 
     Raises:
         DataError: the run's set is gone, or has no test windows.
         SetupError: scikit-learn is not installed.
     """
+    # One look: whoever could look again, could choose by the test days.
     before = recorded_verdict(run.folder)
     if before is not None:
         return before
@@ -38,7 +40,7 @@ def evaluate(run: TrainedRun) -> Verdict:
 
 
 def probe_validation(run: TrainedRun) -> Verdict:
-    """Probes of a run on validation days, for choosing between recipes.
+    """Probe scores of a run on validation days, for choosing between recipes; never written.
 
     Raises:
         DataError: the run's set is gone.
@@ -49,31 +51,34 @@ def probe_validation(run: TrainedRun) -> Verdict:
 
 def _retrieval(run: TrainedRun) -> Columns:
     store = WindowStore.of(run.data.prepared.windows("test"))
-    vectors = torch.from_numpy(run.data.vectors)
+    vectors_NT = torch.from_numpy(run.data.vectors_NT)
     columns = {}
     for name, model in (("untrained", run.untrained()), ("trained", run.model)):
-        measured = held_out(model, store, vectors, run.recipe, first=0, total=len(store))
-        columns[name] = {f"test/{metric}": value for metric, value in measured.items()}
+        metrics = held_out(model, store, vectors_NT, run.recipe, first=0, total=len(store))
+        columns[name] = {f"test/{metric}": value for metric, value in metrics.items()}
     return columns
 
 
 def _with_probes(run: TrainedRun, columns: Columns, *, split: str) -> Verdict:
-    """The columns with probe scores: the models', sensor counts', and the most frequent label's."""
+    """The columns with probe scores: the models', sensor counts', and the most frequent label's.
+
+    `split` names the one that is judged, `val` or `test`.
+    """
     prepared = run.data.prepared
     caveats = tuple(prepared.caveats)
     if len(set(prepared.windows("train").column("label").to_pylist())) < 2:
         # Nobody labelled this home: there is nothing to probe for.
         return Verdict(run.step, caveats, columns)
     splits = ["train", "val"] + (["test"] if split == "test" else [])
-    texts = torch.from_numpy(run.data.vectors)
+    vectors_NT = torch.from_numpy(run.data.vectors_NT)
     counts = counted(prepared, splits)
     results = {
-        name: probe(encoded(model, prepared, texts, splits), judged=split)
+        name: probe(encoded(model, prepared, vectors_NT, splits), split=split)
         for name, model in (("untrained", run.untrained()), ("trained", run.model))
     }
-    results["sensor counts"] = probe(counts, judged=split)
-    scores = {name: one.scores for name, one in results.items()}
-    scores["majority"] = majority(counts, judged=split)
+    results["sensor counts"] = probe(counts, split=split)
+    scores = {name: result.scores for name, result in results.items()}
+    scores["majority"] = majority(counts, split=split)
     for name, values in scores.items():
         named = {f"{split}/probe_{metric}": value for metric, value in values.items()}
         columns[name] = columns.get(name, {}) | named

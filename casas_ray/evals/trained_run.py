@@ -1,6 +1,6 @@
 """A trained run, opened once: its best checkpoint, its model and the data it was trained on."""
 
-# N windows or texts, D embedding size, T text size
+# N windows or texts, B windows of a chunk, D embedding size, T text size
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class TrainedRun:
 
     @classmethod
     def open(cls, folder: Path) -> "TrainedRun":
-        """The run in a folder.
+        """The trained run in a folder.
 
         Raises:
             DataError: it has no best checkpoint, or that is torn or altered.
@@ -58,7 +58,7 @@ class TrainedRun:
 
     @property
     def vocabulary(self) -> dict[str, tuple[str, ...]]:
-        """By field its values; an id is an index."""
+        """The values of each field, where a value's index is its id."""
         return {field: tuple(names) for field, names in self.meta["about"]["vocabulary"].items()}
 
     @cached_property
@@ -70,6 +70,7 @@ class TrainedRun:
 
     def untrained(self) -> DualEncoder:
         """The model before its first step, for evaluation."""
+        # As TrainState.fresh makes it: on the CPU and by the seed alone.
         sizes = {field: len(names) for field, names in self.vocabulary.items()}
         with torch.random.fork_rng():
             torch.manual_seed(self.recipe.seed)
@@ -94,23 +95,25 @@ class TrainedRun:
         return TrainingData(prepared, caption_vectors(prepared.captions(), self.recipe.text))
 
     def encode_windows(self, windows: str | EventColumns, *, home: str = "") -> NDArray[np.float32]:
-        """N x D unit vectors, in time order: of a split (`train`, `val`, `test`), or of new events
-        in columns `time`, `sensor` and `state`, cut into windows as the run's were.
+        """Windows as unit vectors, N x D, in time order: those of a split (`train`, `val`, `test`),
+        or new events in columns `time`, `sensor` and `state`, cut into windows as the run's were.
 
         `home` names the home of new events; left out, it is the run's only one.
 
         Raises:
             DataError: the set is gone, there is no such split, or the events do not fit the home.
+            SetupError: the text model is not at hand.
         """
         if isinstance(windows, str):
-            return self._encoded(self._split(windows), self.data.vectors)
+            return self._encoded(self._split(windows), self.data.vectors_NT)
         home = home or self._only_home()
         config = self.recipe.data.windows
         table, words = windows_like(self.data.prepared, windows, config, home)
+        # Their texts number anew: the vectors of the run's set would describe other sensors.
         return self._encoded(table, caption_vectors(words, self.recipe.text))
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """N x D unit vectors, in the space that windows share.
+        """Texts as unit vectors, N x D, in the space that windows share.
 
         Raises:
             SetupError: the text model is not at hand.
@@ -137,10 +140,10 @@ class TrainedRun:
         return homes[0]
 
     @torch.inference_mode()
-    def _encoded(self, table: pa.Table, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        store, vectors_NT = WindowStore.of(table), torch.from_numpy(vectors)
+    def _encoded(self, table: pa.Table, vectors_NT: NDArray[np.float32]) -> NDArray[np.float32]:
+        store, texts_NT = WindowStore.of(table), torch.from_numpy(vectors_NT)
         parts = []
         for start in range(0, len(store), _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, len(store)))
-            parts.append(self.model.embed_windows(store.fixed_batch(rows, vectors_NT)).numpy())
+            rows_B = np.arange(start, min(start + _CHUNK, len(store)))
+            parts.append(self.model.embed_windows(store.fixed_batch(rows_B, texts_NT)).numpy())
         return np.concatenate(parts)

@@ -1,11 +1,11 @@
-"""A batch: some windows of a shard, as tensors."""
+"""A batch: some windows of a store, as tensors."""
 
-# B windows of the batch on this worker, L events of the longest window, F fields, T size of a text
-# vector
+# B windows of the batch on this worker, L events of the longest window, F fields, G groups of
+# fields that are hidden together, M masked events, R real tokens (CLS and events), N texts of the
+# set, T size of a text vector
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -46,18 +46,18 @@ class Batch:
     masked_BL: Tensor
     """True where an event is asked back."""
 
+    # These two are found on the host: to count on a GPU, every step would wait for it.
     asked_M: Tensor
-    """Where that is, as places among B x L."""
+    """The masked events, as indices into B x L."""
 
-    tokens_T: Tensor | None
-    """The real tokens (CLS and events), as places among B x (1 + L); None where no window is
-    padded. Both are found on the host, so that no step waits for its device to count."""
+    tokens_R: Tensor | None
+    """The real tokens, as indices into B x (1 + L); None where no window is padded."""
 
     hidden_BLG: Tensor | None
-    """What of a masked event is hidden (see model.masking); None is everything."""
+    """What of a masked event is hidden (see loader.masking); None is everything."""
 
     shown_BL: Tensor | None
-    """The place of the event that is seen in this one's place, -1 for MASK; None is MASK."""
+    """The index of the event that is shown in this one's place, -1 for MASK; None is MASK."""
 
     dropout: RandomStreams | None
     """What dropout is drawn from; None turns it off."""
@@ -67,37 +67,40 @@ class Batch:
 
     @property
     def ids(self) -> dict[str, Tensor]:
-        """By field, B x L."""
+        """The ids by field, B x L."""
         return dict(zip(self.fields, self.ids_BLF.unbind(-1), strict=True))
 
     def seen_as(self, **tensors: Tensor | None) -> "Batch":
         """The batch with some of its tensors replaced, and nothing shown in place of others."""
-        changed: dict[str, Any] = {**tensors, "shown_BL": None}
-        return dataclasses.replace(self, **changed)
+        return dataclasses.replace(self, **{**tensors, "shown_BL": None})
 
     def piece(self, start: int, stop: int) -> "Batch":
-        """Some of its windows, with the same masks and dropout as in the whole."""
+        """The windows from `start` to before `stop`, with the masks and dropout they have in the
+        whole."""
         rows = slice(start, stop)
         tensors = {
             field.name: value[rows]
             for field in dataclasses.fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor) and field.name not in _WHOLE
+            if isinstance(value := getattr(self, field.name), Tensor)
+            and field.name not in _NOT_BY_WINDOW
         }
-        places: dict[str, Any] = {
-            "asked_M": _places(tensors["masked_BL"]),
-            "tokens_T": None if self.tokens_T is None else _places(with_cls(tensors["real_BL"])),
+        indices = {
+            "asked_M": _indices(tensors["masked_BL"]),
+            "tokens_R": None if self.tokens_R is None else _indices(with_cls(tensors["real_BL"])),
         }
         dropout = self.dropout.part(start, stop) if self.dropout else None
-        return dataclasses.replace(self, **tensors, **places, dropout=dropout)
+        return dataclasses.replace(self, **tensors, **indices, dropout=dropout)
 
 
-_WHOLE = ("vectors_NT", "asked_M", "tokens_T")
+# A new tensor that has no row a window must be named here, or `piece` cuts it without a word.
+_NOT_BY_WINDOW = ("vectors_NT", "asked_M", "tokens_R")
 
 
 def with_cls(real_BL: Tensor) -> Tensor:
-    """B x (1 + L): the tokens that are real, CLS always."""
+    """Which tokens are real, B x (1 + L); CLS always is."""
     return F.pad(real_BL, (1, 0), value=True)
 
 
-def _places(flags: Tensor) -> Tensor:
+def _indices(flags: Tensor) -> Tensor:
+    """Where the flags, of any shape, are True, as indices into the flat tensor."""
     return flags.flatten().nonzero().squeeze(1)

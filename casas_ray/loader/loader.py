@@ -1,5 +1,7 @@
 """A worker's batches, step after step."""
 
+# N texts of the set, T size of a text vector
+
 import contextlib
 import queue
 import threading
@@ -22,15 +24,15 @@ class Loader:
     """All that one worker trains on and is validated with."""
 
     train: WindowStore
-    """This worker's training windows, lane by lane."""
+    """This worker's training windows, in the order of `sampler.shard_rows`."""
 
     val: WindowStore
     """This worker's share of the validation windows, in order."""
 
     facts: SetFacts
     sampler: LengthBucketSampler
-    vectors: Tensor
-    """N x T: the vectors of captions and descriptions, on the device that trains."""
+    vectors_NT: Tensor
+    """The text model's vectors of captions and descriptions, on the device that trains."""
 
     recipe: Recipe
     rank: int = 0
@@ -39,7 +41,7 @@ class Loader:
     @property
     def device(self) -> torch.device:
         """Where the batches are."""
-        return self.vectors.device
+        return self.vectors_NT.device
 
     @property
     def val_first(self) -> int:
@@ -49,17 +51,18 @@ class Loader:
     def batches(self, *, start: int) -> Iterator[Batch]:
         """The batches of step `start`, `start` + 1, ... without end; a GPU's are made while it
         works."""
-        made = self._made(start)
-        return prefetched(made) if self.vectors.is_cuda else made
+        batches = self._on_demand(start)
+        return prefetched(batches) if self.vectors_NT.is_cuda else batches
 
-    def _made(self, start: int) -> Iterator[Batch]:
-        own = self.sampler.of_worker(self.rank, self.world_size)
+    def _on_demand(self, start: int) -> Iterator[Batch]:
+        lanes = self.sampler.of_worker(self.rank, self.world_size)
         total_steps = self.sampler.steps_per_epoch * self.recipe.optim.epochs
         for step, rows, longest in self.sampler.steps(self.rank, self.world_size, start=start):
-            streams = RandomStreams(self.recipe.seed, step, own.start, len(own))
+            # A lane is a row of the global batch: its first one is the address of the draws.
+            streams = RandomStreams(self.recipe.seed, step, lanes.start, len(lanes))
             yield self.train.training_batch(
                 rows,
-                self.vectors,
+                self.vectors_NT,
                 self.recipe.masking,
                 streams,
                 longest=longest,
@@ -67,7 +70,7 @@ class Loader:
             )
 
 
-def prefetched(made: Iterator[Batch], *, most: int = 2) -> Iterator[Batch]:
+def prefetched(batches: Iterator[Batch], *, most: int = 2) -> Iterator[Batch]:
     """The same batches, `most` of them made in advance by a thread; it ends with who takes
     them."""
     ready: queue.Queue[Batch | Exception] = queue.Queue(most)
@@ -75,29 +78,31 @@ def prefetched(made: Iterator[Batch], *, most: int = 2) -> Iterator[Batch]:
 
     def make() -> None:
         try:
-            for batch in made:
+            for batch in batches:
                 if not _put(ready, batch, stopped):
                     return
         except Exception as error:
+            # An error that dies with the thread would leave the training waiting for ever.
             _put(ready, error, stopped)
 
     threading.Thread(target=make, name="batches", daemon=True).start()
     try:
         while True:
-            found = ready.get()
-            if isinstance(found, Exception):
-                raise found
-            yield found
+            item = ready.get()
+            if isinstance(item, Exception):
+                raise item
+            yield item
     finally:
         stopped.set()
 
 
 def _put(
-    ready: queue.Queue[Batch | Exception], found: Batch | Exception, stopped: threading.Event
+    ready: queue.Queue[Batch | Exception], item: Batch | Exception, stopped: threading.Event
 ) -> bool:
     """Whether it was taken in before the taker stopped."""
+    # Never a put without a timeout: nobody empties the queue of a taker that has left.
     while not stopped.is_set():
         with contextlib.suppress(queue.Full):
-            ready.put(found, timeout=0.1)
+            ready.put(item, timeout=0.1)
             return True
     return False

@@ -5,12 +5,15 @@ waits. Philox4x64-10 (Salmon et al., SC 2011) is written here in torch's integer
 and add modulo 2**64; `torch.compile` makes one kernel of it.
 """
 
+# N counters, U keys; `value` and `x` may have any shape
+
 import functools
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+# Philox's own constants: with a digit changed, a GPU's dropout is another than a CPU's.
 _ROUNDS = 10
 _FIRST, _SECOND = 0xD2E7470EE14C6C93, 0xCA5A826395121157
 _FIRST_STEP, _SECOND_STEP = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
@@ -24,6 +27,7 @@ def _signed(value: int) -> int:
 
 
 def _upper(value: Tensor) -> Tensor:
+    # torch shifts with the sign: without the mask, it would fill the upper half.
     return (value >> 32) & _LOW
 
 
@@ -31,16 +35,17 @@ def _high_of_product(x: Tensor, constant: int) -> Tensor:
     """The upper 64 bits of an unsigned product, from four products of 32-bit halves."""
     low, high = constant & _LOW, constant >> 32
     x_low, x_high = x & _LOW, _upper(x)
+    # Halves are added one by one: the sum of two whole products would lose its carry.
     crossed, other = x_low * high, x_high * low
     carried = _upper(x_low * low) + (crossed & _LOW) + (other & _LOW)
     return x_high * high + _upper(crossed) + _upper(other) + _upper(carried)
 
 
-def blocks(counter: Tensor, keys: Tensor) -> Tensor:
-    """U x N x 4 words for N counters and U keys of two words, all int64; numpy's `Philox` gives the
-    same for the counter one lower, since it counts before it streams."""
-    c0, c1, c2, c3 = counter, *(torch.zeros_like(counter) for _ in range(3))
-    k0, k1 = keys[:, 0, None], keys[:, 1, None]
+def blocks(counter_N: Tensor, keys_U2: Tensor) -> Tensor:
+    """The words of N counters under U keys, U x N x 4, all int64; numpy's `Philox` gives the same
+    for the counter one lower, since it counts before it streams."""
+    c0, c1, c2, c3 = counter_N, *(torch.zeros_like(counter_N) for _ in range(3))
+    k0, k1 = keys_U2[:, 0, None], keys_U2[:, 1, None]
     for _ in range(_ROUNDS):
         high0, low0 = _high_of_product(c0, _FIRST), c0 * _signed(_FIRST)
         high2, low2 = _high_of_product(c2, _SECOND), c2 * _signed(_SECOND)
@@ -52,4 +57,5 @@ def blocks(counter: Tensor, keys: Tensor) -> Tensor:
 @functools.cache
 def compiled() -> Callable[[Tensor, Tensor], Tensor]:
     """`blocks` as one kernel; made at first use."""
+    # Dynamic: the longest window differs from batch to batch, and each would compile anew.
     return torch.compile(blocks, dynamic=True)

@@ -1,5 +1,7 @@
 """What every worker knows of the whole set, whichever part of it it holds."""
 
+# N training windows of the whole set
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +18,7 @@ from casas_ray.loader.sampler import LengthBucketSampler
 class SetFacts:
     """What every worker knows of the whole set, and what a checkpoint must remember of it."""
 
-    train_length: NDArray[np.int16]
+    train_length_N: NDArray[np.int16]
     """Events of every training window of the set."""
 
     val_windows: int
@@ -28,24 +30,27 @@ class SetFacts:
         """The facts of a prepared set."""
         vocabulary, manifest = prepared.vocabulary.values, prepared.manifest
         about = {
+            # Every checkpoint keeps this: these keys are read back from runs of before.
             "home": manifest["home"],
             "simulated": prepared.simulated,
             "caveats": list(prepared.caveats),
             "fingerprint": prepared.fingerprint,
             "vocabulary": {field: list(values) for field, values in vocabulary.items()},
         }
-        length = prepared.lengths("train")
-        return cls(length, manifest["windows"]["val"], vocabulary, about)
+        length_N = prepared.lengths("train")
+        return cls(length_N, manifest["windows"]["val"], vocabulary, about)
 
     def sampler(self, recipe: Recipe) -> LengthBucketSampler:
         """The order of the training windows for this recipe."""
-        return LengthBucketSampler(self.train_length, recipe.optim.batch_size, recipe.seed)
+        return LengthBucketSampler(self.train_length_N, recipe.optim.batch_size, recipe.seed)
 
     def val_range(self, rank: int, world_size: int) -> range:
-        """The validation windows of a worker: equal runs but for one window."""
+        """The validation windows of a worker: one run of them, equal to the others' but for one
+        window."""
+        # training.validation puts the runs together again by the same cut.
         parts = np.array_split(np.arange(self.val_windows), world_size)
         return range(sum(len(part) for part in parts[:rank]), sum(map(len, parts[: rank + 1])))
 
     def sizes(self) -> dict[str, int]:
-        """Ids in each field."""
+        """The number of ids of each field."""
         return {field: len(values) for field, values in self.vocabulary.items()}

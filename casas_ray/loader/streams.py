@@ -1,10 +1,13 @@
-"""Random numbers by address: what a window streams at a step is the same on any worker.
+"""Random numbers by address: what a window draws at a step is the same on any worker.
 
 Numbers come from Philox (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), a
 counter-based generator: a worker that holds rows 32 to 63 of a batch starts the counter at row 32
 and sees what the only worker of a one-worker run would see there. So neither the number of workers
 nor a resume changes a mask or a dropout, and no generator state is saved.
 """
+
+# R rows of the global batch that this worker holds, U uses of dropout, X bytes or numbers a row,
+# N Philox counters
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +27,8 @@ _BLOCK_BYTES = 32  # one Philox counter step gives four 64-bit words
 class Stream(IntEnum):
     """What the numbers are for; every use of numbers within a step has its own."""
 
+    # Addresses: a number that is changed or given twice changes every run of a seed.
+
     CAPTION = 1
     MASK_SPAN = 2
     MASK_PRIORITY = 3
@@ -32,6 +37,7 @@ class Stream(IntEnum):
     MASK_BLACKOUT = 6
     MASK_KIND = 7
     MASK_OTHER = 8
+    # The last: each use of dropout within a pass takes the next number after it.
     DROPOUT = 16
 
 
@@ -49,7 +55,8 @@ class RandomStreams:
         return RandomStreams(self.seed, self.step, self.first_row + start, stop - start)
 
     def octets(self, site: int, width: int) -> NDArray[np.uint8]:
-        """Uniform bytes, rows x width."""
+        """Uniform bytes, R x `width`, for one use; `site` is a Stream or a number after DROPOUT."""
+        # Whole blocks a row: a row begins at row x blocks, so the width is part of the address.
         blocks = -(-width // _BLOCK_BYTES)
         bits = np.random.Philox(key=[self.seed, self._second_key(site)])
         bits.advance(self.first_row * blocks)
@@ -57,26 +64,28 @@ class RandomStreams:
         return words.view(np.uint8).reshape(self.rows, -1)[:, :width]
 
     def uniform(self, site: int, width: int) -> NDArray[np.float64]:
-        """Numbers in [0, 1), rows x width, in steps of 2**-32."""
-        octets = np.ascontiguousarray(self.octets(site, 4 * width))
-        return octets.view("<u4") * 2.0**-32
+        """Numbers in [0, 1), R x `width`, in steps of 2**-32."""
+        octets_RX = np.ascontiguousarray(self.octets(site, 4 * width))
+        return octets_RX.view("<u4") * 2.0**-32
 
-    def choice(self, site: int, options: int | NDArray[np.int64]) -> NDArray[np.int64]:
-        """One number in 0..options-1 a row; every row may have its own number of options."""
-        return (self.uniform(site, 1)[:, 0] * options).astype(np.int64)
+    def choice(self, site: int, options_R: int | NDArray[np.int64]) -> NDArray[np.int64]:
+        """One number from 0 to below its options for each row, R; one number of options does for
+        all rows."""
+        return (self.uniform(site, 1)[:, 0] * options_R).astype(np.int64)
 
     def kept(self, uses: int, width: int, *, dropout: float, device: torch.device) -> Tensor:
-        """What dropout keeps, uses x rows x width, True with the rate's chance rounded to 1/256.
+        """What dropout keeps, U x R x `width`: False with the chance `dropout`, rounded to 1/256.
 
         On a GPU the same numbers are drawn there.
         """
         threshold = round(dropout * 256)
         if device.type == "cuda":
             return self.octets_on(device, uses, width, philox.compiled()) >= threshold
-        found = np.empty((uses, self.rows, width), dtype=bool)
+        kept_URX = np.empty((uses, self.rows, width), dtype=bool)
         for use in range(uses):
-            np.greater_equal(self.octets(Stream.DROPOUT + use, width), threshold, out=found[use])
-        return torch.from_numpy(found)
+            octets_RX = self.octets(Stream.DROPOUT + use, width)
+            np.greater_equal(octets_RX, threshold, out=kept_URX[use])
+        return torch.from_numpy(kept_URX)
 
     def octets_on(
         self,
@@ -85,16 +94,16 @@ class RandomStreams:
         width: int,
         words: Callable[[Tensor, Tensor], Tensor] = philox.blocks,
     ) -> Tensor:
-        """The uniform bytes of the first `uses` sites of dropout, uses x rows x width, drawn on a
-        device."""
-        each = -(-width // _BLOCK_BYTES)
-        first = self.first_row * each + 1  # numpy's generator counts before it streams
-        counter = torch.arange(first, first + self.rows * each, device=device)
+        """The uniform bytes of the first U uses of dropout, U x R x `width`, drawn on a device."""
+        blocks = -(-width // _BLOCK_BYTES)
+        first = self.first_row * blocks + 1  # numpy's generator counts before it streams
+        counter_N = torch.arange(first, first + self.rows * blocks, device=device)
         keys = [[self.seed, self._second_key(Stream.DROPOUT + use)] for use in range(uses)]
-        found = words(counter, torch.tensor(keys, device=device)).view(torch.uint8)
-        return found.view(uses, self.rows, -1)[..., :width]
+        octets = words(counter_N, torch.tensor(keys, device=device)).view(torch.uint8)
+        return octets.view(uses, self.rows, -1)[..., :width]
 
     def _second_key(self, site: int) -> int:
+        # Sites have the lower 16 bits: one beyond would draw the numbers of another step.
         return (self.step << 16) | site
 
 

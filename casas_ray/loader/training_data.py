@@ -1,5 +1,7 @@
 """What a training reads: a prepared set with the vectors of its captions."""
 
+# N captions and descriptions of the set, T size of a text vector
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,19 +21,20 @@ class TrainingData:
     """A prepared set with the vectors of its captions, at hand in this process."""
 
     prepared: PreparedSet
-    vectors: NDArray[np.float32]
-    """N x T: a row a caption or description of the set."""
+    vectors_NT: NDArray[np.float32]
+    """A row a caption or description of the set, by its id."""
 
     def loader(self, recipe: Recipe, device: torch.device) -> Loader:
-        """All windows, for one worker alone."""
+        """The loader of one worker that holds all windows."""
         facts = SetFacts.of(self.prepared)
         sampler = facts.sampler(recipe)
+        # Lane by lane, as the sampler numbers the rows of a worker.
         rows = pa.array(sampler.shard_rows(0, 1))
         return Loader(
             WindowStore.of(self.prepared.windows("train").take(rows)),
             WindowStore.of(self.prepared.windows("val")),
             facts,
             sampler,
-            torch.from_numpy(self.vectors).to(device),
+            torch.from_numpy(self.vectors_NT).to(device),
             recipe,
         )

@@ -1,1 +1,1 @@
-"""Tensors, and never a cluster: the encoder, the losses and one training step."""
+"""Tensors, and never a cluster: the encoder, the text tower, the losses and their metrics."""

@@ -5,6 +5,8 @@ captions are done: a computation that was killed goes on where it was, and anoth
 captions computes none of them again.
 """
 
+# N captions that are asked for, K captions of one part or file, T size of a text vector
+
 import hashlib
 import os
 import uuid
@@ -21,12 +23,12 @@ from casas_ray.config import TextConfig
 from casas_ray.model.text import TextTower, find_tower
 
 CAPTIONS_A_PART = 2048
-_TOLD_EVERY = 256
+_PROGRESS_EVERY = 256
 
 Progress = Callable[[int, int], None]
 Part = list[str]
 Encode = Callable[[Iterable[Part]], Iterator[tuple[Part, NDArray[np.float32]]]]
-"""Parts of captions to parts with their vectors, in any order."""
+"""Parts of captions to parts with their vectors, K x T, in any order."""
 
 
 def caption_vectors(
@@ -36,9 +38,10 @@ def caption_vectors(
     progress: Progress = lambda done, total: None,
     encode: Encode | None = None,
 ) -> NDArray[np.float32]:
-    """N x T: mean-pooled token vectors of the frozen model, from disk where they are there.
+    """The mean-pooled token vectors of the frozen model, N x T, from disk where they are there.
 
-    `encode` computes those that are not; left out, this process does.
+    `encode` computes those that are not; left out, this process does. `progress` hears how many of
+    the missing captions are done, and of how many.
 
     Raises:
         SetupError: the text model is not at hand and cannot be fetched.
@@ -49,15 +52,15 @@ def caption_vectors(
     if missing:
         parts = list(_parts(missing))
         done = 0
-        for part, vectors in (encode or _in_this_process(source, config))(parts):
-            store.write(part, vectors)
+        for part, vectors_KT in (encode or _in_this_process(source, config))(parts):
+            store.write(part, vectors_KT)
             done += len(part)
             progress(done, len(missing))
     return store.read(captions)
 
 
 def missing_captions(captions: Sequence[str], config: TextConfig) -> int:
-    """How many captions have no vector yet.
+    """The number of distinct captions that have no vector yet.
 
     Raises:
         SetupError: the packaged text model is not the one we know.
@@ -71,14 +74,15 @@ def _in_this_process(source: str, config: TextConfig) -> Encode:
         tower = TextTower(source, config.max_tokens)
         for part in parts:
             # In small pieces, so that progress is seen and little is lost.
-            for start in range(0, len(part), _TOLD_EVERY):
-                piece = part[start : start + _TOLD_EVERY]
+            for start in range(0, len(part), _PROGRESS_EVERY):
+                piece = part[start : start + _PROGRESS_EVERY]
                 yield piece, tower.encode(piece)
 
     return encode
 
 
 def _parts(captions: Sequence[str]) -> Iterator[Part]:
+    # Captions of like length go together, so that little is spent on padding.
     ordered = sorted(captions, key=len)
     for start in range(0, len(ordered), CAPTIONS_A_PART):
         yield ordered[start : start + CAPTIONS_A_PART]
@@ -92,7 +96,8 @@ class VectorStore:
 
     @classmethod
     def of(cls, revision: str, max_tokens: int) -> "VectorStore":
-        """The store of a model's weights and cut."""
+        """The store of a model's weights, for captions cut after `max_tokens`."""
+        # The key stands on users' disks: another recipe for it computes every vector again.
         key = hashlib.sha256(f"{revision}:{max_tokens}".encode()).hexdigest()[:16]
         return cls(paths.text_cache() / key)
 
@@ -104,41 +109,44 @@ class VectorStore:
                 wanted.pop(key, None)
         return list(wanted.values())
 
-    def write(self, captions: Sequence[str], vectors: NDArray[np.float32]) -> None:
+    def write(self, captions: Sequence[str], vectors_KT: NDArray[np.float32]) -> None:
         """Keep some vectors, all of them or none."""
         self._folder.mkdir(parents=True, exist_ok=True)
         keys = np.array([_key(caption) for caption in captions], dtype=np.uint64)
+        # Renamed when whole, under a name of its own: processes may write and read here at once,
+        # and a caption that two of them computed lies here twice, which harms nobody.
         draft = self._folder / f".{uuid.uuid4().hex}.{os.getpid()}"
-        save_file({"keys": keys, "vectors": vectors}, draft)
+        save_file({"keys": keys, "vectors": vectors_KT}, draft)
         draft.replace(self._folder / f"{uuid.uuid4().hex}.safetensors")
 
     def read(self, captions: Sequence[str]) -> NDArray[np.float32]:
-        """N x T.
+        """The vectors of the captions, in their order, N x T.
 
         Raises:
             KeyError: a caption has none.
         """
-        keys = np.array([_key(caption) for caption in captions], dtype=np.uint64)
-        order = np.argsort(keys, kind="stable")
-        ordered = keys[order]
-        found: NDArray[np.float32] | None = None
-        filled = np.zeros(len(keys), dtype=bool)
+        keys_N = np.array([_key(caption) for caption in captions], dtype=np.uint64)
+        # A caption may be asked for more than once: equal keys are a run, filled at one go.
+        order_N = np.argsort(keys_N, kind="stable")
+        ordered_N = keys_N[order_N]
+        vectors_NT: NDArray[np.float32] | None = None
+        filled_N = np.zeros(len(keys_N), dtype=bool)
         for path in self._files():
-            here = _keys_of(path)
-            first = np.searchsorted(ordered, here, side="left")
-            after = np.searchsorted(ordered, here, side="right")
-            if not (after > first).any():
+            keys_K = _keys_of(path)
+            first_K = np.searchsorted(ordered_N, keys_K, side="left")
+            after_K = np.searchsorted(ordered_N, keys_K, side="right")
+            if not (after_K > first_K).any():
                 continue
             with safe_open(path, framework="numpy") as file:
-                vectors = file.get_tensor("vectors")
-            if found is None:
-                found = np.empty((len(keys), vectors.shape[1]), dtype=np.float32)
-            for place in np.flatnonzero(after > first).tolist():
-                rows = order[first[place] : after[place]]
-                found[rows], filled[rows] = vectors[place], True
-        if found is None or not filled.all():
-            raise KeyError(captions[int(np.flatnonzero(~filled)[0])])
-        return found
+                vectors_KT = file.get_tensor("vectors")
+            if vectors_NT is None:
+                vectors_NT = np.empty((len(keys_N), vectors_KT.shape[1]), dtype=np.float32)
+            for index in np.flatnonzero(after_K > first_K).tolist():
+                rows = order_N[first_K[index] : after_K[index]]
+                vectors_NT[rows], filled_N[rows] = vectors_KT[index], True
+        if vectors_NT is None or not filled_N.all():
+            raise KeyError(captions[int(np.flatnonzero(~filled_N)[0])])
+        return vectors_NT
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("*.safetensors"))
@@ -153,4 +161,5 @@ def _keys_of(path: Path) -> NDArray[np.uint64]:
 
 
 def _key(caption: str) -> int:
+    # 64 bits: among a million captions, two share a key once in 37 million sets.
     return int.from_bytes(hashlib.blake2b(caption.encode(), digest_size=8).digest(), "little")

@@ -1,7 +1,7 @@
 """The dual encoder: events on one side, frozen text vectors on the other, one shared space."""
 
-# B windows, L events, S = L + 1 tokens, W width, D embedding size, T text size, M masked events,
-# V ids of a field
+# B windows, L events, S = L + 1 tokens, W width, D embedding size, T text size, F fields, M masked
+# events, V ids of a field; `x` may have any shape
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ NOT_ASKED = -100
 
 @dataclass(frozen=True)
 class Encoded:
-    """What one pass over a batch gives."""
+    """What one pass over a batch gives: both sides of every pair, and the masked events."""
 
     sensor_BD: Tensor
     """Unit vectors."""
@@ -30,12 +30,13 @@ class Encoded:
     text_BD: Tensor
     """Unit vectors."""
 
-    masked: Mapping[str, Tensor]
+    logits: Mapping[str, Tensor]
     """By field, M x V: what the masked events are thought to be."""
 
 
 def whole(x: Tensor) -> Tensor:
-    """At least in single precision: what losses are computed from."""
+    """The tensor in single precision or better, as losses are computed from."""
+    # bf16 has 8 bits: over a small temperature, similarities that differ would become equal.
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
@@ -49,7 +50,7 @@ class Pooling(nn.Module):
             self.score = nn.Linear(config.width, 1)
 
     def forward(self, x_BSW: Tensor, real_BL: Tensor) -> Tensor:
-        """B x W."""
+        """The window vectors, B x W; padding counts for nothing."""
         if self.kind == "cls":
             return x_BSW[:, 0]
         weight_BL1 = real_BL.unsqueeze(-1).to(x_BSW.dtype)
@@ -61,7 +62,7 @@ class Pooling(nn.Module):
 
 
 def projection(config: ModelConfig, inside: int) -> nn.Module:
-    """From one side into the shared space."""
+    """A map from the `inside` numbers of one side into the shared space, D."""
     if config.projection == "linear":
         return nn.Linear(inside, config.embedding)
     return nn.Sequential(nn.Linear(inside, inside), nn.GELU(), nn.Linear(inside, config.embedding))
@@ -80,6 +81,7 @@ class DualEncoder(nn.Module):
         self.pooling = Pooling(recipe.model)
         self.project_sensor = projection(recipe.model, recipe.model.width)
         self.project_text = projection(recipe.model, text_size)
+        # Its logarithm: a step of the optimiser can then not make the temperature negative.
         self.log_temperature = nn.Parameter(
             torch.tensor(math.log(recipe.loss.temperature_init)),
             requires_grad=recipe.loss.temperature_learnable,
@@ -92,11 +94,12 @@ class DualEncoder(nn.Module):
     def forward(self, batch: Batch) -> Encoded:
         """Both sides of every pair and the masked events, from one pass."""
         x_BSW = self.encoder(batch)
+        # On masked events only; the heads of all events cost several times as much.
         logits = whole(self.heads(x_BSW[:, 1:].flatten(0, 1)[batch.asked_M]))
         return Encoded(
             sensor_BD=self._embed_pooled(self.pooling(x_BSW, batch.real_BL)),
             text_BD=self.embed_text(batch.text_BT),
-            masked=dict(zip(self.sizes, logits.split([*self.sizes.values()], dim=-1), strict=True)),
+            logits=dict(zip(self.sizes, logits.split([*self.sizes.values()], dim=-1), strict=True)),
         )
 
     def embed_windows(self, batch: Batch) -> Tensor:
@@ -116,24 +119,25 @@ class DualEncoder(nn.Module):
 
     @property
     def temperature(self) -> Tensor:
-        """What similarities are divided by."""
+        """What similarities are divided by, a scalar."""
         return self.log_temperature.exp()
 
     @torch.no_grad()
     def clamp_temperature(self) -> None:
         """Bring the temperature back into its range; called after each step."""
+        # Too low, and the softmax is a maximum: most pairs have no gradient left.
         low, high = self.config.temperature_min, self.config.temperature_max
         self.log_temperature.clamp_(math.log(low), math.log(high))
 
 
 def targets(batch: Batch, fields: tuple[str, ...]) -> dict[str, Tensor]:
-    """By field, the M ids that masked events really have; NOT_ASKED where the field was seen."""
-    found_MF = batch.ids_BLF.flatten(0, 1)[batch.asked_M].long()
+    """The M ids that masked events really have, by field; NOT_ASKED where the field was seen."""
+    ids_MF = batch.ids_BLF.flatten(0, 1)[batch.asked_M].long()
     if batch.hidden_BLG is None:
-        columns = dict(zip(batch.fields, found_MF.unbind(-1), strict=True))
+        columns = dict(zip(batch.fields, ids_MF.unbind(-1), strict=True))
         return {field: columns[field] for field in fields}
     return {
-        field: found_MF[:, batch.fields.index(field)].masked_fill(
+        field: ids_MF[:, batch.fields.index(field)].masked_fill(
             ~hidden(batch, field).flatten()[batch.asked_M], NOT_ASKED
         )
         for field in fields

@@ -1,6 +1,8 @@
 """From what is known of an event to one vector: fields, the gap in bins, the position in waves."""
 
-# B windows, L events, F fields, W width, K Fourier features
+# B windows, L events, F fields of the data, C columns of the look-up (fields and the gap), G groups
+# of fields that are hidden together, W width, K Fourier features of one kind, N texts of the set, D
+# texts that the batch needs, T size of a text vector
 
 import math
 from collections.abc import Mapping, Sequence
@@ -32,23 +34,24 @@ def chosen_fields(config: ModelConfig, known: Sequence[str]) -> tuple[str, ...]:
             f"model.fields asks for {', '.join(absent)}, which this data does not have.",
             hint=f"it has {', '.join(known)}, and {GAP} and {POSITION}.",
         )
-    found = tuple(field for field in known if field in wanted)
-    if not found:
+    chosen = tuple(field for field in known if field in wanted)
+    if not chosen:
         raise SettingsError(
             "model.fields leaves the encoder no field of the vocabulary.",
             hint=f"name one of {', '.join(known)}.",
         )
-    return found
+    return chosen
 
 
 class EventEmbedding(nn.Module):
-    """Sum of one vector a field, one for the time gap's bin, and Fourier features of the
+    """The sum of one vector a field, one for the time gap's bin, and Fourier features of the
     position."""
 
     def __init__(self, config: ModelConfig, sizes: Mapping[str, int], text_size: int) -> None:
         super().__init__()
         self.fields = chosen_fields(config, tuple(sizes))
         looked_up = [field for field in self.fields if field != "sensor" or not config.sensor_text]
+        # Parameters are drawn from one generator: in another order a seed has other weights.
         if config.sensor_text:
             self.describe = nn.Linear(text_size, config.width)
             self.no_sensor = nn.Parameter(torch.randn(config.width) * 0.02)
@@ -58,10 +61,11 @@ class EventEmbedding(nn.Module):
         self.sees_position = not config.fields or POSITION in config.fields
         # One table for all fields and the gap bins: a single fused look-up and sum.
         counts = [sizes[field] for field in looked_up]
-        counts += [config.gap_bins + 1] if self.sees_gap else []
-        offsets = torch.tensor([0, *counts[:-1]]).cumsum(0)
+        counts += [config.gap_bins + 1] if self.sees_gap else []  # one more for a hidden gap
+        offsets_C = torch.tensor([0, *counts[:-1]]).cumsum(0)
+        # Not persistent: buffers follow from the recipe, and checkpoints hold weights only.
         self.offsets: Tensor
-        self.register_buffer("offsets", offsets.to(torch.int32), persistent=False)
+        self.register_buffer("offsets", offsets_C.to(torch.int32), persistent=False)
         columns = torch.tensor([list(sizes).index(field) for field in looked_up])
         self.columns: Tensor
         self.register_buffer("columns", columns, persistent=False)
@@ -77,52 +81,58 @@ class EventEmbedding(nn.Module):
         self.norm = nn.LayerNorm(config.width)
 
     def forward(self, batch: Batch) -> Tensor:
-        """B x L x W; what is hidden of a masked event shows MASK, no gap and no position."""
+        """The events, B x L x W; what is hidden of one shows MASK, no gap and no position."""
         batch = shown(batch)
-        ids = batch.ids_BLF if self.sees_all else batch.ids_BLF[..., self.columns]
-        seen = [ids.masked_fill(self._hides(batch), MASK)]
+        ids_BLC = batch.ids_BLF if self.sees_all else batch.ids_BLF[..., self.columns]
+        columns = [ids_BLC.masked_fill(self._hides(batch), MASK)]
         if self.sees_gap:
-            gap_BL = self._gap_bin(batch.gap_seconds_BL)
-            seen.append(gap_BL.masked_fill(hidden(batch, GAP), self.gap_bins).unsqueeze(-1))
-        ids = torch.cat(seen, dim=-1) + self.offsets
-        x_BLW = F.embedding_bag(ids.view(-1, ids.shape[-1]), self.table, mode="sum")
+            bin_BL = self._gap_bin(batch.gap_seconds_BL)
+            columns.append(bin_BL.masked_fill(hidden(batch, GAP), self.gap_bins).unsqueeze(-1))
+        ids_BLC = torch.cat(columns, dim=-1) + self.offsets
+        x_BLW = F.embedding_bag(ids_BLC.view(-1, ids_BLC.shape[-1]), self.table, mode="sum")
         x_BLW = x_BLW.view(*batch.masked_BL.shape, -1)
         if self.sees_position:
-            x_BLW = x_BLW + self._where(batch.xy_BL2, hidden(batch, POSITION))
+            x_BLW = x_BLW + self._located(batch.xy_BL2, hidden(batch, POSITION))
         if self.describes:
             x_BLW = x_BLW + self._described(batch)
         return self.norm(x_BLW)
 
     def _described(self, batch: Batch) -> Tensor:
+        """What sensors are in words, B x L x W."""
         # Few descriptions, many events: each is projected once a batch.
-        found, place_BL = batch.sensor_text_BL.unique(return_inverse=True)
+        texts_D, index_BL = batch.sensor_text_BL.unique(return_inverse=True)
         # The text model's vectors are of length 5 or so; the tables' are far shorter.
-        unit = F.normalize(batch.vectors_NT[found], dim=-1)
-        seen_BLW = self.describe(unit)[place_BL]
+        unit_DT = F.normalize(batch.vectors_NT[texts_D], dim=-1)
+        words_BLW = self.describe(unit_DT)[index_BL]
         hides_BL1 = hidden(batch, "sensor").unsqueeze(-1)
-        return torch.where(hides_BL1, self.no_sensor.to(seen_BLW.dtype), seen_BLW)
+        return torch.where(hides_BL1, self.no_sensor.to(words_BLW.dtype), words_BLW)
 
     def _hides(self, batch: Batch) -> Tensor:
+        """B x L x C, or x 1 where all fields are hidden together."""
         if batch.hidden_BLG is None:
             return batch.masked_BL.unsqueeze(-1)
         return batch.hidden_BLG[..., self.groups]
 
     def _gap_bin(self, seconds_BL: Tensor) -> Tensor:
+        """Bins of equal width in the logarithm of the gap, B x L."""
         low, high = math.log(_SHORTEST_GAP_SECONDS), math.log(_LONGEST_GAP_SECONDS)
-        share = (seconds_BL.clamp(min=_SHORTEST_GAP_SECONDS).log() - low) / (high - low)
-        return (share * self.gap_bins).clamp(0, self.gap_bins - 1).to(torch.int32)
+        # Two events of one moment have no gap, and 0 has no logarithm.
+        share_BL = (seconds_BL.clamp(min=_SHORTEST_GAP_SECONDS).log() - low) / (high - low)
+        return (share_BL * self.gap_bins).clamp(0, self.gap_bins - 1).to(torch.int32)
 
-    def _where(self, xy_BL2: Tensor, hidden_BL: Tensor) -> Tensor:
-        nowhere = hidden_BL.unsqueeze(-1) | xy_BL2.isnan()
-        angle = (xy_BL2.nan_to_num(0.0).unsqueeze(-1) * self.bands).flatten(-2)
-        nowhere = nowhere.repeat_interleave(len(self.bands), dim=-1)
-        waves_BLK = torch.cat([angle.sin(), angle.cos()], dim=-1)
-        waves_BLK = waves_BLK.masked_fill(torch.cat([nowhere, nowhere], dim=-1), 0.0)
-        return self.position(waves_BLK.to(self.position.weight.dtype))
+    def _located(self, xy_BL2: Tensor, hidden_BL: Tensor) -> Tensor:
+        """Fourier features of positions, projected, B x L x W; 0 where there is none."""
+        nowhere_BL2 = hidden_BL.unsqueeze(-1) | xy_BL2.isnan()
+        angle_BLK = (xy_BL2.nan_to_num(0.0).unsqueeze(-1) * self.bands).flatten(-2)
+        nowhere_BLK = nowhere_BL2.repeat_interleave(len(self.bands), dim=-1)
+        waves = torch.cat([angle_BLK.sin(), angle_BLK.cos()], dim=-1)
+        # The cosine of no position is 1: without this, a hidden event would stand in the corner.
+        waves = waves.masked_fill(torch.cat([nowhere_BLK, nowhere_BLK], dim=-1), 0.0)
+        return self.position(waves.to(self.position.weight.dtype))
 
 
 def hidden(batch: Batch, field: str) -> Tensor:
-    """B x L: where a field must not be seen."""
+    """Where a field must not be seen, B x L."""
     if batch.hidden_BLG is None:
         return batch.masked_BL
     return batch.hidden_BLG[..., group_of(field)]
@@ -133,19 +143,20 @@ def shown(batch: Batch) -> Batch:
     if batch.shown_BL is None:
         return batch
     replaced_BL = batch.masked_BL & (batch.shown_BL >= 0)
-    places_BL = torch.arange(batch.shown_BL.shape[1], device=batch.shown_BL.device)
-    source_BL = torch.where(replaced_BL, batch.shown_BL, places_BL)
-    hides = batch.hidden_BLG
+    index_L = torch.arange(batch.shown_BL.shape[1], device=batch.shown_BL.device)
+    source_BL = torch.where(replaced_BL, batch.shown_BL, index_L)
+    hidden_BLG = batch.hidden_BLG
 
     def moved(values: Tensor) -> Tensor:
         index = source_BL.view(*source_BL.shape, *[1] * (values.ndim - 2)).expand_as(values)
         return values.gather(1, index)
 
+    # `asked_M` stays as it was: an event that shows another, or itself, is asked back all the same.
     return batch.seen_as(
         ids_BLF=moved(batch.ids_BLF),
         sensor_text_BL=moved(batch.sensor_text_BL),
         gap_seconds_BL=moved(batch.gap_seconds_BL),
         xy_BL2=moved(batch.xy_BL2),
         masked_BL=batch.masked_BL & ~replaced_BL,
-        hidden_BLG=None if hides is None else hides & ~replaced_BL.unsqueeze(-1),
+        hidden_BLG=None if hidden_BLG is None else hidden_BLG & ~replaced_BL.unsqueeze(-1),
     )

@@ -1,6 +1,7 @@
 """The losses, and what makes them the same on any number of workers."""
 
-# B pairs on this worker, G pairs over all workers, D embedding size, K pairs of the bank
+# B pairs on this worker, G pairs over all workers, D embedding size, T text size, K pairs of the
+# bank, F fields, M masked events on this worker, V ids of a field
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,27 +26,30 @@ class _Gather(torch.autograd.Function):
         return torch.cat(parts)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:  # Any: as above
         (grad_GD,) = grads
         grad_GD = grad_GD.contiguous()
+        # The sum, not the mean: every worker has the loss of the whole batch, so the sum is too
+        # much by the number of workers, and `average_gradients` takes just that away again.
         dist.all_reduce(grad_GD)
         start = dist.get_rank() * ctx.rows
         return grad_GD[start : start + ctx.rows]
 
 
 def workers() -> int:
-    """How many workers train together; 1 outside a process group."""
+    """The number of workers that train together; 1 outside a process group."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def gather(x_BD: Tensor) -> Tensor:
-    """G x D: the rows of all workers. Under gradients averaged over workers, the gradient is
-    exact."""
+    """The rows of all workers in rank order, G x D; under gradients averaged over workers, the
+    gradient is exact."""
+    # Not `dist.all_gather`: it has no gradient, and its rows of other workers would teach nothing.
     return _Gather.apply(x_BD) if workers() > 1 else x_BD  # pyright: ignore[reportReturnType]
 
 
 def summed(value: Tensor) -> Tensor:
-    """The sum over all workers, without a gradient."""
+    """The sum over all workers of a tensor of any shape, without a gradient."""
     total = value.detach().clone()
     if workers() > 1:
         dist.all_reduce(total)
@@ -53,17 +57,18 @@ def summed(value: Tensor) -> Tensor:
 
 
 def scores(sensor_GD: Tensor, text_GD: Tensor, temperature: Tensor) -> Tensor:
-    """G x G cosine similarities over the temperature; both sides must be unit vectors."""
+    """Cosine similarities over the temperature (a scalar), G x G; both sides must be unit
+    vectors."""
     return sensor_GD @ text_GD.T / temperature
 
 
 def alike(caption_G: Tensor, span_G2: Tensor, caption_K: Tensor, span_K2: Tensor) -> Tensor:
-    """G x K: pairs that say the same: an equal caption, or windows with an event in common."""
-    known = (span_G2[:, None, 0] >= 0) & (span_K2[None, :, 0] >= 0)
-    apart = (span_G2[:, None, 1] <= span_K2[None, :, 0]) | (
+    """Which pairs say the same, G x K: an equal caption, or windows with an event in common."""
+    known_GK = (span_G2[:, None, 0] >= 0) & (span_K2[None, :, 0] >= 0)
+    apart_GK = (span_G2[:, None, 1] <= span_K2[None, :, 0]) | (
         span_K2[None, :, 1] <= span_G2[:, None, 0]
     )
-    return (caption_G[:, None] == caption_K[None, :]) | (known & ~apart)
+    return (caption_G[:, None] == caption_K[None, :]) | (known_GK & ~apart_GK)
 
 
 @dataclass(frozen=True)
@@ -71,15 +76,18 @@ class Goal:
     """What the scores of G windows and G captions ought to be."""
 
     target_GG: Tensor
-    """A row a window: how its caption is to be found; rows sum to 1, and so do columns for the
-    other direction when each is normalised by itself."""
+    """A row a window: how far each caption is its own. `contrastive` makes rows sum to 1, and for
+    the other direction columns."""
 
     ignored_GG: Tensor | None = None
     """Pairs that are neither right nor wrong."""
 
 
 def goal_of(same_GG: Tensor, text_GT: Tensor, config: LossConfig) -> Goal:
-    """The goal of a batch; `same_GG` marks pairs that say the same, the diagonal included."""
+    """The goal of a batch; `same_GG` marks pairs that say the same, the diagonal included.
+
+    Soft targets mix in the similarity of the text model's vectors, `text_GT`.
+    """
     eye_GG = torch.eye(len(same_GG), dtype=torch.bool, device=same_GG.device)
     target_GG = (same_GG | eye_GG if config.duplicates == "shared" else eye_GG).to(text_GT.dtype)
     ignored_GG = same_GG & ~eye_GG if config.duplicates == "ignored" else None
@@ -101,28 +109,34 @@ def contrastive(
 ) -> Tensor:
     """The alignment loss, the mean of both directions; without a goal, InfoNCE on the diagonal.
 
-    `bias` is the sigmoid loss's; `further` has more wrong scores for each window (G x K) and for
-    each caption (G x K), -inf where there is none.
+    InfoNCE is after CLIP (Radford et al. 2021), the sigmoid loss after SigLIP (Zhai et al. 2023),
+    the focal weight after Lin et al. (2017). `bias` is the sigmoid loss's, a scalar; `further` has
+    more wrong scores for each window (G x K) and for each caption (G x K), -inf where there are
+    none.
     """
     config = config or LossConfig()
     goal = goal or Goal(torch.eye(len(scores_GG), dtype=scores_GG.dtype, device=scores_GG.device))
     if config.kind == "sigmoid":
         return _sigmoid(scores_GG if bias is None else scores_GG + bias, goal)
     gamma = config.focal_gamma if config.kind == "focal" else 0.0
-    wrong_text, wrong_sensor = further or (None, None)
-    ignored, target = goal.ignored_GG, goal.target_GG
-    to_text = _one_way(scores_GG, target, ignored, wrong_text, gamma)
-    turned = None if ignored is None else ignored.T
-    to_sensor = _one_way(scores_GG.T, target.T, turned, wrong_sensor, gamma)
+    text_GK, sensor_GK = further or (None, None)
+    ignored_GG, target_GG = goal.ignored_GG, goal.target_GG
+    to_text = _one_way(scores_GG, target_GG, ignored_GG, text_GK, gamma)
+    turned_GG = None if ignored_GG is None else ignored_GG.T
+    to_sensor = _one_way(scores_GG.T, target_GG.T, turned_GG, sensor_GK, gamma)
     return 0.5 * (to_text + to_sensor)
 
 
 def _one_way(
-    scores_GG: Tensor, target_GG: Tensor, ignored: Tensor | None, wrong: Tensor | None, gamma: float
+    scores_GG: Tensor,
+    target_GG: Tensor,
+    ignored_GG: Tensor | None,
+    wrong_GK: Tensor | None,
+    gamma: float,
 ) -> Tensor:
-    if ignored is not None:
-        scores_GG = scores_GG.masked_fill(ignored, float("-inf"))
-    everything = scores_GG if wrong is None else torch.cat([scores_GG, wrong], dim=1)
+    if ignored_GG is not None:
+        scores_GG = scores_GG.masked_fill(ignored_GG, float("-inf"))
+    everything = scores_GG if wrong_GK is None else torch.cat([scores_GG, wrong_GK], dim=1)
     log_share_GG = scores_GG - everything.logsumexp(1, keepdim=True)
     target_GG = target_GG / target_GG.sum(1, keepdim=True)
     if gamma:
@@ -151,9 +165,9 @@ def in_batch_accuracy(scores_GG: Tensor, caption_G: Tensor) -> tuple[Tensor, Ten
 
 
 def masked_counts(targets: Mapping[str, Tensor], *, alone: bool = False) -> Tensor:
-    """How often each field is asked back, over all workers; `alone` leaves the others out."""
-    here = torch.stack([(target >= 0).sum() for target in targets.values()]).float()
-    return here if alone else summed(here)
+    """How often each field is asked back, F, over all workers; `alone` leaves the others out."""
+    here_F = torch.stack([(target >= 0).sum() for target in targets.values()]).float()
+    return here_F if alone else summed(here_F)
 
 
 def masked_event_loss(
@@ -163,21 +177,23 @@ def masked_event_loss(
     alone: bool = False,
     counts_F: Tensor | None = None,
 ) -> Tensor:
-    """Cross-entropy of masked events, the mean over fields of the mean over what is asked of all
-    workers.
+    """The cross-entropy of masked events: the mean over fields of the mean over what all workers
+    are asked.
 
     `logits` has M x V a field and `targets` M, negative where the field is not asked back. The
     value and, under gradients averaged over workers, its gradient are those of one worker with all
     of them. `alone` leaves the other workers out. `counts_F`, of the whole batch over all workers,
     makes this the part that a piece of the batch adds.
     """
+    # Sums here and counts over all workers: workers have unlike numbers of masked events, so a mean
+    # of their means would weigh events unequally.
     here_F = torch.stack(
         [
             F.cross_entropy(logits[field], targets[field], reduction="sum", ignore_index=-100)
             for field in logits
         ]
     )
-    given = counts_F is not None
+    is_piece = counts_F is not None
     counts_F = masked_counts(targets, alone=alone) if counts_F is None else counts_F
     total = (here_F / counts_F.clamp(min=1.0)).sum() / (counts_F > 0).sum()
     if alone or workers() == 1:
@@ -185,4 +201,5 @@ def masked_event_loss(
     # Value: the sum over workers. Gradient: the own part times the workers, since gradients are
     # averaged over workers afterwards.
     scaled = total * workers()
-    return scaled if given else scaled - scaled.detach() + summed(total)
+    # A piece needs no value over all workers: `Objective` sums it once, after the last piece.
+    return scaled if is_piece else scaled - scaled.detach() + summed(total)

@@ -1,6 +1,7 @@
 """Retrieval metrics, ranked over the whole gallery."""
 
-# N queries, G gallery entries
+# N queries, G gallery entries, K of them that are looked at, D embedding size; where windows are
+# ranked against their own captions, G is N
 
 import torch
 from torch import Tensor
@@ -10,15 +11,16 @@ _ROWS = 1024
 
 
 def first_hit(similarity_NG: Tensor, relevant_NG: Tensor) -> Tensor:
-    """For each query the place, from 0, of its best relevant entry; ties count against the
+    """For each query the rank, from 0, of its best relevant entry, N; ties count against the
     query."""
+    # A model that says the same of everything must earn nothing: with ties for it, it earned 1.
     best_N = similarity_NG.masked_fill(~relevant_NG, float("-inf")).amax(1)
     ahead_NG = (similarity_NG >= best_N[:, None]) & ~relevant_NG
     return ahead_NG.sum(1)
 
 
 def recall(similarity_NG: Tensor, relevant_NG: Tensor, *, k: int) -> float:
-    """Share of queries with a relevant entry among their first k."""
+    """The share of queries with a relevant entry among their first k."""
     return (first_hit(similarity_NG, relevant_NG) < k).double().mean().item()
 
 
@@ -27,8 +29,8 @@ def chance_recall(relevant_NG: Tensor, *, k: int) -> float:
     gallery = relevant_NG.shape[1]
     wrong_N = gallery - relevant_NG.sum(1).double()
     miss_N = torch.ones_like(wrong_N)
-    for place in range(min(k, gallery)):
-        miss_N = miss_N * ((wrong_N - place).clamp(min=0.0) / (gallery - place))
+    for drawn in range(min(k, gallery)):
+        miss_N = miss_N * ((wrong_N - drawn).clamp(min=0.0) / (gallery - drawn))
     return (1.0 - miss_N).mean().item()
 
 
@@ -45,15 +47,15 @@ def ndcg(similarity_NG: Tensor, relevant_NG: Tensor, *, k: int) -> float:
 
 
 def average_precision(similarity_NG: Tensor, relevant_NG: Tensor) -> float:
-    """Mean over queries of the mean precision at each relevant entry of the whole ranking."""
-    found = []
-    for similar, relevant in zip(
-        similarity_NG.split(_ROWS), relevant_NG.split(_ROWS), strict=True
-    ):  # sorted piece by piece: a whole gallery's order would be eight bytes a pair
-        hit = relevant.gather(1, similar.argsort(dim=1, descending=True)).double()
-        place = torch.arange(1, hit.shape[1] + 1, device=hit.device).double()
-        found.append((hit * hit.cumsum(1) / place).sum(1) / hit.sum(1))
-    return torch.cat(found).mean().item()
+    """The mean over queries of the mean precision at each relevant entry of the whole ranking."""
+    precisions = []
+    # Sorted piece by piece: the order of a whole gallery would be eight bytes a pair.
+    pieces = zip(similarity_NG.split(_ROWS), relevant_NG.split(_ROWS), strict=True)
+    for piece_NG, right_NG in pieces:
+        hit_NG = right_NG.gather(1, piece_NG.argsort(dim=1, descending=True)).double()
+        rank_G = torch.arange(1, hit_NG.shape[1] + 1, device=hit_NG.device).double()
+        precisions.append((hit_NG * hit_NG.cumsum(1) / rank_G).sum(1) / hit_NG.sum(1))
+    return torch.cat(precisions).mean().item()
 
 
 def geometry(sensor_ND: Tensor, text_ND: Tensor, relevant_NN: Tensor) -> dict[str, float]:
@@ -62,9 +64,9 @@ def geometry(sensor_ND: Tensor, text_ND: Tensor, relevant_NN: Tensor) -> dict[st
     `cosine_right` and `cosine_wrong` are mean cosines of pairs; `spread` is 1 less the length of
     the mean window vector: 0 where all windows lie on one spot.
     """
-    similarity = sensor_ND @ text_ND.T
-    right = similarity[relevant_NN].mean().item()
-    wrong = similarity[~relevant_NN].mean().item() if (~relevant_NN).any() else right
+    similarity_NN = sensor_ND @ text_ND.T
+    right = similarity_NN[relevant_NN].mean().item()
+    wrong = similarity_NN[~relevant_NN].mean().item() if (~relevant_NN).any() else right
     return {
         "cosine_right": right,
         "cosine_wrong": wrong,
@@ -79,19 +81,22 @@ def retrieval(sensor_ND: Tensor, text_ND: Tensor, caption_N: Tensor) -> dict[str
 
     `recall@k` asks with a window for its caption, `text_recall@k` with a caption for its window.
     """
-    similarity = sensor_ND @ text_ND.T
-    relevant = caption_N[:, None] == caption_N[None, :]
-    found: dict[str, float] = {}
+    similarity_NN = sensor_ND @ text_ND.T
+    relevant_NN = caption_N[:, None] == caption_N[None, :]
+    metrics: dict[str, float] = {}
     for k in RECALL_AT:
-        found[f"recall@{k}"] = recall(similarity, relevant, k=k)
-        found[f"text_recall@{k}"] = recall(similarity.T, relevant.T, k=k)
-    found["recall_mean"] = sum(found.values()) / len(found)
-    for prefix, side in (("", similarity), ("text_", similarity.T)):
-        found[f"{prefix}ndcg@10"] = ndcg(side, relevant, k=10)
-        found[f"{prefix}map"] = average_precision(side, relevant)
-    found["ndcg_mean"] = 0.5 * (found["ndcg@10"] + found["text_ndcg@10"])
-    chance = [chance_recall(relevant, k=k) for k in RECALL_AT]
-    found |= {f"chance_recall@{k}": value for k, value in zip(RECALL_AT, chance, strict=True)}
-    found["chance_recall_mean"] = sum(chance) / len(chance)
-    found["gallery"] = float(len(caption_N))
-    return found | geometry(sensor_ND, text_ND, relevant)
+        metrics[f"recall@{k}"] = recall(similarity_NN, relevant_NN, k=k)
+        metrics[f"text_recall@{k}"] = recall(similarity_NN.T, relevant_NN.T, k=k)
+    # Here and not later: the mean is of recalls only, whatever else is put in below.
+    metrics["recall_mean"] = sum(metrics.values()) / len(metrics)
+    # `relevant_NN` is its own transpose: equal captions are equal both ways.
+    for prefix, side_NN in (("", similarity_NN), ("text_", similarity_NN.T)):
+        metrics[f"{prefix}ndcg@10"] = ndcg(side_NN, relevant_NN, k=10)
+        metrics[f"{prefix}map"] = average_precision(side_NN, relevant_NN)
+    metrics["ndcg_mean"] = 0.5 * (metrics["ndcg@10"] + metrics["text_ndcg@10"])
+    chance = [chance_recall(relevant_NN, k=k) for k in RECALL_AT]
+    metrics |= {f"chance_recall@{k}": value for k, value in zip(RECALL_AT, chance, strict=True)}
+    metrics["chance_recall_mean"] = sum(chance) / len(chance)
+    # Recall falls as the gallery grows: a number without its gallery compares with nothing.
+    metrics["gallery"] = float(len(caption_N))
+    return metrics | geometry(sensor_ND, text_ND, relevant_NN)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from casas_ray.model.losses import alike, scores
 
+# Names in every checkpoint that has a bank.
 NAMES = ("sensor_ND", "text_ND", "caption_N", "span_N2", "held")
 
 
@@ -24,11 +25,11 @@ class Bank:
     caption_N: Tensor
     span_N2: Tensor
     held: Tensor
-    """How many pairs were ever put in."""
+    """How many pairs were ever put in, a scalar: also those that newer ones have replaced."""
 
     @classmethod
     def empty(cls, size: int, embedding: int, device: torch.device) -> "Bank":
-        """A bank for so many pairs."""
+        """A bank without pairs, with room for `size` of them."""
         return cls(
             torch.zeros(size, embedding, device=device),
             torch.zeros(size, embedding, device=device),
@@ -38,7 +39,7 @@ class Bank:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that a checkpoint keeps of it."""
+        """All that a checkpoint keeps of the bank, by name."""
         return {name: getattr(self, name) for name in NAMES}
 
     def wrong_scores(
@@ -50,23 +51,27 @@ class Bank:
         temperature: Tensor,
         hardest: int,
     ) -> tuple[Tensor, Tensor] | None:
-        """For each window and for each caption the scores of the bank's pairs that are most like it
-        and are not its own: -inf where those are too few. None while the bank is empty."""
+        """For each window and for each caption the scores of the `hardest` pairs of the bank that
+        are most like it and are not its own, both G x `hardest`; -inf where those are too few, and
+        None while the bank is empty. `temperature` is a scalar."""
         count = min(int(self.held), len(self.caption_N))
         if count == 0:
             return None
         own_GK = alike(caption_G, span_G2, self.caption_N[:count], self.span_N2[:count])
         # Copies: the bank is written to before the gradients are computed.
-        to_text = scores(sensor_GD, self.text_ND[:count].clone(), temperature)
-        to_sensor = scores(text_GD, self.sensor_ND[:count].clone(), temperature)
+        to_text_GK = scores(sensor_GD, self.text_ND[:count].clone(), temperature)
+        to_sensor_GK = scores(text_GD, self.sensor_ND[:count].clone(), temperature)
         most = min(hardest, count)
-        wrong = (side.masked_fill(own_GK, float("-inf")) for side in (to_text, to_sensor))
+        wrong = (side.masked_fill(own_GK, float("-inf")) for side in (to_text_GK, to_sensor_GK))
         text_GK, sensor_GK = (side.topk(most, dim=1).values for side in wrong)
         return text_GK, sensor_GK
 
     @torch.no_grad()
     def put(self, sensor_GD: Tensor, text_GD: Tensor, caption_G: Tensor, span_G2: Tensor) -> None:
-        """The pairs of a batch in place of the oldest."""
+        """Put the pairs of a batch in place of the oldest.
+
+        They are those of all workers, in rank order: so every worker has the same bank.
+        """
         size = len(self.caption_N)
         kept = min(size, len(caption_G))
         rows = (int(self.held) + torch.arange(kept, device=self.held.device)) % size

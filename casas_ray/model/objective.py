@@ -1,6 +1,7 @@
 """What a batch costs and what its gradients are: whole, or in pieces that all negatives meet."""
 
-# B pairs on this worker, G pairs over all workers, D embedding size
+# B pairs on this worker, G pairs over all workers, D embedding size, T text size, F fields; `clip`
+# and `mlm` are scalars: the alignment loss and the masked-event loss
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ from casas_ray.model.losses import (
 )
 from casas_ray.model.negatives import Bank
 
-Found = dict[str, Tensor]
+LossTerms = dict[str, Tensor]
+"""Scalars by name: the losses and what goes with them, without gradients."""
 
 
 @dataclass(frozen=True)
@@ -34,28 +36,29 @@ class Objective:
     model: DualEncoder
     config: LossConfig
     bank: Bank | None = None
-    half: bool = False
+    bf16: bool = False
     """Compute products in bfloat16."""
 
     in_detail: bool = False
+    """Add the accuracy of each field; ignored where a batch is taken in pieces."""
 
-    def backward(self, batch: Batch, *, pieces: int = 1) -> Found:
-        """Put the gradients of this worker's share on the weights; the losses and what goes with
-        them."""
+    def backward(self, batch: Batch, *, pieces: int = 1) -> LossTerms:
+        """The loss terms of a batch, whose gradients now lie on the weights: this worker's share,
+        exact once it is averaged over workers."""
         return self._whole(batch) if pieces == 1 else self._in_pieces(batch, pieces)
 
-    def _whole(self, batch: Batch) -> Found:
+    def _whole(self, batch: Batch) -> LossTerms:
         encoded = self._encode(batch)
         wanted = targets(batch, self.model.fields)
         clip, extras = self._align(encoded.sensor_BD, encoded.text_BD, batch)
-        mlm = masked_event_loss(encoded.masked, wanted)
+        mlm = masked_event_loss(encoded.logits, wanted)
         total = self.config.clip_weight * clip + self.config.mlm_weight * mlm
         total.backward()
-        extras |= _told(encoded, wanted) if self.in_detail else {}
-        return self._found(clip, mlm) | extras
+        extras |= _accuracy_by_field(encoded, wanted) if self.in_detail else {}
+        return self._terms(clip, mlm) | extras
 
-    def _in_pieces(self, batch: Batch, pieces: int) -> Found:
-        """The same with one piece in memory at a time.
+    def _in_pieces(self, batch: Batch, pieces: int) -> LossTerms:
+        """The same terms and gradients with one piece in memory at a time.
 
         Each piece is encoded twice: first for its vectors, on which the alignment loss of the whole
         batch has its gradient; then again, to carry that gradient on to the weights. Masks and
@@ -64,32 +67,35 @@ class Objective:
         """
         parts = list(_parts(batch, pieces))
         with torch.no_grad():
-            first = [self._encode(part) for part in parts]
-        sensor_BD = torch.cat([one.sensor_BD for one in first]).requires_grad_()
-        text_BD = torch.cat([one.text_BD for one in first]).requires_grad_()
-        del first
+            passes = [self._encode(part) for part in parts]
+        sensor_BD = torch.cat([encoded.sensor_BD for encoded in passes]).requires_grad_()
+        text_BD = torch.cat([encoded.text_BD for encoded in passes]).requires_grad_()
+        del passes  # or the logits of all pieces lie in memory till the end
         clip, extras = self._align(sensor_BD, text_BD, batch)
         (self.config.clip_weight * clip).backward()
         assert sensor_BD.grad is not None and text_BD.grad is not None
+        # Of the whole batch, before any piece: a piece alone does not know what its mean is over.
         counts_F = masked_counts(targets(batch, self.model.fields))
         mlm, start = clip.new_zeros(()), 0
         for part in parts:
             encoded, rows = self._encode(part), slice(start, start + len(part))
             wanted = targets(part, self.model.fields)
-            own = masked_event_loss(encoded.masked, wanted, counts_F=counts_F)
-            mlm += masked_event_loss(encoded.masked, wanted, counts_F=counts_F, alone=True).detach()
+            own = masked_event_loss(encoded.logits, wanted, counts_F=counts_F)
+            mlm += masked_event_loss(encoded.logits, wanted, counts_F=counts_F, alone=True).detach()
+            # Its gradient is the alignment loss's, carried on from the vectors to the weights.
             carried = (encoded.sensor_BD * sensor_BD.grad[rows]).sum()
             carried = carried + (encoded.text_BD * text_BD.grad[rows]).sum()
             (carried + self.config.mlm_weight * own).backward()
             start += len(part)
-        return self._found(clip, summed(mlm)) | extras
+        return self._terms(clip, summed(mlm)) | extras
 
     def _encode(self, batch: Batch) -> Encoded:
         device = batch.real_BL.device.type
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.half):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.bf16):
             return self.model(batch)
 
-    def _align(self, sensor_BD: Tensor, text_BD: Tensor, batch: Batch) -> tuple[Tensor, Found]:
+    def _align(self, sensor_BD: Tensor, text_BD: Tensor, batch: Batch) -> tuple[Tensor, LossTerms]:
+        # All workers gather in this one order; another on one of them mixes rows up, or hangs all.
         sensor_GD, text_GD = gather(sensor_BD), gather(text_BD)
         caption_G, span_G2 = gather(batch.caption_B), gather(batch.span_B2)
         temperature, config = self.model.temperature, self.config
@@ -97,6 +103,7 @@ class Objective:
         goal = None
         if config.duplicates != "negatives" or config.soft_targets:
             same_GG = alike(caption_G, span_G2, caption_G, span_G2)
+            # Without soft targets the goal asks this for its type only, and a message is spared.
             text_GT = gather(batch.text_BT) if config.soft_targets else sensor_GD.detach()
             goal = goal_of(same_GG, text_GT, config)
         further = None
@@ -104,13 +111,14 @@ class Objective:
             further = self.bank.wrong_scores(
                 sensor_GD, text_GD, caption_G, span_G2, temperature, config.bank_hardest
             )
+            # Read first: put in before, the pairs of this batch would count twice as wrong.
             self.bank.put(sensor_GD, text_GD, caption_G, span_G2)
         bias = self.model.bias if config.kind == "sigmoid" else None
         clip = contrastive(similarity_GG, goal, config, bias=bias, further=further)
         to_text, to_sensor = in_batch_accuracy(similarity_GG.detach(), caption_G)
         return clip, {"sensor_to_text_acc": to_text, "text_to_sensor_acc": to_sensor}
 
-    def _found(self, clip: Tensor, mlm: Tensor) -> Found:
+    def _terms(self, clip: Tensor, mlm: Tensor) -> LossTerms:
         clip, mlm = clip.detach(), mlm.detach()
         parts = {
             "clip_contribution": self.config.clip_weight * clip,
@@ -132,13 +140,16 @@ def _parts(batch: Batch, pieces: int) -> Iterator[Batch]:
 
 
 @torch.no_grad()
-def _told(encoded: Encoded, wanted: dict[str, Tensor]) -> Found:
-    """By field, the share of what was asked back that was told right, over all workers."""
-    rows = []
-    for field, logits in encoded.masked.items():
-        asked = wanted[field] >= 0
-        right = (logits.argmax(-1) == wanted[field]) & asked
-        rows.append(torch.stack([right.sum(), asked.sum()]))
-    right_F, asked_F = summed(torch.stack(rows).float()).unbind(1)
-    shares = right_F / asked_F.clamp(min=1.0)
-    return {f"mlm_acc/{field}": share for field, share in zip(encoded.masked, shares, strict=True)}
+def _accuracy_by_field(encoded: Encoded, wanted: dict[str, Tensor]) -> LossTerms:
+    """By field, the share of what was asked back that was guessed right, over all workers."""
+    counts = []
+    for field, logits_MV in encoded.logits.items():
+        asked_M = wanted[field] >= 0
+        right_M = (logits_MV.argmax(-1) == wanted[field]) & asked_M
+        counts.append(torch.stack([right_M.sum(), asked_M.sum()]))
+    # One message for all fields.
+    right_F, asked_F = summed(torch.stack(counts).float()).unbind(1)
+    shares_F = right_F / asked_F.clamp(min=1.0)
+    return {
+        f"mlm_acc/{field}": share for field, share in zip(encoded.logits, shares_F, strict=True)
+    }

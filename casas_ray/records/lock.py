@@ -17,6 +17,8 @@ def locked(folder: Path) -> Iterator[None]:
         RefusedError: another process is at work in it.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # The kernel lets go of a lock when its process dies. The file stays: with it deleted, two
+    # processes could each lock a file of this name.
     with (folder / ".lock").open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

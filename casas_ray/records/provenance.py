@@ -1,4 +1,4 @@
-"""Which code, packages and kind of machine made a run; the code itself beside it."""
+"""Which code, packages and kind of machine made a run, and a copy of the code."""
 
 import importlib.metadata
 import os
@@ -7,7 +7,6 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
 
 _PACKAGES = ("casas-ray", "ray", "torch", "wandb", "transformers", "pyarrow", "numpy")
 _DATA = "data/"
@@ -15,9 +14,9 @@ _LARGEST_FILE = 1 << 20
 CODE = "code.zip"
 
 
-def provenance() -> dict[str, Any]:
-    """The git commit of the working folder and whether it was changed, versions of packages, and
-    the kind of machine: no name of a host, a person or a folder."""
+def provenance() -> dict[str, object]:
+    """The code's git commit and whether it was changed, versions of packages, kind of machine."""
+    # It leaves for W&B with the run: no name of a host, a person or a folder may stand here.
     return {
         "git_commit": _git("rev-parse", "HEAD").strip(),
         "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no").strip()),
@@ -28,8 +27,11 @@ def provenance() -> dict[str, Any]:
 
 
 def snapshot(folder: Path) -> Path | None:
-    """`code.zip` in the folder: what git tracks of the working folder, and `changes.diff` against
-    the commit. Never data, never what git does not track. None outside a repository."""
+    """The path of `code.zip` in the folder; None outside a repository.
+
+    It holds what git tracks of the working folder, never data, and `changes.diff` against its
+    commit.
+    """
     names = [name for name in _git("ls-files", "-z").split("\0") if name]
     if not names:
         return None
@@ -41,6 +43,7 @@ def snapshot(folder: Path) -> Path | None:
     with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as out:
         for name in names:
             path = Path(name)
+            # A link may point out of the repository, at data or at a key.
             wanted = not name.startswith(_DATA) and path.is_file() and not path.is_symlink()
             if wanted and path.stat().st_size <= _LARGEST_FILE:
                 out.write(path, name)
@@ -51,10 +54,10 @@ def snapshot(folder: Path) -> Path | None:
 
 def _git(*words: str) -> str:
     try:
-        ended = subprocess.run(["git", *words], capture_output=True, check=False, timeout=20)
+        command = subprocess.run(["git", *words], capture_output=True, check=False, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return ended.stdout.decode(errors="replace") if ended.returncode == 0 else ""
+    return command.stdout.decode(errors="replace") if command.returncode == 0 else ""
 
 
 def _version(name: str) -> str:

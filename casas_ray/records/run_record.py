@@ -11,7 +11,9 @@ from casas_ray.errors import DataError, RefusedError
 from casas_ray.files import shown, write_json
 from casas_ray.records.run_result import RunResult
 
+# Its keys are out in the world: `sync` and `audit` read the runs of earlier versions.
 RUN_FILE = "run.json"
+# A diverged run diverges again: the same recipe gives the same numbers.
 _SETTLED = ("finished", "diverged")
 
 
@@ -72,15 +74,19 @@ class RunRecord:
         return self.recipe.data.simulated
 
     def tags(self) -> list[str]:
-        """Tags for W&B: where it comes from and what it is."""
+        """Tags for W&B: homes, seed, the user's own, group and arm, caveats."""
         tags = [*self.recipe.data.homes, f"seed:{self.recipe.seed}", *self.tracking.tags]
         tags += [name for name in (self.group, self.arm) if name]
         quick = ["quick"] if self.quick else []
-        return [*tags, *(words.removesuffix(" home") for words in self.caveats), *quick]
+        return [*tags, *(caveat.removesuffix(" home") for caveat in self.caveats), *quick]
 
 
 def run_folder(recipe: Recipe, name: str = "", *, quick: bool = False) -> Path:
-    """Where the run of a recipe lies: under its name, or under what it is."""
+    """The folder of a recipe's run: under the given name, or under what it is.
+
+    Raises:
+        RefusedError: the name cannot be a folder's.
+    """
     simulated = recipe.data.simulated
     marks = [mark for mark, on in (("quick", quick), ("simulated", simulated)) if on]
     parts = [recipe.name, recipe.data.label, *marks, f"seed{recipe.seed}", recipe.digest()[:8]]
@@ -88,7 +94,7 @@ def run_folder(recipe: Recipe, name: str = "", *, quick: bool = False) -> Path:
 
 
 def claim(record: RunRecord) -> None:
-    """Make the run's folder this recipe's.
+    """Make the run's folder this recipe's, so that no run goes on from another's checkpoint.
 
     Raises:
         RefusedError: it is another recipe's.

@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from casas_ray.records.ledger import read_rows
+from casas_ray.records.ledger import Row, read_rows
 
 Status = Literal["running", "finished", "diverged", "failed", "stopped"]
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run's ledger says."""
+    """A run's ledger, and the questions that are asked of it."""
 
     folder: Path
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
 
     @classmethod
     def read(cls, folder: Path) -> "RunResult":
@@ -22,14 +22,17 @@ class RunResult:
         return cls(folder, read_rows(folder))
 
     @property
-    def info(self) -> dict[str, Any]:
+    def info(self) -> Row:
         """What the run said of itself when it (last) started."""
         starts = [row for row in self.rows if row["event"] == "start"]
         return starts[-1]["info"] if starts else {}
 
     @property
     def status(self) -> Status | Literal["not started"]:
-        """finished, diverged, failed, stopped; running while nobody wrote an end."""
+        """How it ended: finished, diverged, failed or stopped; running while nobody wrote an end.
+
+        A process that was killed writes none, so its run reads as running.
+        """
         if not self.rows:
             return "not started"
         last = self.rows[-1]
@@ -37,7 +40,7 @@ class RunResult:
 
     @property
     def error(self) -> str:
-        """Why it failed or diverged."""
+        """Why it failed or diverged; empty where it did not."""
         return self.rows[-1].get("error", "") if self.rows else ""
 
     @property
@@ -46,15 +49,19 @@ class RunResult:
         return max((row["step"] for row in self.rows), default=0)
 
     def metrics_at(self, step: int, prefix: str) -> dict[str, float]:
-        """Metrics of one step whose names start with the prefix."""
-        found: dict[str, float] = {}
+        """The metrics of one step whose names start with the prefix."""
+        # Several rows may speak of a step: those of training and those of validation.
+        metrics: dict[str, float] = {}
         for row in self.rows:
             if row["event"] == "metrics" and row["step"] == step:
-                found |= {k: v for k, v in row["metrics"].items() if k.startswith(prefix)}
-        return found
+                metrics |= {
+                    name: value for name, value in row["metrics"].items() if name.startswith(prefix)
+                }
+        return metrics
 
     def best(self) -> dict[str, float]:
         """Validation metrics of the selected step; empty before the first validation."""
+        # The last mark is the best: a checkpoint is marked when it beats all before it.
         marks = [row for row in self.rows if row["event"] == "checkpoint" and row.get("is_best")]
         return self.metrics_at(marks[-1]["step"], "val/") if marks else {}
 

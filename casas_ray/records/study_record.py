@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from casas_ray import paths
 from casas_ray.config import Tracking
@@ -23,7 +23,7 @@ STUDY_FILE, RESULTS_FILE = "study.json", "results.json"
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """What `study.json` holds, and where."""
+    """What `study.json` holds, and the folder it lies in."""
 
     folder: Path
     study: str
@@ -34,7 +34,7 @@ class StudyRecord:
     trials: tuple[tuple[str, int, str], ...]
     """Arm, seed and the name of the run's folder."""
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> dict[str, object]:
         """What every view of the study says of it, as JSON can hold it."""
         return {
             "study": self.study,
@@ -47,8 +47,8 @@ class StudyRecord:
     def results(self) -> dict[tuple[str, int], RunResult]:
         """What the ledgers say, by arm and seed, arm by arm."""
         arms = list(dict.fromkeys(arm for arm, _, _ in self.trials))
-        rows = sorted(self.trials, key=lambda row: arms.index(row[0]))
-        return {(arm, seed): RunResult.read(self.folder / name) for arm, seed, name in rows}
+        trials = sorted(self.trials, key=lambda trial: arms.index(trial[0]))
+        return {(arm, seed): RunResult.read(self.folder / name) for arm, seed, name in trials}
 
 
 def read_study(folder: Path) -> StudyRecord:
@@ -80,7 +80,7 @@ def write_results(record: StudyRecord, table: Mapping[str, object]) -> None:
 def lay_out(
     study: Study, tracking: Tracking, sets: Sequence["PreparedSet"], *, fresh: bool = False
 ) -> tuple[StudyRecord, list[RunRecord]]:
-    """The folder of a study and one run record a trial; `sets` has the alignment set of each.
+    """A study's record and one run record a trial, its folder made; `sets` has each trial's data.
 
     The same study on the same data has the same folder; `fresh` takes a new one beside it.
     """
@@ -92,12 +92,12 @@ def lay_out(
         study.question,
         tuple(sorted({trial.recipe.data.label for trial in trials})),
         study.quick,
-        tuple(dict.fromkeys(words for one in sets for words in one.caveats)),
+        tuple(dict.fromkeys(caveat for prepared in sets for caveat in prepared.caveats)),
         tuple((trial.arm, trial.recipe.seed, trial.name) for trial in trials),
     )
     runs = [
-        _run_of(study, trial, folder, tracking, one)
-        for trial, one in zip(trials, sets, strict=True)
+        _run_of(study, trial, folder, tracking, prepared)
+        for trial, prepared in zip(trials, sets, strict=True)
     ]
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / STUDY_FILE, record.about() | {"trials": record.trials})
@@ -105,9 +105,10 @@ def lay_out(
 
 
 def _folder_name(study: Study, trials: Sequence[Trial], sets: Sequence["PreparedSet"]) -> str:
-    fingerprints = sorted({one.fingerprint for one in sets})
+    # Recipes and data, nothing else: the same question finds its folder again and goes on in it.
+    fingerprints = sorted({prepared.fingerprint for prepared in sets})
     content = json.dumps([[trial.recipe.digest() for trial in trials], fingerprints])
-    simulated = any(one.simulated for one in sets)
+    simulated = any(prepared.simulated for prepared in sets)
     marks = [mark for mark, on in (("quick", study.quick), ("simulated", simulated)) if on]
     homes = sorted({trial.recipe.data.label for trial in trials})
     digest = hashlib.sha256(content.encode()).hexdigest()[:8]

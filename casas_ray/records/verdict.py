@@ -1,5 +1,7 @@
-"""What a trained run earned on held-out days, beside what is cheaper; `test.json` keeps the one of
-the test days."""
+"""What a trained run earned on held-out days, beside what is cheaper.
+
+`test.json` in the run's folder keeps the verdict of the test days.
+"""
 
 import json
 from collections.abc import Mapping
@@ -15,10 +17,10 @@ _INTERVAL = "trained less sensor counts"
 
 @dataclass(frozen=True)
 class Verdict:
-    """Metrics of one look at held-out days, a column a model or baseline."""
+    """Metrics of one checkpoint on held-out days, a column a model or baseline."""
 
     step: int
-    """Of the checkpoint that was looked at."""
+    """The checkpoint's."""
 
     caveats: tuple[str, ...]
     columns: Mapping[str, Mapping[str, float]]
@@ -27,17 +29,18 @@ class Verdict:
     interval: tuple[float, float] | None = None
     """95 % interval, over days drawn again, of the probe's macro F1: trained less sensor counts."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:  # Any: what JSON holds
         """The verdict as JSON can hold it."""
         ends = {_INTERVAL: list(self.interval)} if self.interval else {}
         return {"step": self.step, "caveats": list(self.caveats), **self.columns, **ends}
 
     @classmethod
-    def from_dict(cls, held: Mapping[str, Any]) -> "Verdict":
-        """What `as_dict` gave."""
+    def from_dict(cls, held: Mapping[str, Any]) -> "Verdict":  # Any: what JSON holds
+        """The verdict that `as_dict` turned into JSON."""
+        # Columns stand beside the other keys, as in every test.json that is out in the world.
         columns = {name: value for name, value in held.items() if isinstance(value, dict)}
-        low_high = held.get(_INTERVAL)
-        interval = (low_high[0], low_high[1]) if low_high else None
+        ends = held.get(_INTERVAL)
+        interval = (ends[0], ends[1]) if ends else None
         return cls(held["step"], tuple(held["caveats"]), columns, interval)
 
 

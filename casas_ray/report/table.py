@@ -43,7 +43,7 @@ class ArmRow:
     statuses: Mapping[str, int]
     metrics: Mapping[str, Spread | None]
     change: Spread | None
-    """Of the main metric, from the base with the same seed."""
+    """Of the main metric, from the base with the same seed; None for the base itself."""
 
     @property
     def seeds(self) -> str:
@@ -89,34 +89,39 @@ class StudyTable:
 
 
 def flat_rows(table: StudyTable) -> list[list[str | float | None]]:
-    """The table as rows of plain cells under a header: arm, then mean and std of each metric."""
+    """The table as rows of plain cells under a header: arm, then mean and std of each metric.
+
+    The untrained model and chance are its last two rows.
+    """
     header: list[str | float | None] = ["arm"]
     header += [f"{metric} {part}" for metric in METRICS for part in ("mean", "std")]
     header += ["change from base", "change std"]
     rows = [header]
     for row in table.arms:
         spreads = [*(row.metrics[metric] for metric in METRICS), row.change]
-        cells = [(one.mean, one.std) if one else (None, None) for one in spreads]
-        rows.append([row.name, *(cell for pair in cells for cell in pair)])
-    begun = [table.untrained.get(metric) for metric in METRICS]
-    untrained = [(one.mean, one.std) if one else (None, None) for one in begun]
-    chance = [(table.chance.get(metric), None) for metric in METRICS]
-    for name, cells in (("untrained", untrained), ("chance", chance)):
-        rows.append([name, *(cell for pair in cells for cell in pair), None, None])
+        rows.append([row.name, *_mean_and_std(spreads)])
+    untrained = _mean_and_std([table.untrained.get(metric) for metric in METRICS])
+    chance = [cell for metric in METRICS for cell in (table.chance.get(metric), None)]
+    rows += [["untrained", *untrained, None, None], ["chance", *chance, None, None]]
     return rows
 
 
+def _mean_and_std(spreads: Sequence[Spread | None]) -> list[float | None]:
+    pairs = [(spread.mean, spread.std) if spread else (None, None) for spread in spreads]
+    return [cell for pair in pairs for cell in pair]
+
+
 def curves(results: Mapping[tuple[str, int], RunResult]) -> dict[str, list[tuple[int, float]]]:
-    """For each arm the main metric by step, the mean over the seeds that have it."""
-    found: dict[str, dict[int, list[float]]] = {}
+    """For each arm (step, main metric) in order of steps; the mean over the seeds that have it."""
+    by_step: dict[str, dict[int, list[float]]] = {}
     for (arm, _), run in results.items():
         for row in run.rows:
             value = row.get("metrics", {}).get(MAIN_METRIC)
-            if isinstance(value, float):
-                found.setdefault(arm, {}).setdefault(row["step"], []).append(value)
+            if isinstance(value, float):  # what is not finite is text in a ledger
+                by_step.setdefault(arm, {}).setdefault(row["step"], []).append(value)
     return {
         arm: [(step, statistics.fmean(values)) for step, values in sorted(steps.items())]
-        for arm, steps in found.items()
+        for arm, steps in by_step.items()
     }
 
 
@@ -125,7 +130,10 @@ def _plain(spread: Spread | None) -> dict[str, float | int | None] | None:
 
 
 def study_table(results: Mapping[tuple[str, int], RunResult]) -> StudyTable:
-    """The table of a study's runs, given by (arm, seed); the base must be the first arm."""
+    """The table of a study's runs, given by (arm, seed); the base must be the first arm.
+
+    A run that failed or diverged counts in its arm's status and in no mean.
+    """
     arms = list(dict.fromkeys(arm for arm, _ in results))
     seeds = list(dict.fromkeys(seed for _, seed in results))
     finished = {key: run for key, run in results.items() if run.status == "finished"}
@@ -150,13 +158,15 @@ def _arm_row(
     for seed in seeds:
         status = results[arm, seed].status
         statuses[status] = statuses.get(status, 0) + 1
-    own = [finished[arm, seed].best() for seed in seeds if (arm, seed) in finished]
+    best = [finished[arm, seed].best() for seed in seeds if (arm, seed) in finished]
     pairs = [seed for seed in seeds if (arm, seed) in finished and (BASE_ARM, seed) in finished]
+    # Paired by seed: seeds differ more than most arms do, and the mean of differences leaves that
+    # out. A seed that either arm lacks is left out of both.
     changes = [
         finished[arm, seed].best()[MAIN_METRIC] - finished[BASE_ARM, seed].best()[MAIN_METRIC]
         for seed in pairs
     ]
-    return ArmRow(arm, statuses, _spreads(own), None if arm == BASE_ARM else Spread.of(changes))
+    return ArmRow(arm, statuses, _spreads(best), None if arm == BASE_ARM else Spread.of(changes))
 
 
 def _spreads(runs: Sequence[Mapping[str, float]]) -> dict[str, Spread | None]:

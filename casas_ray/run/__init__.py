@@ -1,1 +1,1 @@
-"""Running experiments: the only wing that may import ray."""
+"""Running experiments: the only room that may import ray."""

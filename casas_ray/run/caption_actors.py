@@ -11,6 +11,8 @@ from casas_ray.config import Machine, TextConfig
 from casas_ray.model.caption_vectors import Encode, Part
 from casas_ray.model.text import TextTower, find_tower
 
+# C captions of a part, T width of the text model
+
 
 class _Actor:
     """One text tower on one GPU, or on CPUs."""
@@ -20,8 +22,8 @@ class _Actor:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:  # Any: Ray Data's row
         part = list(row["part"])
-        vectors = self._tower.encode(part)
-        return {"part": part, "vectors": vectors.tobytes(), "size": vectors.shape[1]}
+        vectors_CT = self._tower.encode(part)
+        return {"part": part, "vectors": vectors_CT.tobytes(), "size": vectors_CT.shape[1]}
 
 
 def with_actors(config: TextConfig, machine: Machine) -> Encode:
@@ -42,8 +44,9 @@ def with_actors(config: TextConfig, machine: Machine) -> Encode:
             num_gpus=gpus or None,
             num_cpus=machine.cpus_per_worker if not gpus else None,
         )
+        # Parts come back in any order, so each carries its captions with it.
         for row in encoded.iter_rows():
-            vectors = np.frombuffer(row["vectors"], dtype=np.float32)
-            yield list(row["part"]), vectors.reshape(-1, row["size"])
+            vectors_CT = np.frombuffer(row["vectors"], dtype=np.float32).reshape(-1, row["size"])
+            yield list(row["part"]), vectors_CT
 
     return encode

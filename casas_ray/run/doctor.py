@@ -25,7 +25,7 @@ _LEAST_MEMORY_GB = 4.0
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, how it is, and what to do about it."""
+    """What was looked at, how it is, and what to do about it; its fields are keys of the JSON."""
 
     name: str
     state: State
@@ -37,7 +37,7 @@ class Check:
 
 def examine(machine: Machine, tracking: Tracking, text: TextConfig) -> list[Check]:
     """Every check in order; none stops the next."""
-    checks: dict[str, Callable[[], list[Check]]] = {
+    by_name: dict[str, Callable[[], list[Check]]] = {
         "python": _python,
         "packages": _packages,
         "torch": _torch,
@@ -48,14 +48,15 @@ def examine(machine: Machine, tracking: Tracking, text: TextConfig) -> list[Chec
         "ray": lambda: _ray(machine),
         "wandb": lambda: _wandb(tracking),
     }
-    found: list[Check] = []
-    for name, check in checks.items():
+    checks: list[Check] = []
+    for name, check in by_name.items():
         try:
-            found += check()
+            checks += check()
+        # Anything at all: a broken torch is a finding too, and must not hide what W&B lacks.
         except Exception as error:
-            said = f"{type(error).__name__}: {error}".splitlines()[0]
-            found.append(Check(name, "missing", said, "run casas-ray doctor --debug"))
-    return found
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            checks.append(Check(name, "missing", reason, "run casas-ray doctor --debug"))
+    return checks
 
 
 def _python() -> list[Check]:
@@ -65,6 +66,7 @@ def _python() -> list[Check]:
 
 
 def _packages() -> list[Check]:
+    # Of the installed package, not of a checkout's pyproject.toml: an old install shows here.
     wanted = importlib.metadata.requires("casas-ray") or []
     bad = []
     for text in wanted:
@@ -88,7 +90,7 @@ def _torch() -> list[Check]:
     import torch
 
     if torch.cuda.is_available():
-        names = {torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())}
+        names = {torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
         return [Check("torch", "good", f"{torch.__version__}, {', '.join(sorted(names))}")]
     return [Check("torch", "good", f"{torch.__version__}, no GPU: the tiny size suits CPUs")]
 
@@ -102,6 +104,7 @@ def _memory() -> list[Check]:
 
 def _storage() -> list[Check]:
     root = paths.data_root()
+    # The folder need not be there yet; what matters is the disk that it will be on.
     there = next(folder for folder in (root, *root.parents) if folder.exists())
     if not os.access(there, os.W_OK):
         fix = "name a folder of yours in CASAS_RAY_DATA"
@@ -144,7 +147,7 @@ def _homes() -> list[Check]:
 def _ray(machine: Machine) -> list[Check]:
     from casas_ray.run.environment import prepare_environment
 
-    prepare_environment()
+    prepare_environment()  # Ray reads its environment once, while it is imported
     import ray
 
     from casas_ray.run.session import session
@@ -152,16 +155,17 @@ def _ray(machine: Machine) -> list[Check]:
     with session(machine):
         total = ray.cluster_resources()
     has_token = os.environ.get("RAY_AUTH_MODE") == "token"
-    found = f"starts; {total.get('CPU', 0):g} CPUs, {total.get('GPU', 0):g} GPUs"
+    resources = f"starts; {total.get('CPU', 0):g} CPUs, {total.get('GPU', 0):g} GPUs"
     if has_token:
-        return [Check("ray", "good", f"{found}; asks for a token")]
+        return [Check("ray", "good", f"{resources}; asks for a token")]
     fix = "ray get-auth-token --generate, before a cluster that others can reach"
-    return [Check("ray", "odd", f"{found}; without a token", fix)]
+    return [Check("ray", "odd", f"{resources}; without a token", fix)]
 
 
 def _wandb(tracking: Tracking) -> list[Check]:
     from casas_ray.tracking import connection
 
+    # The key is judged and never shown: this output is pasted into questions.
     key = os.environ.get("WANDB_API_KEY")
     if key is not None and (problem := connection.key_problem(key)):
         fix = "wandb login, with the key from https://wandb.ai/authorize"

@@ -11,7 +11,7 @@ from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare
 from casas_ray.loader.sampler import LengthBucketSampler
 from casas_ray.loader.training_data import TrainingData
-from casas_ray.model.caption_vectors import caption_vectors, missing_captions
+from casas_ray.model.caption_vectors import Progress, caption_vectors, missing_captions
 from casas_ray.model.embedding import chosen_fields
 from casas_ray.run.environment import prepare_environment
 from casas_ray.study import Study
@@ -19,7 +19,7 @@ from casas_ray.training.step import require_device
 
 Watch = Callable[[str], None]
 Steps = Callable[[str, int, int], None]
-"""Hears of work that takes long: what, done, of how many."""
+"""Hears of work that takes long: what, how many are done, of how many."""
 
 _MANY_CAPTIONS = 20_000
 """More are worth the start of actors with a GPU."""
@@ -34,21 +34,23 @@ def gather(
 ) -> TrainingData:
     """Everything a recipe trains on; what is on disk already is taken from there.
 
-    Where the machine has GPUs and captions are many, its actors compute their vectors.
+    `given` is a set that is prepared already, as from alignment JSON. Where the machine has GPUs
+    and captions are many, its actors compute their vectors.
 
     Raises:
-        SettingsError: a machine without GPUs is asked for what only they do; said first.
+        SettingsError: a machine without GPUs is asked for what only they do.
         DataError: a log is missing or cannot be used.
         SetupError: the text model is not at hand.
     """
+    # First, for what follows can take an hour.
     if not machine.gpus_per_worker:
         require_device(recipe.optim, torch.device("cpu"))
     prepared = given or prepare(recipe.data, logs_for(recipe.data), watch=watch)
     captions = prepared.captions()
-    told = functools.partial(steps, "caption vectors")
+    progress = functools.partial(steps, "caption vectors")
     if machine.gpus_per_worker and missing_captions(captions, recipe.text) > _MANY_CAPTIONS:
-        _compute_on_gpus(captions, recipe, machine, told)
-    return TrainingData(prepared, caption_vectors(captions, recipe.text, progress=told))
+        _compute_on_gpus(captions, recipe, machine, progress)
+    return TrainingData(prepared, caption_vectors(captions, recipe.text, progress=progress))
 
 
 def gather_study(study: Study, machine: Machine, watch: Watch, steps: Steps) -> list[TrainingData]:
@@ -58,6 +60,8 @@ def gather_study(study: Study, machine: Machine, watch: Watch, steps: Steps) -> 
         SettingsError, DataError, SetupError: as `gather` does, and as `check` does of any trial.
     """
     trials, at_hand = study.trials(), dict[str, TrainingData]()
+    # One entry a set, and the very object for every trial that reads it: trials share its memory,
+    # and `shared_by_trials` sends Ray one copy of each object.
     keys = [trial.recipe.data.digest() + trial.recipe.text.digest() for trial in trials]
     for key, trial in zip(keys, trials, strict=True):
         if key not in at_hand:
@@ -67,19 +71,21 @@ def gather_study(study: Study, machine: Machine, watch: Watch, steps: Steps) -> 
 
 
 def check(recipe: Recipe, machine: Machine, prepared: PreparedSet) -> None:
-    """Refuse a recipe whose batches do not fit the data or divide among the workers, or whose
-    model asks for fields that the data lacks; said before any worker starts.
+    """Refuse a recipe that this data or this machine cannot train, before any worker starts.
 
     Raises:
-        SettingsError, DataError: it is so.
+        DataError: the training windows do not make one batch.
+        SettingsError: the batch does not divide among the workers, or the model asks for fields
+            that the data lacks.
     """
     sampler = LengthBucketSampler(prepared.lengths("train"), recipe.optim.batch_size, recipe.seed)
+    # Asked for the refusals alone.
     sampler.of_worker(0, machine.workers)
     chosen_fields(recipe.model, tuple(prepared.manifest["fields"]))
 
 
 def _compute_on_gpus(
-    captions: Sequence[str], recipe: Recipe, machine: Machine, told: Callable[[int, int], None]
+    captions: Sequence[str], recipe: Recipe, machine: Machine, progress: Progress
 ) -> None:
     prepare_environment()
     from casas_ray.run.caption_actors import with_actors  # ray.data takes seconds to import
@@ -88,4 +94,4 @@ def _compute_on_gpus(
     with session(machine):
         fits(machine)
         encode = with_actors(recipe.text, machine)
-        caption_vectors(captions, recipe.text, progress=told, encode=encode)
+        caption_vectors(captions, recipe.text, progress=progress, encode=encode)

@@ -22,9 +22,17 @@ def run_study(
     data: Sequence[TrainingData],
     listeners: Sequence[Listener],
 ) -> None:
-    """Train these trials of the study in a folder; `data` has one entry a record."""
+    """Train these trials of the study in a folder; `data` has one entry a record.
+
+    A trial that fails or diverges raises nothing: its ledger says so.
+
+    Raises:
+        RefusedError: another process is at work in the folder.
+        ClusterError: Ray does not answer, or has no room for a trial.
+    """
     if not records:
         return
+    # Left in the other order: the last rows are passed on before the folder is anybody's again.
     with locked(folder), _followed(records, listeners):
         for record in records:
             record.write()
@@ -39,9 +47,9 @@ def run_study(
 def _one_by_one(
     records: Sequence[RunRecord], machine: Machine, data: Sequence[TrainingData]
 ) -> None:
-    for record, one in zip(records, data, strict=True):
+    for record, trial_data in zip(records, data, strict=True):
         with contextlib.suppress(Exception):  # the ledger holds it, and the table shows it
-            train_here(record, machine, one)
+            train_here(record, machine, trial_data)
 
 
 def _through_tune(
@@ -61,11 +69,14 @@ def _through_tune(
 def run_training(
     record: RunRecord, machine: Machine, data: TrainingData, listeners: Sequence[Listener]
 ) -> RunResult:
-    """Train one run, in a TorchTrainer or in this process; goes on where it was stopped.
+    """What a run's ledger says after training it, in a TorchTrainer or in this process.
+
+    It goes on where it was stopped; a run that has finished is not trained again.
 
     Raises:
         RefusedError: its folder holds a run of another recipe, or is in use.
         AllFailed: it failed or diverged.
+        ClusterError: Ray does not answer, or has no room for the run.
     """
     claim(record)
     if RunResult.read(record.folder).status != "finished":

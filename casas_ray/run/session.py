@@ -16,7 +16,7 @@ from casas_ray.run.environment import guard_token
 
 @contextmanager
 def session(machine: Machine) -> Iterator[None]:
-    """Ray, started here or joined where the machine says.
+    """Ray within a block: started here, or joined where the machine or RAY_ADDRESS says.
 
     Raises:
         ClusterError: the address does not answer or refuses us.
@@ -42,24 +42,25 @@ def _connect(machine: Machine) -> None:
             configure_logging=True,
             include_dashboard=dashboard,
         )
-        guard_token()
+        guard_token()  # ray.init may have just written it
     except (ConnectionError, AuthenticationError, RuntimeError, ValueError, OSError) as error:
         where = address or "this machine"
         raise ClusterError(
             f"no Ray cluster answers at {where}: {str(error).splitlines()[0]}",
             hint="start one with `ray start --head`, or leave machine.address empty.",
         ) from None
-    data = logging.getLogger("ray.data")
-    data.setLevel(logging.WARNING)
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    # They would be drawn over our own, in the middle of a table.
     ray.data.DataContext.get_current().enable_progress_bars = False
 
 
 def fits(machine: Machine) -> None:
-    """Nothing, when the cluster can ever hold one training of this machine.
+    """Refuse a machine of which the cluster, empty, could not hold one training.
 
     Raises:
-        ClusterError: it has too few CPUs or GPUs, and the training would wait for ever.
+        ClusterError: it has too few CPUs or GPUs.
     """
+    # Ray itself says nothing of the kind: it waits for a node that may yet join.
     total = ray.cluster_resources()
     for name, each in (("CPU", machine.cpus_per_worker), ("GPU", machine.gpus_per_worker)):
         wanted = each * machine.workers

@@ -16,27 +16,34 @@ from casas_ray.loader.set_facts import SetFacts
 from casas_ray.loader.training_data import TrainingData
 from casas_ray.loader.window_store import WindowStore
 
-Refs = list[Any]  # Any: ray's ObjectRef of an Arrow table
+# N captions and descriptions of the set, T width of the text model
+
+Refs = list[Any]  # Any: ray's ObjectRef of an Arrow table, which takes no type argument
 
 
 @dataclass(frozen=True)
 class SharedData:
-    """References to everything that workers train on; it is small and can be sent anywhere."""
+    """References to everything that workers train on; it is small and can be sent anywhere.
+
+    A worker owns whole lanes of the sampler (`loader/sampler.py`): then it needs no window of
+    another's, and the batch of a step is the same for any number of workers.
+    """
 
     facts: SetFacts
     train: Sequence[Refs]
     """For each worker its lanes in order; or one entry with the whole table, not yet dealt."""
 
     val: Sequence[Refs]
-    vectors: Any  # ray's ObjectRef of an array
+    vectors: Any  # Any: ray's ObjectRef of an array, N x T as TrainingData has it
     is_dealt: bool
+    """Whether `train` has an entry a worker, each in the sampler's order."""
 
     @classmethod
     def whole(cls, data: TrainingData) -> "SharedData":
         """For many one-worker trials: one copy of the set, dealt by each trial's own seed."""
         facts, prepared = SetFacts.of(data.prepared), data.prepared
         train, val = _stored(prepared.windows("train")), _stored(prepared.windows("val"))
-        return cls(facts, [train], [val], ray.put(data.vectors), is_dealt=False)
+        return cls(facts, [train], [val], ray.put(data.vectors_NT), is_dealt=False)
 
     @classmethod
     def dealt(cls, data: TrainingData, recipe: Recipe, workers: int) -> "SharedData":
@@ -45,12 +52,12 @@ class SharedData:
         sampler = facts.sampler(recipe)
         rows = [sampler.shard_rows(rank, workers) for rank in range(workers)]
         train = data.prepared.windows("train").take(pa.array(np.concatenate(rows)))
-        vals = [len(facts.val_range(rank, workers)) for rank in range(workers)]
+        val_sizes = [len(facts.val_range(rank, workers)) for rank in range(workers)]
         return cls(
             facts,
             _split(train, [len(part) for part in rows]),
-            _split(data.prepared.windows("val"), vals),
-            ray.put(data.vectors),
+            _split(data.prepared.windows("val"), val_sizes),
+            ray.put(data.vectors_NT),
             is_dealt=True,
         )
 
@@ -61,15 +68,15 @@ class SharedData:
         if not self.is_dealt:
             # Lane by lane, as the sampler numbers the rows of a worker.
             train = train.take(pa.array(sampler.shard_rows(0, 1)))
-        # A copy: what Ray shares between processes cannot be written to, and torch wants it
+        # A copy: what Ray shares between processes is read-only, and torch would take it for
         # writable.
-        vectors = torch.from_numpy(np.array(ray.get(self.vectors))).to(device)
+        vectors_NT = torch.from_numpy(np.array(ray.get(self.vectors))).to(device)
         return Loader(
             WindowStore.of(train),
             WindowStore.of(val),
             self.facts,
             sampler,
-            vectors,
+            vectors_NT,
             recipe,
             rank,
             world_size,
@@ -82,12 +89,13 @@ def shared_by_trials(
     """One entry a trial; trials of one worker that train on the same data share one copy."""
     if machine.workers > 1:
         return [
-            SharedData.dealt(one, recipe, machine.workers)
-            for one, recipe in zip(data, recipes, strict=True)
+            SharedData.dealt(trial_data, recipe, machine.workers)
+            for trial_data, recipe in zip(data, recipes, strict=True)
         ]
-    copies = {id(one): one for one in data}
-    shared = {key: SharedData.whole(one) for key, one in copies.items()}
-    return [shared[id(one)] for one in data]
+    # By identity, as `gather_study` shares it: to compare tables would read them all.
+    distinct = {id(trial_data): trial_data for trial_data in data}
+    shared = {key: SharedData.whole(trial_data) for key, trial_data in distinct.items()}
+    return [shared[id(trial_data)] for trial_data in data]
 
 
 def _stored(table: pa.Table) -> Refs:
@@ -97,9 +105,11 @@ def _stored(table: pa.Table) -> Refs:
 def _split(table: pa.Table, sizes: Sequence[int]) -> list[Refs]:
     cuts = np.cumsum(sizes)[:-1].tolist()
     dataset = ray.data.from_arrow(table)
+    # Not streaming_split, which promises no order: a row's index in its part is its address.
     parts = dataset.split_at_indices(cuts) if cuts else [dataset]
     return [part.to_arrow_refs() for part in parts]
 
 
 def _table(refs: Refs) -> pa.Table:
+    # One chunk: the blocks that Ray Data made are many, and every column is read through them.
     return pa.concat_tables(ray.get(refs)).combine_chunks()

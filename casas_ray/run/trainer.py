@@ -77,7 +77,10 @@ def _train_fn_per_worker(config: dict[str, Any]) -> None:  # Any: Ray Train's co
 
 
 def run_in_trial(record: RunRecord, machine: Machine, shared: SharedData) -> None:
-    """Train in this Tune trial, which has one worker."""
+    """Train in this Tune trial, which is its own only worker.
+
+    A run that diverges says so in its ledger; any other error is there too, and flies on to Tune.
+    """
     device = torch.device("cuda" if machine.gpus_per_worker else "cpu")
     _train_on(record, machine, shared, WorkerContext(report=tune.report), device)
 
@@ -89,6 +92,7 @@ def _train_on(
     context: WorkerContext,
     device: torch.device,
 ) -> None:
+    # Before the first tensors, so that what they free is kept for the next.
     prepare_process(machine)
     rank, world_size = context.rank, context.world_size
     open_loader = functools.partial(shared.loader, record.recipe, rank, world_size, device)

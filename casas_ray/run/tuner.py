@@ -25,10 +25,11 @@ def run_trials(
     )
     tuner = tune.Tuner(
         tune.with_resources(trainable, _resources(machine)),
+        # An index, not the record: Tune writes a trial's parameters into its name and its logs.
         param_space={"index": tune.grid_search(list(range(len(records))))},
         tune_config=tune.TuneConfig(
             max_concurrent_trials=concurrent(machine),
-            reuse_actors=True,
+            reuse_actors=True,  # torch and Ray Data are imported once a slot, not once a trial
             trial_name_creator=_name,
             trial_dirname_creator=_name,
         ),

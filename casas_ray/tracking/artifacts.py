@@ -12,22 +12,24 @@ log = logging.getLogger(__name__)
 
 
 def send_code(run: wandb.Run, code: Path) -> None:
-    """The code that git tracks, where a snapshot of it was taken."""
+    """Send the code that git tracks, where a snapshot of it was taken."""
     if code.exists():
         _send_file(run, code, CODE, wandb.Artifact(f"code-{run.id}", type="code"))
 
 
 def send_model(run: wandb.Run, folder: Path) -> None:
-    """The best checkpoint, which leaves this machine only because the user asked for it."""
+    """Send the best weights, which leave this machine only because the user asked for it."""
     best = json.loads((folder / "checkpoints" / "best.json").read_text(encoding="utf-8"))
     weights = folder / "checkpoints" / f"step-{int(best['step']):08d}" / "weights.safetensors"
-    made = wandb.Artifact(f"model-{run.id}", type="model", metadata=best)
-    _send_file(run, weights, weights.name, made)
+    artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata=best)
+    _send_file(run, weights, weights.name, artifact)
 
 
 def _send_file(run: wandb.Run, path: Path, name: str, artifact: wandb.Artifact) -> None:
     try:
         artifact.add_file(str(path), name=name)
         run.log_artifact(artifact)
-    except Exception as error:  # whatever ails a file, the metrics go on
+    # Anything at all: wandb lets pydantic's errors out too, and whatever ails a file, the metrics
+    # must go on.
+    except Exception as error:
         log.warning("W&B has not taken %s: %s", name, str(error).splitlines()[0])

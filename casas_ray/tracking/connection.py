@@ -1,5 +1,4 @@
-"""How W&B is reached: whether, with whose key, and what it must not learn of this machine by
-itself."""
+"""How W&B is reached: whether, with whose key, and what its library must not tell of us."""
 
 import logging
 import os
@@ -26,6 +25,7 @@ _FINISH_SECONDS = 15.0
 it later."""
 
 Mode = Literal["online", "offline", "disabled"]
+About = Mapping[str, Any]  # Any: what wandb.init takes, by name
 
 
 def mode_of(tracking: Tracking) -> Mode:
@@ -41,6 +41,7 @@ def _usual_mode() -> Mode:
     asked = os.environ.get("WANDB_MODE")
     if asked in ("online", "disabled"):
         return "online" if asked == "online" else "disabled"
+    # Any other word, as dryrun, means offline: a word that we do not know sends nothing.
     return "online" if asked is None and has_key() else "offline"
 
 
@@ -85,8 +86,10 @@ def teams() -> list[str]:
 
 
 def key_problem(key: str) -> str:
-    """What is wrong with the shape of a W&B key by the library's own rule, or nothing; the key is
-    not shown."""
+    """What is wrong with the shape of a W&B key by the library's own rule, or an empty text.
+
+    The key itself is not shown.
+    """
     from wandb.sdk.lib.wbauth import validation  # private, so only where it is asked for
 
     try:
@@ -96,16 +99,19 @@ def key_problem(key: str) -> str:
 
 
 def _hush() -> None:
-    """No chatter of wandb's, and no reports of its own errors, which hold paths of this machine."""
+    # Before wandb's service starts, which reads them once. Its reports of its own errors hold
+    # absolute paths of this machine (docs/findings.md).
     os.environ.setdefault("WANDB_SILENT", "true")
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
 
 
 def begin(
-    folder: Path, about: Mapping[str, Any], mode: Mode, *, wait: float | None = None
+    folder: Path, about: About, mode: Mode, *, wait_seconds: float | None = None
 ) -> wandb.Run:
     """A W&B run: online it goes on after the rows that W&B has of it (`starting_step`), offline it
     is made anew.
+
+    `wait_seconds` is how long its end may take to send what is left; as a rule 15 s.
 
     Raises:
         wandb.Error: the server will not have the run, or takes too long to say so.
@@ -117,20 +123,25 @@ def begin(
         **about,
         dir=str(folder),
         mode=mode,
-        # Whoever sends an offline folder by hand replaces what W&B had.
+        # Without it a server's rows come twice. Offline not: whoever sends an offline folder by
+        # hand is to replace what W&B had, and one that says resume is appended.
         resume="allow" if mode == "online" else None,
-        reinit="create_new",
-        settings=_settings(wait),
+        reinit="create_new",  # trials are open side by side
+        settings=_settings(wait_seconds),
     )
 
 
 def begin_or_keep(
-    folder: Path, about: Mapping[str, Any], mode: Mode, *, wait: float | None = None
+    folder: Path, about: About, mode: Mode, *, wait_seconds: float | None = None
 ) -> tuple[wandb.Run, Mode]:
     """A W&B run, and the mode that it has in the end: kept offline where the server will not have
-    it. No other run may be open."""
+    it. No other run may be open.
+
+    Raises:
+        wandb.Error: it cannot be begun offline either.
+    """
     try:
-        return begin(folder, about, mode, wait=wait), mode
+        return begin(folder, about, mode, wait_seconds=wait_seconds), mode
     except (wandb.Error, TimeoutError) as error:
         if mode != "online":
             raise
@@ -138,12 +149,15 @@ def begin_or_keep(
             "W&B will not have the run (%s); runs are kept offline in their folders.",
             str(error).strip().splitlines()[0],
         )
-        # Its service holds the id of a run that failed; the next run starts another.
+        # Its service holds the id of a run that failed; the next run starts another. It also ends
+        # every run that is open, which is why none may be.
         wandb.teardown()
         return begin(folder, about, "offline"), "offline"
 
 
-def _settings(wait: float | None) -> wandb.Settings:
+def _settings(wait_seconds: float | None) -> wandb.Settings:
+    # wandb sends all of this unless each is switched off by itself (docs/findings.md); what a
+    # newer one sends besides, tests/tracking/test_wandb_online.py sees arrive.
     return wandb.Settings(
         x_disable_meta=True,  # argv, user names, the machine's hardware
         x_disable_machine_info=True,
@@ -156,7 +170,8 @@ def _settings(wait: float | None) -> wandb.Settings:
         console="off",
         silent=True,
         init_timeout=_INIT_SECONDS,
-        finish_timeout=wait or _FINISH_SECONDS,
+        # Left out, finish() waits for ever on a host that died.
+        finish_timeout=wait_seconds or _FINISH_SECONDS,
         finish_timeout_raises=True,
     )
 
@@ -167,7 +182,7 @@ def offline_folders(folder: Path, identity: str) -> list[Path]:
 
 
 def remove_offline(folder: Path, identity: str) -> None:
-    """Take them away."""
+    """Take away the offline runs of an id that lie in a folder."""
     for old in offline_folders(folder, identity):
         shutil.rmtree(old, ignore_errors=True)
         if old.name.startswith(time.strftime("offline-run-%Y%m%d_%H%M%S")):

@@ -4,16 +4,20 @@ Metrics go as they are: their names are those of the code. Everything else of a 
 here, and what is not listed stays.
 """
 
+# The lists are of what may go, never of what may not: a fact that somebody adds to a ledger
+# tomorrow stays here until it is listed. tests/tracking/ holds us to them.
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from casas_ray.records.ledger import Row
 from casas_ray.records.provenance import CODE
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.verdict import Verdict
 
 PRIVATE_SETTINGS = frozenset({"recipe.text.model", "recipe.data.captions.file"})
-"""Settings that can hold a path of this machine."""
+"""Settings that can hold a path of this machine; every new one that can must be listed."""
 
 FACTS = (
     "home",
@@ -40,36 +44,38 @@ MODEL_FACTS = (
 )
 
 
-def sent_config(info: Mapping[str, Any]) -> dict[str, Any]:
+def sent_config(info: Mapping[str, Any]) -> dict[str, Any]:  # Any: what JSON holds
     """What W&B learns of a run: its settings and counts; no path, no name of a person or a host."""
     recipe = {f"recipe.{path}": value for path, value in info.get("recipe", {}).items()}
     allowed = {path: value for path, value in recipe.items() if path not in PRIVATE_SETTINGS}
     return allowed | {name: info[name] for name in FACTS if name in info}
 
 
-def sent_model(row: Mapping[str, Any]) -> dict[str, Any]:
+def sent_model(row: Row) -> dict[str, Any]:  # Any: what JSON holds
     """What W&B learns of a model file that stays here, as `best_model/...` or `final_model/...`."""
-    about = row["about"]
+    about = row["about"]  # its local_path was made relative to the run before it was a row
     return {f"{row['which']}_model/{name}": about[name] for name in MODEL_FACTS if name in about}
 
 
-def sent_verdict(verdict: Verdict) -> tuple[dict[str, float], list[list[Any]]]:
+def sent_verdict(verdict: Verdict) -> tuple[dict[str, float], list[list[str | float | None]]]:
     """What W&B learns of a look at the test days: the trained model's metrics, and all columns as
     rows of a table under a header."""
     columns = verdict.columns
     names = sorted({metric for column in columns.values() for metric in column})
-    rows = [[name, *(column.get(name) for column in columns.values())] for name in names]
-    return dict(columns["trained"]), [["metric", *columns], *rows]
+    rows: list[list[str | float | None]] = [["metric", *columns]]
+    rows += [[name, *(column.get(name) for column in columns.values())] for name in names]
+    return dict(columns["trained"]), rows
 
 
 def classes(
-    record: RunRecord, rows: Sequence[Mapping[str, Any]], verdict: Verdict | None = None
+    record: RunRecord, rows: Sequence[Row], verdict: Verdict | None = None
 ) -> dict[str, list[str]]:
     """By class, what would leave this machine for a run, with its look at the test days if it had
     one, and what would not."""
+    # The last start: a run that was taken up again says anew what it is.
     info = next((row["info"] for row in reversed(rows) if row["event"] == "start"), {})
     metrics = sorted({name for row in rows for name in row.get("metrics", {})})
-    drawn = sorted({name for row in rows for name in row.get("histograms", {})})
+    histograms = sorted({name for row in rows for name in row.get("histograms", {})})
     models = sorted({f"{row['which']}_model" for row in rows if row["event"] == "model"})
     parts = [name for row in rows if row["event"] == "graph" for name in _parts(row)]
     config = sent_config(info)
@@ -88,7 +94,7 @@ def classes(
         ],
         "metrics": metrics,
         "metrics of test days": sorted(sent_verdict(verdict)[0]) if verdict else [],
-        "histograms": [f"{len(drawn)} of weights and gradients"] if drawn else [],
+        "histograms": [f"{len(histograms)} of weights and gradients"] if histograms else [],
         "structure of the model": parts,
         "settings and facts": sorted(config),
         "metadata of models": models,
@@ -99,13 +105,13 @@ def classes(
         "STAYS HERE": [
             "captions, sensor rows, raw lines and sensor names",
             "the command line, absolute paths, host and user names, keys",
-            *sorted(name for name in PRIVATE_SETTINGS if name.removeprefix("recipe.")),
+            *sorted(PRIVATE_SETTINGS),
             *([] if record.tracking.log_model else ["weights and checkpoints"]),
         ],
     }
 
 
-def _parts(row: Mapping[str, Any]) -> list[str]:
+def _parts(row: Row) -> list[str]:
     return [f"{module['name']}: {module['kind']}" for module in row["modules"]]
 
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import wandb
 
@@ -18,7 +17,9 @@ from casas_ray.tracking.privacy import sent_verdict
 from casas_ray.tracking.wandb_mirror import about_run, hashed, run_id
 
 _SENT = ".wandb-summary"
-"""In a study's folder: which comparison W&B has."""
+"""In a study's folder: the hash of the comparison that W&B has."""
+
+Cell = str | float | None
 
 
 def send_summary(
@@ -26,11 +27,18 @@ def send_summary(
     folder: Path,
     tracking: Tracking,
     tags: Sequence[str],
-    rows: Sequence[Sequence[Any]],
+    rows: Sequence[Sequence[Cell]],
     curves: Mapping[str, Sequence[tuple[int, float]]],
 ) -> None:
-    """One W&B run for a whole study: its comparison as a table, the first row its header, as bars,
-    and a curve an arm of the main metric over steps. What W&B has already is not sent again."""
+    """Send one W&B run for a whole study: its comparison as a table and as bars, and a curve an arm
+    of the main metric over steps.
+
+    The first of `rows` is the table's header; `curves` has (step, value) by arm. What W&B has
+    already is not sent again.
+
+    Raises:
+        wandb.Error: it cannot be kept offline either.
+    """
     content, mode, sent = hashed(json.dumps([rows, curves])), mode_of(tracking), folder / _SENT
     if mode == "online" and sent.exists() and sent.read_text(encoding="utf-8") == content:
         return
@@ -65,12 +73,17 @@ def send_summary(
         send_code(run, folder / CODE)
     run.finish()
     wandb.teardown()
+    # Last: whoever is killed before this sends the comparison once more, never not at all.
     if mode == "online":
         write_whole(sent, content)
 
 
 def send_verdict(record: RunRecord, verdict: Verdict, mode: Mode) -> None:
-    """One W&B run for the look at a run's test days, beside the run itself."""
+    """Send one W&B run for the look at a run's test days, beside the run itself.
+
+    Raises:
+        wandb.Error: it cannot be kept offline either.
+    """
     about = about_run(record, {})
     about |= {
         "id": hashed(f"{run_id(record)}/test"),
@@ -82,8 +95,8 @@ def send_verdict(record: RunRecord, verdict: Verdict, mode: Mode) -> None:
     run.define_metric("test/*", step_metric="global_step")
     metrics, rows = sent_verdict(verdict)
     header, *body = rows
-    cells: list[Any] = body  # Any: wandb's own kinds of cells
-    table = wandb.Table(columns=header, data=cells)
+    table = wandb.Table(columns=[str(cell) for cell in header], data=[list(row) for row in body])
+    # W&B counts this run's rows too: one is all there is, and a second call would add another.
     if run.starting_step == 0:
         run.log({**metrics, "baselines": table, "global_step": verdict.step})
     run.finish()

@@ -1,13 +1,12 @@
 """TensorBoard event files as a view of the ledger, for those who stay local."""
 
 import shutil
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from tensorboardX import SummaryWriter
 
-from casas_ray.records.ledger import read_rows
+from casas_ray.records.ledger import Row, read_rows
 from casas_ray.records.run_record import RunRecord
 from casas_ray.tracking.repeats import Repeats
 
@@ -23,10 +22,11 @@ class TensorBoardMirror:
         self._writers: dict[int, SummaryWriter] = {}
         self._repeats: dict[int, Repeats] = {}
 
-    def hear(self, run: int, row: dict[str, Any]) -> None:
+    def hear(self, run: int, row: Row) -> None:
         """A new row of a run's ledger."""
         if run not in self._writers:
             folder = self._records[run].folder / FOLDER
+            # A writer adds a file beside those that are there, and TensorBoard would draw both.
             shutil.rmtree(folder, ignore_errors=True)
             self._writers[run] = SummaryWriter(str(folder), write_to_disk=True)
             self._repeats[run] = Repeats()
@@ -34,20 +34,22 @@ class TensorBoardMirror:
             return
         if row["event"] == "metrics":
             for name, value in row["metrics"].items():
+                # The ledger says inf and nan as text, for JSON has neither.
                 if not isinstance(value, str):
                     self._writers[run].add_scalar(name, value, row["step"])
         elif row["event"] == "histograms":
             self._histograms(run, row["step"], row["histograms"])
 
-    def _histograms(self, run: int, step: int, found: Mapping[str, Any]) -> None:
-        for name, one in found.items():
-            edges = np.linspace(one["low"], one["high"], len(one["counts"]) + 1)
-            counts = np.array(one["counts"])
+    def _histograms(self, run: int, step: int, histograms: Row) -> None:
+        for name, histogram in histograms.items():
+            low, high, counts = histogram["low"], histogram["high"], np.array(histogram["counts"])
+            edges = np.linspace(low, high, len(counts) + 1)
+            # Each value counts as the middle of its bucket; the values themselves are gone.
             middles = (edges[1:] + edges[:-1]) / 2
             self._writers[run].add_histogram_raw(
                 name,
-                min=one["low"],
-                max=one["high"],
+                min=low,
+                max=high,
                 num=int(counts.sum()),
                 sum=float((counts * middles).sum()),
                 sum_squares=float((counts * middles**2).sum()),

@@ -1,4 +1,4 @@
-"""Which views of their ledgers runs ask for."""
+"""Which mirrors of their ledgers runs ask for."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ def tells_wandb(tracking: Tracking) -> bool:
 
 
 def views_of(records: Sequence[RunRecord]) -> list[Listener]:
-    """W&B and TensorBoard, as the runs' tracking settings ask for them."""
+    """The mirrors that these runs' tracking settings, equal for all of them, ask for."""
     views: list[Listener] = []
     if not records:
         return views

@@ -19,25 +19,33 @@ import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import wandb
 
 from casas_ray.files import shown
 from casas_ray.records.follow import Tail
+from casas_ray.records.ledger import Row
 from casas_ray.records.provenance import CODE
 from casas_ray.records.run_record import RunRecord
 from casas_ray.tracking.artifacts import send_code, send_model
-from casas_ray.tracking.connection import Mode, begin, begin_or_keep, mode_of, remove_offline
+from casas_ray.tracking.connection import (
+    About,
+    Mode,
+    begin,
+    begin_or_keep,
+    mode_of,
+    remove_offline,
+)
 from casas_ray.tracking.privacy import sent_config, sent_model
 from casas_ray.tracking.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
 _SYNC_SECONDS = 600.0
-_LEAST_ROOM = 1 << 16
-_SUMMARIES = {
+_LEAST_ROOM_BYTES = 1 << 16
+_SUMMARIES: dict[str, Literal["min", "max"]] = {
     "val/total_loss": "min",
     "val/clip_loss": "min",
     "val/recall_mean": "max",
@@ -49,56 +57,62 @@ class WandbMirror:
     """Passes each row of the followed ledgers to its W&B run, once."""
 
     def __init__(
-        self, records: Sequence[RunRecord], *, mode: Mode | None = None, wait: float | None = None
+        self,
+        records: Sequence[RunRecord],
+        *,
+        mode: Mode | None = None,
+        wait_seconds: float | None = None,
     ) -> None:
-        """`mode` is that of the settings, and `wait` the seconds that an ended run may take to send
-        what is left, unless they are given."""
+        """`mode` is that of the settings, unless it is given. `wait_seconds` is how long an ended
+        run may take to send what is left; where it is given, a run that takes longer is an error,
+        for nobody trains meanwhile."""
         self._records = list(records)
         self._runs: dict[int, wandb.Run] = {}
         self._repeats = [Repeats() for _ in records]
-        self._heard: list[list[dict[str, Any]]] = [[] for _ in records]
-        self._sent: dict[int, int] = {}
+        self._rows: list[list[Row]] = [[] for _ in records]
+        self._next_number: dict[int, int] = {}
         # Ended runs send their last rows side by side, so that a host that died holds up an end
         # once and not once a run.
         self._ends = ThreadPoolExecutor(max_workers=32, thread_name_prefix="wandb-end")
         self._ending: dict[int, Future[None]] = {}
-        self._first_told = threading.Lock()
+        # Taken by the first end that times out, and never given back: one warning is enough.
+        self._warned = threading.Lock()
         self._mode: Mode | None = mode
-        self._wait = wait
+        self._wait_seconds = wait_seconds
 
     @property
     def mode(self) -> Mode | None:
         """online or offline, as it turned out; None before the first run."""
         return self._mode
 
-    def hear(self, run: int, row: dict[str, Any]) -> None:
+    def hear(self, run: int, row: Row) -> None:
         """A new row of a run's ledger."""
         if row["event"] == "start":
             self._open(run, row)
         elif row["event"] == "end" and run in self._runs:
             self._finish(run, row["status"])
         elif not self._repeats[run].is_repeated(row):
-            self._heard[run].append(row)
+            self._rows[run].append(row)
             if run in self._runs:
                 self._send(run, row)
 
     def close(self) -> None:
-        """End the W&B runs whose ledgers never did."""
+        """End the W&B runs whose ledgers never did, and wait for all to be sent."""
         for run in list(self._runs):
             self._finish(run, "running")
         for ending in self._ending.values():
             ending.result()
-        if any(self._heard):
+        if any(self._rows):
             # An offline run's finish() returns before its last rows are on the disk; the end of
             # W&B's service does not.
             wandb.teardown()
-        self._tell_of_full_disks()
+        self._warn_of_full_disks()
 
-    def _tell_of_full_disks(self) -> None:
-        """W&B says nothing when it cannot write; what it has is then torn, and the ledger whole."""
-        for record, heard in zip(self._records, self._heard, strict=True):
+    def _warn_of_full_disks(self) -> None:
+        # W&B says nothing when it cannot write; what it has is then torn, and the ledger whole.
+        for record, rows in zip(self._records, self._rows, strict=True):
             folder = record.folder / "wandb"
-            if heard and folder.is_dir() and shutil.disk_usage(folder).free < _LEAST_ROOM:
+            if rows and folder.is_dir() and shutil.disk_usage(folder).free < _LEAST_ROOM_BYTES:
                 log.warning(
                     "the disk of %s is full: W&B's copy is not whole; make room, and casas-ray "
                     "sync makes it anew.",
@@ -106,40 +120,51 @@ class WandbMirror:
                 )
                 return
 
-    def _open(self, run: int, row: Mapping[str, Any]) -> None:
+    def _open(self, run: int, row: Row) -> None:
         if run in self._runs:  # the training was taken up again within this sweep
             return
         record = self._records[run]
         self._mode = self._mode or mode_of(record.tracking)
         about = about_run(record, row["info"])
         if run in self._ending:
+            # Two runs of one id, the old one still sending, would each be told the same number of
+            # rows that W&B has.
             self._ending.pop(run).result()
-        if self._runs or not all(ending.done() for ending in self._ending.values()):
-            try:
-                made = begin(record.folder, about, self._mode, wait=self._wait)
-            except (wandb.Error, TimeoutError) as error:
-                said = str(error).splitlines()[0]
-                log.warning(
-                    "W&B will not have %s (%s); casas-ray sync it later.", record.name, said
-                )
-                return
-        else:
-            made, self._mode = begin_or_keep(record.folder, about, self._mode, wait=self._wait)
-        self._runs[run], self._sent[run] = made, 0
-        _define(made)
-        for heard in self._heard[run]:  # it had ended, and was taken up again
-            self._send(run, heard)
+        wandb_run = self._begun(record, about, self._mode)
+        if wandb_run is None:
+            return
+        self._runs[run], self._next_number[run] = wandb_run, 0
+        _define(wandb_run)
+        for earlier in self._rows[run]:  # it had ended, and was taken up again
+            self._send(run, earlier)
         if record.tracking.code_snapshot:
-            send_code(made, record.folder / CODE)
+            send_code(wandb_run, record.folder / CODE)
 
-    def _send(self, run: int, row: dict[str, Any]) -> None:
+    def _begun(self, record: RunRecord, about: About, mode: Mode) -> wandb.Run | None:
+        if not self._runs and all(ending.done() for ending in self._ending.values()):
+            wandb_run, self._mode = begin_or_keep(
+                record.folder, about, mode, wait_seconds=self._wait_seconds
+            )
+            return wandb_run
+        # Others are open: to keep this one offline would end W&B's service, and them with it.
+        try:
+            return begin(record.folder, about, mode, wait_seconds=self._wait_seconds)
+        except (wandb.Error, TimeoutError) as error:
+            reason = str(error).splitlines()[0]
+            log.warning("W&B will not have %s (%s); casas-ray sync it later.", record.name, reason)
+            return None
+
+    def _send(self, run: int, row: Row) -> None:
         if row["event"] == "graph":
             self._runs[run].summary["graph_0"] = _graph(row["modules"])
         elif content := _content(row):
-            place, made = self._sent[run], self._runs[run]
-            self._sent[run] = place + 1
-            if place >= made.starting_step:
-                made.log({**content, "global_step": row["step"]}, step=place, commit=True)
+            # W&B's `step` is the row's number, the same at each reading of the ledger: rows with
+            # nothing to send take none. Steps of the training would not do, for several rows
+            # share one, and W&B drops what does not count upwards.
+            number, wandb_run = self._next_number[run], self._runs[run]
+            self._next_number[run] = number + 1
+            if number >= wandb_run.starting_step:
+                wandb_run.log({**content, "global_step": row["step"]}, step=number, commit=True)
 
     def _finish(self, run: int, status: str) -> None:
         wandb_run, record = self._runs.pop(run), self._records[run]
@@ -148,35 +173,36 @@ class WandbMirror:
             send_model(wandb_run, record.folder)
         self._ending[run] = self._ends.submit(self._end, wandb_run, record, status)
 
-    def _end(self, made: wandb.Run, record: RunRecord, status: str) -> None:
+    def _end(self, wandb_run: wandb.Run, record: RunRecord, status: str) -> None:
         try:
-            made.finish(exit_code=0 if status == "finished" else 1)
+            wandb_run.finish(exit_code=0 if status == "finished" else 1)
         except TimeoutError:
-            if self._wait is not None:
+            if self._wait_seconds is not None:
                 raise
             self._mode = "offline"  # for the runs that start after this one
-            if self._first_told.acquire(blocking=False):
+            if self._warned.acquire(blocking=False):
                 log.warning(
                     "W&B stopped answering and has not all of %s; casas-ray sync sends the rest.",
                     record.name,
                 )
 
 
-def _content(row: Mapping[str, Any]) -> dict[str, Any]:
+def _content(row: Row) -> dict[str, Any]:  # Any: what W&B's log takes
     if row["event"] == "metrics":
+        # Text stands for inf and nan in the ledger, and no chart can draw it.
         return {k: value for k, value in row["metrics"].items() if not isinstance(value, str)}
     if row["event"] == "histograms":
-        return {name: _histogram(one) for name, one in row["histograms"].items()}
+        return {name: _histogram(counted) for name, counted in row["histograms"].items()}
     return sent_model(row) if row["event"] == "model" else {}
 
 
-def _histogram(one: Mapping[str, Any]) -> wandb.Histogram:
-    edges = np.linspace(one["low"], one["high"], len(one["counts"]) + 1)
-    return wandb.Histogram(np_histogram=(np.array(one["counts"]), edges))
+def _histogram(counted: Row) -> wandb.Histogram:
+    edges = np.linspace(counted["low"], counted["high"], len(counted["counts"]) + 1)
+    return wandb.Histogram(np_histogram=(np.array(counted["counts"]), edges))
 
 
-def _graph(modules: Sequence[Mapping[str, Any]]) -> wandb.Graph:
-    """What W&B draws of a model: its parts in order, each with the shapes of its weights."""
+def _graph(modules: Sequence[Row]) -> wandb.Graph:
+    # Its parts in order, each with the shapes of its weights.
     graph = wandb.Graph(format="torch")
     for module in modules:
         weights = [(name, tuple(shape)) for name, shape in module["parameters"].items()]
@@ -198,8 +224,9 @@ def sync(record: RunRecord) -> Mode:
     Raises:
         TimeoutError: it could not be sent in time.
     """
-    mode = mode_of(record.tracking.replace({"mode": "auto"}))  # what was kept back is asked for now
-    mirror = WandbMirror([record], mode=mode, wait=_SYNC_SECONDS)
+    # Whatever mode the run was trained with: what was kept back then is asked for now.
+    mode = mode_of(record.tracking.replace({"mode": "auto"}))
+    mirror = WandbMirror([record], mode=mode, wait_seconds=_SYNC_SECONDS)
     for row in Tail(record.folder).new_rows():
         mirror.hear(0, row)
     mirror.close()
@@ -210,17 +237,20 @@ def sync(record: RunRecord) -> Mode:
 
 
 def run_id(record: RunRecord) -> str:
-    """The W&B id of a run: the same for the same recipe in the same folder of the same study."""
+    """The W&B id of a run: the same for the same recipe in the same folder of the same study.
+
+    W&B knows runs by it, so another way to make it would send every run a second time.
+    """
     return hashed(json.dumps([*record.folder.parts[-2:], record.recipe.digest()]))
 
 
 def hashed(text: str) -> str:
-    """A W&B id made of a text."""
+    """16 hexadecimal digits that stand for a text; short enough for a W&B id."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def about_run(record: RunRecord, info: Mapping[str, Any]) -> dict[str, Any]:
-    """What `wandb.init` is told of a run."""
+def about_run(record: RunRecord, info: Mapping[str, Any]) -> dict[str, Any]:  # Any: see About
+    """What `wandb.init` is told of a run; `info` is what its ledger says at the start."""
     name = record.name if record.group else record.tracking.name or record.name
     return {
         "id": run_id(record),
@@ -236,10 +266,11 @@ def about_run(record: RunRecord, info: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _define(run: wandb.Run) -> None:
+    # Charts go by the training's step; W&B's own counts rows.
     run.define_metric("global_step")
     for pattern in ("train/*", "val/*", "system/*", "parameters/*", "gradients/*"):
         run.define_metric(pattern, step_metric="global_step")
     for pattern in ("best_model/*", "final_model/*"):
         run.define_metric(pattern, step_metric="global_step")
-    for name, best in _SUMMARIES.items():
-        run.define_metric(name, step_metric="global_step", summary=best)
+    for name, which in _SUMMARIES.items():
+        run.define_metric(name, step_metric="global_step", summary=which)

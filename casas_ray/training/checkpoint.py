@@ -25,8 +25,12 @@ from casas_ray.training.step import TrainState
 
 log = logging.getLogger(__name__)
 
+Meta = dict[str, Any]  # Any: what JSON holds
+
 FORMAT = 3
 """2 had another GELU: its weights would load, and mean something else."""
+
+# Names on the disks of everybody who trains, as are the keys of `_meta` and the prefixes below.
 WEIGHTS, OPTIMIZER, META, BEST = (
     "weights.safetensors",
     "optimizer.safetensors",
@@ -36,9 +40,11 @@ WEIGHTS, OPTIMIZER, META, BEST = (
 
 
 def save(state: TrainState, run: Path, *, keep: int) -> Path:
-    """Write the state as a checkpoint of the run; keep the newest `keep` and the best."""
+    """The folder of the state's checkpoint, written now; of the older ones the newest `keep` and
+    the best are kept."""
     target = run / "checkpoints" / f"step-{state.step:08d}"
     if target.exists():
+        # Of a run that was taken up from an earlier step: `new_folder` would let the old one stand.
         shutil.rmtree(target)
     with new_folder(target) as draft:
         save_file(_contiguous(state.eval_model.state_dict()), draft / WEIGHTS)
@@ -47,6 +53,8 @@ def save(state: TrainState, run: Path, *, keep: int) -> Path:
             "sha256": {name: sha256_of(draft / name) for name in (WEIGHTS, OPTIMIZER)}
         }
         write_json(draft / META, meta)
+    # In this order: killed in between, best.json names a checkpoint that is there, never one that
+    # is still to be written or already pruned.
     if state.best.get("step") == state.step:
         write_json(target.parent / BEST, state.best)
     _prune(target.parent, keep=keep, best=int(state.best.get("step", -1)))
@@ -60,16 +68,16 @@ def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _further_tensors(state: TrainState) -> dict[str, Tensor]:
     """The optimiser's moments; the weights that are trained, where an average is judged; the
     bank."""
-    found = {
-        f"moment.{place}.{name}": value
-        for place, values in state.optimizer.state_dict()["state"].items()
+    tensors = {
+        f"moment.{index}.{name}": value
+        for index, values in state.optimizer.state_dict()["state"].items()
         for name, value in values.items()
     }
     if state.average is not None:
-        found |= {f"trained.{name}": value for name, value in state.model.state_dict().items()}
+        tensors |= {f"trained.{name}": value for name, value in state.model.state_dict().items()}
     if state.bank is not None:
-        found |= {f"bank.{name}": value for name, value in state.bank.tensors().items()}
-    return _contiguous(found)
+        tensors |= {f"bank.{name}": value for name, value in state.bank.tensors().items()}
+    return _contiguous(tensors)
 
 
 def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -80,7 +88,7 @@ def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor
     }
 
 
-def _meta(state: TrainState) -> dict[str, Any]:
+def _meta(state: TrainState) -> Meta:
     return {
         "format": FORMAT,
         "step": state.step,
@@ -94,6 +102,7 @@ def _meta(state: TrainState) -> dict[str, Any]:
 
 
 def _prune(folder: Path, *, keep: int, best: int) -> None:
+    # Eight digits each, so that names sort as steps do; drafts begin with a dot and are left alone.
     steps = sorted(folder.glob("step-*"))
     for old in steps[:-keep]:
         if old.name != f"step-{best:08d}":
@@ -132,7 +141,7 @@ def best(run: Path) -> Path:
     return run / "checkpoints" / f"step-{int(step):08d}"
 
 
-def read_meta(folder: Path) -> dict[str, Any]:
+def read_meta(folder: Path) -> Meta:
     """What a checkpoint says of itself, after its files' hashes were checked.
 
     Raises:
@@ -153,7 +162,8 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def _sound_meta(folder: Path) -> dict[str, Any] | None:
+def _sound_meta(folder: Path) -> Meta | None:
+    """The meta of a checkpoint whose files have the hashes it says, else None."""
     try:
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
         hashes = {name: sha256_of(folder / name) for name in (WEIGHTS, OPTIMIZER)}
@@ -162,8 +172,10 @@ def _sound_meta(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def about_file(folder: Path, run: Path) -> dict[str, Any]:
-    """What may be told of a checkpoint that stays here: path within the run, size, hash, time."""
+def about_file(folder: Path, run: Path) -> Meta:
+    """What may be said of a checkpoint that stays here: its step, path within the run, size in
+    bytes, hash and time of writing."""
+    # This goes to W&B: never a path that shows where on this machine the run lies.
     path = folder / WEIGHTS
     return {
         "step": int(folder.name.removeprefix("step-")),
@@ -180,26 +192,29 @@ def load_weights(model: torch.nn.Module, folder: Path) -> None:
 
 
 def restore(state: TrainState, folder: Path) -> TrainState:
-    """Bring a fresh state of the same recipe to where a checkpoint left it.
+    """A fresh state of the same recipe, brought to where a checkpoint left it.
 
     Raises:
+        DataError: a file is missing, torn or altered.
         RefusedError: the checkpoint is of another recipe or another alignment set.
     """
     meta = read_meta(folder)
     _refuse_other(state, meta, folder)
     load_weights(state.eval_model, folder)
     further = load_file(folder / OPTIMIZER)
+    # Where an average is judged, the weights file holds the average, not what is trained.
     if state.average is not None:
         state.model.load_state_dict(_with_prefix(further, "trained."))
     if state.bank is not None:
         for name, value in _with_prefix(further, "bank.").items():
+            # In place, so that it stays on the state's device.
             getattr(state.bank, name).copy_(value)
     _restore_optimizer(state.optimizer, _with_prefix(further, "moment."))
     state.step, state.best, state.stale = meta["step"], meta["best"], meta["stale"]
     return state
 
 
-def _refuse_other(state: TrainState, meta: Mapping[str, Any], folder: Path) -> None:
+def _refuse_other(state: TrainState, meta: Meta, folder: Path) -> None:
     changed = differences(Recipe.build(meta["recipe"]), state.recipe)
     if changed:
         raise RefusedError(
@@ -220,6 +235,7 @@ def _list(names: Iterable[str]) -> str:
 def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     values: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
-        place, name = key.split(".", 1)
-        values.setdefault(int(place), {})[name] = tensor
+        index, name = key.split(".", 1)
+        values.setdefault(int(index), {})[name] = tensor
+    # The rates of the groups stay the fresh ones: each step sets its own.
     optimizer.load_state_dict(optimizer.state_dict() | {"state": values})

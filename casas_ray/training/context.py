@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Report = Callable[[dict[str, float]], None]
+"""Takes the metrics of one validation."""
 
 
 def report_to_nobody(metrics: dict[str, float]) -> None:
-    """For a worker that nobody listens to: the debugger's."""
+    """Does nothing: for a worker that nobody listens to, as in a debugger."""
 
 
 @dataclass(frozen=True)

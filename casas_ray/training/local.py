@@ -17,7 +17,7 @@ from casas_ray.training.recorder import RunRecorder
 
 
 def train_here(record: RunRecord, machine: Machine, data: TrainingData) -> None:
-    """Train, from the run's last checkpoint when it has one.
+    """Train a run to its end, from its last checkpoint when it has one.
 
     Raises:
         AllFailed: it diverged.
@@ -37,7 +37,7 @@ def prepare_process(machine: Machine) -> None:
 
 
 def recorder_for(record: RunRecord, machine: Machine, context: WorkerContext) -> RunRecorder:
-    """What a worker records of a run, as its tracking settings ask."""
+    """The recorder of one worker of a run, as the run's tracking settings ask."""
     tracking = record.tracking
     return RunRecorder(
         record.folder,

@@ -16,12 +16,20 @@ from casas_ray.training.validation import validate
 
 
 def train(recorder: RunRecorder, recipe: Recipe, loader: Loader) -> TrainState:
-    """Train on this worker's windows, from the run's last checkpoint when it has one."""
+    """The state at the end of a training on this worker's windows, from the run's last checkpoint
+    when it has one.
+
+    Raises:
+        Diverged: a loss or a gradient is not finite.
+        RefusedError: the run's checkpoint is of another recipe or alignment set.
+    """
     state = start(recorder, recipe, loader)
     validated = functools.partial(validate, loader=loader, recipe=recipe)
+    # A run taken up before its first checkpoint validates again: its earlier rows were dropped.
     if state.step == 0:
         recorder.report(0, validated(state.eval_model))
     for batch in recorder.timer.timed(loader.batches(start=state.step)):
+        # Asked before the step: a run may be taken up when it was done but had not said so.
         if state.is_done:
             break
         losses = train_step(state, batch, in_detail=recorder.wants_log(state.step + 1))
@@ -31,6 +39,7 @@ def train(recorder: RunRecorder, recipe: Recipe, loader: Loader) -> TrainState:
             recorder.report_histograms(state)
         if state.validates_now:
             metrics = validated(state.eval_model)
+            # Chosen before it is recorded: the row and the checkpoint say whether it is the best.
             state.select(metrics)
             recorder.report(state.step, metrics, checkpoint_of=state)
     recorder.finish(state)
@@ -42,7 +51,7 @@ def start(recorder: RunRecorder, recipe: Recipe, loader: Loader) -> TrainState:
     state = TrainState.fresh(
         recipe,
         sizes=loader.facts.sizes(),
-        text_size=loader.vectors.shape[1],
+        text_size=loader.vectors_NT.shape[1],
         steps_per_epoch=loader.sampler.steps_per_epoch,
         device=loader.device,
         about=loader.facts.about,
@@ -60,26 +69,31 @@ def train_to_the_end(
     """Open the data, train, and write into the ledger how it ended, whatever happens.
 
     A run that diverges ends here with its status; any other error is recorded and flies on.
+
+    Raises:
+        AllFailed: the memory did not do.
     """
     try:
         train(recorder, recipe, open_loader())
     except Diverged as error:
+        # A result, not a failure: it must not be tried again, for it would diverge again.
         recorder.end("diverged", error.problem)
     except KeyboardInterrupt:
         recorder.end("stopped", "interrupted")
         raise
     except Exception as error:
-        known = out_of_memory(error, recipe)
-        said = known or error
-        text = said.problem if isinstance(said, CasasError) else f"{type(error).__name__}: {error}"
-        recorder.end("failed", text)
-        if known is not None:
-            raise known from error
+        no_memory = out_of_memory(error, recipe)
+        reason = no_memory or error
+        known = isinstance(reason, CasasError)
+        recorder.end("failed", reason.problem if known else f"{type(error).__name__}: {error}")
+        if no_memory is not None:
+            raise no_memory from error
         raise
 
 
 def out_of_memory(error: Exception, recipe: Recipe) -> AllFailed | None:
-    """What to say when the memory of a device or of the machine did not do."""
+    """The error to raise when the memory of a device or of the machine did not do, else None."""
+    # torch's allocator on a CPU raises a plain RuntimeError; its words are all that tells it.
     if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and (
         "can't allocate memory" not in str(error)
     ):
@@ -92,6 +106,7 @@ def out_of_memory(error: Exception, recipe: Recipe) -> AllFailed | None:
 
 
 def _info(state: TrainState, workers: int) -> dict[str, object]:
+    # Without the vocabulary: it is long, names a home's sensors, and lies in every checkpoint.
     about = {name: value for name, value in state.about.items() if name != "vocabulary"}
     weights = [weight for weight in state.model.parameters() if weight.requires_grad]
     return {

@@ -16,11 +16,12 @@ from casas_ray.training.system import system_metrics
 from casas_ray.training.timer import StepTimer
 
 Metrics = Mapping[str, "Tensor | float"]
+"""Scalars by name; tensors may still lie on the device."""
 
 
 @dataclass
 class RunRecorder:
-    """Writes a run's ledger and checkpoints on rank 0; on other ranks it only reports."""
+    """Writes a run's ledger and checkpoints on rank 0; on other ranks it only reports to Ray."""
 
     folder: Path
     context: WorkerContext = field(default_factory=WorkerContext)
@@ -38,25 +39,29 @@ class RunRecorder:
     _last_step: int = 0
 
     def begin(self, state: TrainState, info: Mapping[str, object]) -> None:
-        """Say what starts, or from where it goes on."""
+        """Record what starts, or from where it goes on."""
+        # The row makes readers drop what the ledger has beyond this step: a resume does that again.
         self.timer.start(state.step)
         self._append("start", state.step, info=dict(info))
         if self.shows_graph:
             self._append("graph", state.step, modules=structure(state.model))
 
     def wants_log(self, step: int) -> bool:
-        """Whether the training metrics of this step are asked for."""
+        """Whether the training metrics of this step are recorded."""
         return step % self.log_every == 0
 
     def report(
         self, step: int, metrics: Metrics, *, checkpoint_of: TrainState | None = None
     ) -> None:
-        """Record metrics; with a state, save it as a checkpoint too and tell Ray."""
+        """Record metrics; with a state, save it as a checkpoint too and report them to Ray."""
+        # Here a GPU is waited for: so only every `log_every` steps, not at each.
         numbers = {name: float(value) for name, value in metrics.items()}
         self._last_loss = numbers.get("val/total_loss", self._last_loss)
         self._append("metrics", step, metrics=finite(numbers))
         if checkpoint_of is not None:
             self._checkpoint(checkpoint_of, numbers["val/total_loss"])
+            # Every rank, after the checkpoint: under Ray Train this is a barrier, and a trial that
+            # Tune stops here must have left what it can be taken up from.
             self.context.report({"step": step, **numbers})
 
     def _checkpoint(self, state: TrainState, loss: float) -> None:
@@ -75,7 +80,7 @@ class RunRecorder:
         self._append("model", step, which=which, about={**about, "val_loss": loss, **more})
 
     def wants_histograms(self, step: int) -> bool:
-        """Whether histograms of weights or gradients are asked for after this step."""
+        """Whether histograms of weights or gradients are recorded after this step."""
         wanted = self.parameter_histograms or self.gradient_histograms
         return wanted and step % self.watch_every == 0
 
@@ -90,7 +95,7 @@ class RunRecorder:
             self._append("histograms", state.step, histograms=drawn)
 
     def report_training(self, step: int, metrics: Metrics, *, batch_size: int) -> None:
-        """Record training metrics and how many samples a second the run has made since the last."""
+        """Record training metrics and the samples a second since they were last recorded."""
         pace = self.timer.pace(step, batch_size)
         self.report(step, {**metrics, **pace, **system_metrics()})
 
@@ -112,6 +117,8 @@ class RunRecorder:
 
     def _append(self, event: str, step: int, **content: object) -> None:
         self._last_step = step
+        # One writer: rows of several processes would stand twice. Opened late, so that a rank that
+        # writes nothing makes no folder.
         if self.context.rank == 0:
             self._ledger = self._ledger or Ledger(self.folder)
             self._ledger.append(event, step, **content)

@@ -36,7 +36,7 @@ class TrainState:
     stale: int = 0
     """Validations since the best one."""
 
-    about: dict[str, Any] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)  # Any: what JSON holds
     """What the run was trained on: home, fingerprint and vocabulary of the alignment set."""
 
     average: DualEncoder | None = None
@@ -54,7 +54,7 @@ class TrainState:
         text_size: int,
         steps_per_epoch: int,
         device: torch.device,
-        about: Mapping[str, Any],
+        about: Mapping[str, Any],  # Any: what JSON holds
     ) -> "TrainState":
         """The state before the first step; the weights depend on the recipe's seed alone.
 
@@ -63,9 +63,8 @@ class TrainState:
                 CUDA graphs.
         """
         require_device(recipe.optim, device)
-        with torch.random.fork_rng():
-            torch.manual_seed(recipe.seed)
-            model = DualEncoder(recipe, sizes, text_size).to(device)
+        model = _fresh_model(recipe, sizes, text_size).to(device)
+        # Before it is compiled: the compiled blocks of a copy would be those of the first one.
         average = copy.deepcopy(model).requires_grad_(False) if recipe.optim.ema_decay else None
         bank = None
         if recipe.loss.bank_size:
@@ -118,14 +117,21 @@ class TrainState:
             self.stale += 1
 
 
+def _fresh_model(recipe: Recipe, sizes: Mapping[str, int], text_size: int) -> DualEncoder:
+    with torch.random.fork_rng():
+        # Made on the CPU and moved later: a GPU's generator would give the seed other weights.
+        torch.manual_seed(recipe.seed)
+        return DualEncoder(recipe, sizes, text_size)
+
+
 def is_better(value: float, best: float | None, metric: str) -> bool:
-    """Whether a checkpoint of this validation is to be preferred to the best so far: losses are
-    best when low, all else when high, and of equals the first stands."""
+    """Whether a validation with this value of the metric is better than the best so far: losses are
+    better when lower, all else when higher, and of equals the first stands."""
     return best is None or (value < best if metric.endswith("loss") else value > best)
 
 
 def require_device(config: OptimConfig, device: torch.device) -> None:
-    """Nothing, when a device can do what is asked of it.
+    """Refuse a device that cannot do what is asked of it.
 
     Raises:
         SettingsError: it has no bfloat16, or no CUDA graphs.
@@ -154,6 +160,8 @@ def uses_bf16(config: OptimConfig, device: torch.device) -> bool:
 
 
 def _optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+    # The order of groups and weights numbers the moments in checkpoints: another order gives a
+    # resumed run the moments of other weights.
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     groups = [
         {"params": [weight for weight in trained if weight.ndim >= 2]},
@@ -171,7 +179,8 @@ def _optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
 
 
 def learning_rate(step: int, total: int, config: OptimConfig) -> float:
-    """The rate of the step with this number (from 0): a linear rise, then a cosine to 0."""
+    """The rate of the step with this number, from 0, of `total`: a linear rise, then a cosine
+    (Loshchilov and Hutter 2017) to 0."""
     warm = round(config.warmup_share * total)
     if step < warm:
         return config.learning_rate * (step + 1) / warm
@@ -182,9 +191,11 @@ def learning_rate(step: int, total: int, config: OptimConfig) -> float:
 def train_step(
     state: TrainState, batch: Batch, *, in_detail: bool = False
 ) -> dict[str, Tensor | float]:
-    """Move the state on by one step; the metrics are under `train/`, tensors still on the device.
+    """The metrics of one step, by which the state has moved on; they are under `train/`, tensors
+    among them still on the device.
 
-    `in_detail` adds metrics that cost something: how often each field of a masked event is told.
+    `in_detail` adds metrics that cost something: how often each field of a masked event is guessed
+    right.
 
     Raises:
         Diverged: the loss or the gradient is not finite; the weights are then untouched.
@@ -194,19 +205,20 @@ def train_step(
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     state.optimizer.zero_grad(set_to_none=True)
-    half = uses_bf16(optim, batch.real_BL.device)
-    objective = Objective(state.model, state.recipe.loss, state.bank, half, in_detail)
-    found = objective.backward(batch, pieces=optim.pieces)
+    bf16 = uses_bf16(optim, batch.real_BL.device)
+    objective = Objective(state.model, state.recipe.loss, state.bank, bf16, in_detail)
+    losses = objective.backward(batch, pieces=optim.pieces)
+    # Averaged first, then clipped: the norm is the whole batch's, for any number of workers.
     average_gradients(state.model)
     norm = nn.utils.clip_grad_norm_(state.model.parameters(), optim.gradient_clip)
-    _refuse_non_finite(norm, found["total_loss"], state.step)
+    _refuse_non_finite(norm, losses["total_loss"], state.step)
     state.optimizer.step()
     state.model.clamp_temperature()
     _move_average(state)
     state.step += 1
     epoch = state.step / state.steps_per_epoch
     extras = {"learning_rate": rate, "gradient_norm": norm, "epoch": epoch}
-    return {f"train/{name}": value for name, value in (found | extras).items()}
+    return {f"train/{name}": value for name, value in (losses | extras).items()}
 
 
 @torch.no_grad()
@@ -215,14 +227,16 @@ def _move_average(state: TrainState) -> None:
         return
     share = 1.0 - state.recipe.optim.ema_decay
     pairs = zip(state.average.parameters(), state.model.parameters(), strict=True)
-    for kept, new in pairs:
-        kept.lerp_(new, share)
+    for averaged, trained in pairs:
+        averaged.lerp_(trained, share)
 
 
 def average_gradients(model: nn.Module) -> None:
     """Replace every gradient by its mean over the workers, in one message."""
     if workers() == 1:
         return
+    # Not DistributedDataParallel: pieces call backward several times, and its hooks would average
+    # each. Weights without a gradient are the same on all workers, so the flat tensors fit.
     grads = [weight.grad for weight in model.parameters() if weight.grad is not None]
     flat = torch.cat([grad.flatten() for grad in grads])
     dist.all_reduce(flat)
@@ -232,6 +246,7 @@ def average_gradients(model: nn.Module) -> None:
 
 
 def _refuse_non_finite(norm: Tensor, loss: Tensor, step: int) -> None:
+    """Refuse a step whose gradient norm or loss, both scalars, is not finite."""
     # All workers have the same norm but not the same loss; they must stop together.
     if bool(torch.isfinite(summed(norm + loss.detach()))):
         return

@@ -22,16 +22,17 @@ class StepTimer:
         while True:
             start = time.perf_counter()
             batch = next(batches)
+            # Here, and not after the yield: that time is the work of who takes them.
             self._waited += time.perf_counter() - start
             yield batch
 
     def waited_seconds(self) -> float:
-        """How long batches were waited for since this was last asked."""
+        """The seconds that batches were waited for since this was last asked."""
         waited, self._waited = self._waited, 0.0
         return waited
 
     def pace(self, step: int, batch_size: int) -> dict[str, float]:
-        """samples a second and the share of time spent waiting, since this was last asked."""
+        """Samples a second and the share of time spent waiting, since this was last asked."""
         now = time.perf_counter()
         seconds, steps = now - self._then, step - self._step
         self._step, self._then = step, now

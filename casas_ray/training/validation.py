@@ -1,12 +1,14 @@
 """A model's losses and retrieval on held-out windows, the same on any number of workers."""
 
-# N windows of a split over all workers, D embedding size
+# N windows of a split over all workers, B windows of a chunk, L events of the longest of them, D
+# embedding size; in `vectors_NT`, N texts of the set and T size of a text vector
 
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor
 
 from casas_ray.config import Recipe
@@ -33,73 +35,82 @@ _MASK_SEED = 20_091_016  # fixed: every run, arm and epoch is asked for the same
 def held_out(
     model: DualEncoder,
     store: WindowStore,
-    vectors: Tensor,
+    vectors_NT: Tensor,
     recipe: Recipe,
     *,
     first: int,
     total: int,
 ) -> dict[str, float]:
-    """Losses, in-batch accuracies and retrieval over a whole split.
+    """Losses, in-batch accuracies and retrieval over a whole split, by name.
 
-    `store` is this worker's run of the split's windows, starting at place `first` of `total`.
-    Retrieval sees unmasked windows and ranks the whole split's captions (the first of each window).
+    `store` is this worker's run of the split's windows, of which there are `total`; its first is
+    the split's window `first`. Retrieval sees unmasked windows and ranks the whole split's captions
+    (the first of each window).
     """
-    sides = [_embed(model, store, vectors, rows) for rows in _chunks(len(store))]
-    sensor = _gathered(torch.cat([sensor for sensor, _, _ in sides]), total)
-    text = _gathered(torch.cat([text for _, text, _ in sides]), total)
-    caption = _gathered(torch.cat([caption for _, _, caption in sides]), total)
-    mlm = _masked_loss(model, store, vectors, recipe, first)
-    measured = _pair_losses(model, sensor, text, caption, recipe.optim.batch_size)
-    measured["mlm_loss"] = mlm
-    measured["total_loss"] = (
-        recipe.loss.clip_weight * measured["clip_loss"] + recipe.loss.mlm_weight * mlm
+    sides = [_embed(model, store, vectors_NT, rows_B) for rows_B in _chunks(len(store))]
+    # Ranked after gathering: against the captions of one worker alone, recall would be better with
+    # every worker more.
+    sensor_ND = _gathered(torch.cat([sensor_BD for sensor_BD, _, _ in sides]), total)
+    text_ND = _gathered(torch.cat([text_BD for _, text_BD, _ in sides]), total)
+    caption_N = _gathered(torch.cat([caption_B for _, _, caption_B in sides]), total)
+    mlm = _masked_loss(model, store, vectors_NT, recipe, first)
+    metrics = _pair_losses(model, sensor_ND, text_ND, caption_N, recipe.optim.batch_size)
+    metrics["mlm_loss"] = mlm
+    metrics["total_loss"] = (
+        recipe.loss.clip_weight * metrics["clip_loss"] + recipe.loss.mlm_weight * mlm
     )
-    return measured | retrieval(sensor, text, caption)
+    return metrics | retrieval(sensor_ND, text_ND, caption_N)
 
 
 def validate(model: DualEncoder, *, loader: Loader, recipe: Recipe) -> dict[str, float]:
-    """`held_out` of the validation days, under the names `val/...`."""
-    measured = held_out(
+    """The metrics of `held_out` on the validation days, under the names `val/...`."""
+    metrics = held_out(
         model,
         loader.val,
-        loader.vectors,
+        loader.vectors_NT,
         recipe,
         first=loader.val_first,
         total=loader.facts.val_windows,
     )
-    return {f"val/{name}": value for name, value in measured.items()}
+    return {f"val/{name}": value for name, value in metrics.items()}
 
 
-def _chunks(windows: int) -> Iterator[np.ndarray]:
+def _chunks(windows: int) -> Iterator[NDArray[np.int64]]:
     for start in range(0, windows, _CHUNK):
         yield np.arange(start, min(start + _CHUNK, windows))
 
 
 def _embed(
-    model: DualEncoder, store: WindowStore, vectors: Tensor, rows: np.ndarray
+    model: DualEncoder, store: WindowStore, vectors_NT: Tensor, rows_B: NDArray[np.int64]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    batch = store.fixed_batch(rows, vectors)
+    """Windows, B x D, their captions, B x D, and the captions' ids, B."""
+    batch = store.fixed_batch(rows_B, vectors_NT)
     encoded = model(batch)
     return encoded.sensor_BD, encoded.text_BD, batch.caption_B
 
 
 def _masked_loss(
-    model: DualEncoder, store: WindowStore, vectors: Tensor, recipe: Recipe, first: int
+    model: DualEncoder, store: WindowStore, vectors_NT: Tensor, recipe: Recipe, first: int
 ) -> float:
-    total = torch.zeros(2, dtype=torch.float64)
-    for rows in _chunks(len(store)):
-        streams = RandomStreams(_MASK_SEED, 0, first + int(rows[0]), len(rows))
-        masked = span_mask(
-            store.length[rows],
-            store.longest(rows),
+    # In double precision, or the sum would depend on how chunks are dealt to workers.
+    totals = torch.zeros(2, dtype=torch.float64)
+    for rows_B in _chunks(len(store)):
+        # By the index in the whole split, so that windows of one length have the same masks on any
+        # worker. Where lengths differ, the longest of the chunk moves the draws.
+        streams = RandomStreams(_MASK_SEED, 0, first + int(rows_B[0]), len(rows_B))
+        masked_BL = span_mask(
+            store.length_N[rows_B],
+            store.longest(rows_B),
             recipe.masking.share,
             recipe.masking.mean_span,
             streams,
         )
-        batch = store.fixed_batch(rows, vectors, masked)
-        loss = masked_event_loss(model(batch).masked, targets(batch, model.fields), alone=True)
-        total += torch.tensor([loss.item() * masked.sum(), masked.sum()], dtype=torch.float64)
-    loss_sum, count = summed(total.to(vectors.device)).tolist()
+        batch = store.fixed_batch(rows_B, vectors_NT, masked_BL)
+        # Alone: workers may have unlike numbers of chunks, and a sum over them would hang.
+        loss = masked_event_loss(model(batch).logits, targets(batch, model.fields), alone=True)
+        asked = masked_BL.sum()
+        totals += torch.tensor([loss.item() * asked, asked], dtype=torch.float64)
+    loss_sum, count = summed(totals.to(vectors_NT.device)).tolist()
     return loss_sum / count
 
 
@@ -112,19 +123,22 @@ def _pair_losses(
         caption_N.split(batch_size),
         strict=True,
     )
-    rows = []
-    for sensor, text, caption in parts:
-        similarity = scores(sensor, text, model.temperature)
-        loss, accuracies = contrastive(similarity), in_batch_accuracy(similarity, caption)
-        rows.append(torch.stack([loss, *accuracies]) * len(sensor))
-    loss, to_text, to_sensor = (torch.stack(rows).sum(0) / len(sensor_ND)).tolist()
+    sums = []
+    for sensor_BD, text_BD, caption_B in parts:
+        similarity_BB = scores(sensor_BD, text_BD, model.temperature)
+        loss, accuracies = contrastive(similarity_BB), in_batch_accuracy(similarity_BB, caption_B)
+        # Times its windows: the last batch is shorter, and must not weigh as much as the others.
+        sums.append(torch.stack([loss, *accuracies]) * len(sensor_BD))
+    loss, to_text, to_sensor = (torch.stack(sums).sum(0) / len(sensor_ND)).tolist()
     return {"clip_loss": loss, "sensor_to_text_acc": to_text, "text_to_sensor_acc": to_sensor}
 
 
 def _gathered(rows: Tensor, total: int) -> Tensor:
-    """The rows of all workers in order, where each holds an equal run but for one row."""
+    """The rows of all workers in order, N x any, where each holds an equal run but for one row."""
     if workers() == 1:
         return rows
+    # `all_gather` wants equal shapes: runs are filled up to the longest, and cut again as
+    # `SetFacts.val_range` cut them.
     most = -(-total // workers())
     padded = rows.new_zeros((most, *rows.shape[1:]))
     padded[: len(rows)] = rows

@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from support.alignment_json import files
+from support.gate import Gates
 from support.recipes import WORDS
+from support.waiting import LONG
 from support.wandb_file import run_file, the_run
 
 from casas_ray.paths import runs
@@ -159,16 +160,19 @@ def test_a_torn_json_file_leaves_no_run_behind(run, tmp_path: Path):
     assert not (tmp_path / "out").exists()
 
 
-def test_ctrl_c_ends_a_run_with_130_and_the_same_command_goes_on(tmp_path: Path, text_model: str):
+def test_ctrl_c_ends_a_run_with_130_and_the_same_command_goes_on(
+    tmp_path: Path, text_model: str, gates: Gates
+):
     words = ["train", "milan_baseline", *WORDS, f"text.model={text_model}", "optim.epochs=12"]
     words += ["--machine", "debug", "--no-wandb", "--output-dir", str(tmp_path / "out")]
     command = [sys.executable, "-m", "casas_ray", *words]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while RunResult.read(tmp_path / "out").step < 36:
-        assert process.poll() is None
-        time.sleep(0.05)
+    gates.hold("milan_baseline-seed0", step=36)
+    environment = {**os.environ, **gates.environment()}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    gates.wait_for("milan_baseline-seed0", driver=process)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=LONG)
+    gates.let_go("milan_baseline-seed0")
     assert process.returncode == 130
     assert "interrupted" in err
     assert RunResult.read(tmp_path / "out").status == "stopped"

@@ -167,7 +167,6 @@ def test_a_study_given_as_an_experiment_says_what_it_is(run):
 
 def test_a_package_that_is_missing_from_this_environment_is_named(monkeypatch):
     from casas_ray.run import doctor
-    from casas_ray.tracking import connection
 
     wanted = ["torch>=2", "no-such-package>=1", "numpy>=99"]
     monkeypatch.setattr("importlib.metadata.requires", lambda name: wanted)

@@ -10,9 +10,11 @@ from support.recipes import REAL_LOG, needs_real_log
 
 from casas_ray.config import DataConfig
 from casas_ray.corpus.alignment import PreparedSet, flat
+from casas_ray.corpus.events import US_PER_SECOND, Coded, Events
 from casas_ray.corpus.fetch import link_log, log_at_hand, logs_for
+from casas_ray.corpus.homes import derived_home
 from casas_ray.corpus.prepare import prepare as prepare_logs
-from casas_ray.corpus.vocab import PAD, UNK, Vocabulary, gap_bucket, part_of_day
+from casas_ray.corpus.vocab import PAD, UNK, Vocabulary, field_columns, part_of_day
 from casas_ray.errors import DataError, RefusedError
 from casas_ray.files import new_folder
 from casas_ray.loader.window_store import WindowStore
@@ -174,6 +176,7 @@ def test_the_real_log_goes_through_with_every_line_accounted_for():
     [
         (0.0, "dt_0"),
         (0.001, "dt_lt1min"),
+        (59.999, "dt_lt1min"),
         (60.0, "dt_1_2min"),
         (120.0, "dt_2_5min"),
         (300.0, "dt_5_10min"),
@@ -182,7 +185,13 @@ def test_the_real_log_goes_through_with_every_line_accounted_for():
     ],
 )
 def test_gap_buckets_start_at_their_lower_end(seconds: float, bucket: str):
-    assert gap_bucket(seconds) == bucket
+    later = 1_000_000 * US_PER_SECOND  # any time of any day
+    times = np.array([later, later + round(seconds * US_PER_SECOND)])
+    lines, states = np.arange(1, 3), Coded.of(["ON", "OFF"])
+    events = Events(times, lines, Coded.of(["M1", "M1"]), states, Coded.of(["-", "-"]))
+    home = derived_home("toy", rooms={"M1": "kitchen"}, types={})
+    column = field_columns(events, home)["time_gap"]
+    assert [column.names[code] for code in column.codes] == ["dt_0", bucket]
 
 
 def test_every_hour_has_its_part_of_day():

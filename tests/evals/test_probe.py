@@ -39,7 +39,7 @@ def test_a_probe_finds_what_vectors_tell_and_nothing_where_they_do_not():
     silent = {
         name: split(place, tells=False) for place, name in enumerate(("train", "val", "test"))
     }
-    found, nothing = probe(telling, judged="test"), probe(silent, judged="test")
+    found, nothing = probe(telling, split="test"), probe(silent, split="test")
     assert found.scores["macro_f1"] > 0.9
     assert found.scores["macro_f1_labelled"] > 0.9
     assert nothing.scores["macro_f1"] < 0.45
@@ -50,7 +50,7 @@ def test_a_probe_finds_what_vectors_tell_and_nothing_where_they_do_not():
 
 def test_the_majority_earns_its_share_only():
     splits = {name: split(place) for place, name in enumerate(("train", "val", "test"))}
-    found = majority(splits, judged="test")
+    found = majority(splits, split="test")
     names, counts = np.unique(splits["train"].labels, return_counts=True)
     share = (splits["test"].labels == names[counts.argmax()]).mean()
     assert found["macro_f1"] == pytest.approx(2 * share / (1 + share) / 3)
@@ -60,9 +60,9 @@ def test_counts_are_those_of_the_window(small_set: PreparedSet):
     found = counted(small_set, ["val"])["val"]
     table = small_set.windows("val")
     length = table.column("length").to_numpy()
-    assert (found.vectors[:, 0] == length).all()
+    assert (found.vectors_NW[:, 0] == length).all()
     sensors = small_set.vocabulary.sizes()["sensor"]
-    assert (found.vectors[:, 1 : 1 + sensors].sum(1) == length).all()
+    assert (found.vectors_NW[:, 1 : 1 + sensors].sum(1) == length).all()
     assert found.labels.tolist() == table.column("label").to_pylist()
 
 

@@ -29,7 +29,7 @@ def batch_of(lanes: LengthBucketSampler, workers: int, epoch: int, step: int) ->
             lanes.steps(rank, workers, start=epoch * lanes.steps_per_epoch + step)
         )
         assert found == epoch * lanes.steps_per_epoch + step
-        assert (lanes.length[shard[rows]] <= longest).all()
+        assert (lanes.length_N[shard[rows]] <= longest).all()
         windows += shard[rows].tolist()
     return windows
 
@@ -93,7 +93,7 @@ def test_windows_of_like_length_meet_so_that_little_is_padding():
 def test_long_and_short_batches_come_mixed_and_the_longest_windows_are_not_always_left_out():
     lanes = lanes_of(8 * 50 + 4, spread=100)
     epochs = [lanes.epoch(number) for number in range(20)]
-    assert abs(np.corrcoef(np.arange(50), epochs[0].longest)[0, 1]) < 0.5
-    last = {epoch.longest.max() for epoch in epochs}
-    assert lanes.length.max() in last
-    assert {tuple(epoch.place[0]) for epoch in epochs} != {tuple(epochs[0].place[0])}
+    assert abs(np.corrcoef(np.arange(50), epochs[0].longest_S)[0, 1]) < 0.5
+    last = {epoch.longest_S.max() for epoch in epochs}
+    assert lanes.length_N.max() in last
+    assert {tuple(epoch.index_SB[0]) for epoch in epochs} != {tuple(epochs[0].index_SB[0])}

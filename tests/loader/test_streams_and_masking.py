@@ -98,10 +98,10 @@ def masks_of(windows: int = 4000, longest: int = 20, **changes: object) -> Masks
 
 def test_what_is_hidden_follows_the_chance_of_its_group_and_something_always_is():
     masks = masks_of(hide={"sensor": 0.9, "state": 0.2, "time_of_day": 0.5, "time_gap": 0.5})
-    assert masks.hidden is not None
-    assert not masks.hidden[~masks.masked].any()
-    assert masks.hidden[masks.masked].any(-1).all()
-    shares = masks.hidden[masks.masked].mean(0)
+    assert masks.hidden_BLG is not None
+    assert not masks.hidden_BLG[~masks.masked_BL].any()
+    assert masks.hidden_BLG[masks.masked_BL].any(-1).all()
+    shares = masks.hidden_BLG[masks.masked_BL].mean(0)
     assert shares[1:] == pytest.approx([0.2, 0.5, 0.5], abs=0.02)
     # The group that is hidden oftenest steps in where no other is: 0.1 * 0.8 * 0.5 * 0.5 of events.
     assert shares[0] == pytest.approx(0.9 + 0.02, abs=0.01)
@@ -109,34 +109,40 @@ def test_what_is_hidden_follows_the_chance_of_its_group_and_something_always_is(
 
 def test_a_blackout_hides_everything():
     masks = masks_of(hide={"sensor": 0.5, "state": 0.5}, blackout=0.4)
-    assert masks.hidden is not None
-    share = masks.hidden[masks.masked].all(-1).mean()
+    assert masks.hidden_BLG is not None
+    share = masks.hidden_BLG[masks.masked_BL].all(-1).mean()
     assert share == pytest.approx(0.4 + 0.6 * 0.25, abs=0.02)
 
 
 def test_some_masked_events_show_another_and_some_themselves():
     masks = masks_of(swap=0.1, keep=0.1)
-    assert masks.shown is not None
-    own = masks.shown == np.arange(20)
-    assert (masks.shown[masks.masked] == -1).mean() == pytest.approx(0.8, abs=0.02)
+    assert masks.shown_BL is not None
+    own = masks.shown_BL == np.arange(20)
+    assert (masks.shown_BL[masks.masked_BL] == -1).mean() == pytest.approx(0.8, abs=0.02)
     # A twentieth of the swapped are swapped with themselves.
-    assert own[masks.masked].mean() == pytest.approx(0.105, abs=0.02)
+    assert own[masks.masked_BL].mean() == pytest.approx(0.105, abs=0.02)
 
 
 def test_the_rate_grows_over_the_training():
-    shares = [masks_of(grows_from=0.1, share=0.5, progress=p).masked.mean() for p in (0.0, 0.5, 1)]
+    shares = [
+        masks_of(grows_from=0.1, share=0.5, progress=p).masked_BL.mean() for p in (0.0, 0.5, 1)
+    ]
     assert shares == pytest.approx([0.1, 0.3, 0.5])
 
 
 @given(LENGTHS, st.integers(0, 5))
-def test_spans_start_at_room_changes_where_there_are_some(lengths: list[int], step: int):
+def test_a_span_starts_at_a_room_change_in_every_window_that_has_one(lengths: list[int], step: int):
     length = np.array(lengths)
     changes = np.zeros((len(length), 30), dtype=bool)
-    changes[:, ::7] = True
+    changes[:, 3::7] = True
     streams = RandomStreams(0, step, 0, len(length))
-    masked = span_mask(length, 30, 0.3, 3.0, streams, seeds=changes)
+    masked = span_mask(length, 30, 0.3, 3.0, streams, seeds_BL=changes)
+    real = np.arange(30) < length[:, None]
     assert (masked.sum(1) == np.maximum(1, np.rint(0.3 * length))).all()
-    assert not masked[np.arange(30) >= length[:, None]].any()
+    assert not masked[~real].any()
+    has_change = (changes & real).any(1)
+    assert has_change.any() == (length > 3).any()
+    assert (masked & changes).any(1)[has_change].all()
 
 
 def test_far_more_spans_start_at_room_changes_than_by_chance():
@@ -149,5 +155,5 @@ def test_far_more_spans_start_at_room_changes_than_by_chance():
         starts = masked & ~np.roll(masked, 1, axis=1)
         return starts[:, [10, 20]].sum() / starts.sum()
 
-    seeded = at_changes(span_mask(length, 30, 0.2, 4.0, streams, seeds=changes))
+    seeded = at_changes(span_mask(length, 30, 0.2, 4.0, streams, seeds_BL=changes))
     assert seeded > 5 * at_changes(span_mask(length, 30, 0.2, 4.0, streams))

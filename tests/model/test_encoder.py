@@ -24,7 +24,7 @@ def model(small_recipe: Recipe, small_loader: Loader) -> DualEncoder:
 def batch(small_loader: Loader) -> Batch:
     masked = np.zeros((6, 20), dtype=bool)
     masked[:, 3:6] = True
-    return small_loader.val.fixed_batch(np.arange(6), small_loader.vectors, masked)
+    return small_loader.val.fixed_batch(np.arange(6), small_loader.vectors_NT, masked)
 
 
 def changed(batch: Batch, **columns: torch.Tensor) -> Batch:
@@ -38,7 +38,7 @@ def test_a_masked_events_fields_gap_and_position_cannot_be_seen(model: DualEncod
     xy = batch.xy_BL2.masked_fill(batch.masked_BL.unsqueeze(-1), 0.123)
     after = model(changed(batch, ids_BLF=ids, gap_seconds_BL=gaps, xy_BL2=xy))
     assert torch.equal(before.sensor_BD, after.sensor_BD)
-    assert all(torch.equal(before.masked[name], after.masked[name]) for name in before.masked)
+    assert all(torch.equal(before.logits[name], after.logits[name]) for name in before.logits)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_what_stands_on_padding_changes_nothing(model: DualEncoder, batch: Batch
     real = batch.real_BL.clone()
     real[0, 12:] = False
     tokens = with_cls(real).flatten().nonzero().squeeze(1)
-    short = changed(batch, real_BL=real, tokens_T=tokens)
+    short = changed(batch, real_BL=real, tokens_R=tokens)
     ids = batch.ids_BLF.clone()
     ids[0, 12:] = 2
     gaps = batch.gap_seconds_BL.clone()
@@ -82,12 +82,12 @@ def test_a_short_window_among_long_ones_has_the_vector_and_gradients_it_has_alon
     torch.manual_seed(0)
     model = DualEncoder(recipe, small_loader.facts.sizes(), 16).double()
     shard = dataclasses.replace(
-        small_loader.val, length=np.array([20, 7, 12, 2] + [20] * (len(small_loader.val) - 4))
+        small_loader.val, length_N=np.array([20, 7, 12, 2] + [20] * (len(small_loader.val) - 4))
     )
 
     def grads_of(*rows: int) -> tuple[torch.Tensor, torch.Tensor]:
         model.zero_grad()
-        batch = shard.fixed_batch(np.array(rows), small_loader.vectors.double())
+        batch = shard.fixed_batch(np.array(rows), small_loader.vectors_NT.double())
         found = model(doubled(batch)).sensor_BD
         found[-1].sum().backward()
         return found[-1].detach(), model.encoder.blocks[0].qkv.weight.grad.clone()
@@ -126,7 +126,7 @@ def test_both_sides_are_unit_vectors_and_masked_events_get_a_guess_a_field(
     found = model(batch)
     for side in (found.sensor_BD, found.text_BD):
         torch.testing.assert_close(side.norm(dim=-1), torch.ones(6))
-    assert {name: tuple(each.shape) for name, each in found.masked.items()} == {
+    assert {name: tuple(each.shape) for name, each in found.logits.items()} == {
         name: (18, size) for name, size in model.sizes.items()
     }
     assert (targets(batch, model.fields)["sensor"] == batch.ids["sensor"][:, 3:6].flatten()).all()

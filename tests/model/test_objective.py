@@ -207,7 +207,7 @@ def test_a_field_left_out_can_neither_be_seen_nor_is_asked_back(
 ):
     recipe = small_recipe.replace({"model.fields": ("sensor", "room")})
     model = state_of(recipe, small_loader).model.eval()
-    batch = small_loader.val.fixed_batch(np.arange(6), small_loader.vectors)
+    batch = small_loader.val.fixed_batch(np.arange(6), small_loader.vectors_NT)
     before = model(batch).sensor_BD
     ids = batch.ids_BLF.clone()
     ids[..., batch.fields.index("state")] = 1
@@ -259,7 +259,7 @@ def test_the_time_of_a_masked_event_cannot_be_read_off_rotary_positions(
     model = state_of(recipe, small_loader).model.eval()
     masked = np.zeros((6, 20), dtype=bool)
     masked[:, 5:9] = True
-    batch = small_loader.val.fixed_batch(np.arange(6), small_loader.vectors, masked)
+    batch = small_loader.val.fixed_batch(np.arange(6), small_loader.vectors_NT, masked)
     moved = batch.gap_seconds_BL.masked_fill(batch.masked_BL, 555.0)
     before = model(batch)
     hidden = model(batch.seen_as(gap_seconds_BL=moved))
@@ -279,7 +279,7 @@ def test_an_event_shown_in_anothers_place_is_seen_there_and_asked_back(
     batch = next(batches_of(recipe, small_loader))
     assert batch.shown_BL is not None
     found = model(batch)
-    assert len(found.masked["sensor"]) == int(batch.masked_BL.sum())
+    assert len(found.logits["sensor"]) == int(batch.masked_BL.sum())
     as_mask = batch.seen_as()
     assert not torch.equal(found.sensor_BD, model(as_mask).sensor_BD)
 
@@ -432,7 +432,7 @@ def test_a_sensor_seen_as_text_is_told_by_its_description_alone(
     model = state_of(recipe, small_loader).model.eval()
     masked = np.zeros((6, 20), dtype=bool)
     masked[:, 4:8] = True
-    batch = small_loader.val.fixed_batch(np.arange(6), small_loader.vectors, masked)
+    batch = small_loader.val.fixed_batch(np.arange(6), small_loader.vectors_NT, masked)
     before = model(batch).sensor_BD
     ids = batch.ids_BLF.clone()
     ids[..., batch.fields.index("sensor")] = 1

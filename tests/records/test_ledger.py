@@ -5,10 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from support.waiting import wait_until
 
 from casas_ray.records.ledger import Ledger, read_rows
 from casas_ray.records.run_result import RunResult
@@ -69,8 +69,7 @@ for step in range(10**9):
 
 def test_a_ledger_survives_kill_9_with_at_most_a_torn_last_line(tmp_path: Path):
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)])
-    while not (tmp_path / "ledger.jsonl").exists() or len(read_rows(tmp_path)) < 100:
-        time.sleep(0.05)
+    wait_until(lambda: len(read_rows(tmp_path)) >= 100, process=writer)
     os.kill(writer.pid, signal.SIGKILL)
     writer.wait()
     lines = (tmp_path / "ledger.jsonl").read_bytes().splitlines()

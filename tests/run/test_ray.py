@@ -10,14 +10,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.gate import Gates
 from support.ledgers import rows_of, weights
 from support.recipes import WORDS
+from support.waiting import LONG, wait_until
 
 from casas_ray.config import Machine, Recipe, Tracking
 from casas_ray.corpus.alignment import PreparedSet
@@ -28,6 +29,7 @@ from casas_ray.run.cluster.submit import copy_tracked
 from casas_ray.run.launch import run_training
 from casas_ray.training.local import train_here
 
+pytestmark = pytest.mark.slow
 TWO = Machine(workers=2)
 
 
@@ -42,12 +44,13 @@ def free_ports(count: int) -> list[int]:
 
 
 @pytest.fixture(scope="session")
-def dashboard(data_root: Path) -> Iterator[str]:
+def dashboard(data_root: Path, gates: Gates) -> Iterator[str]:
     """A head of two CPUs in a folder of its own; RAY_ADDRESS names it while tests run."""
     folder = tempfile.mkdtemp(prefix="casas-ray-")  # short: Unix sockets have short names
     port, dashboard_port = free_ports(2)
     before = dict(os.environ)
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2"}
+    os.environ |= gates.environment()  # for the workers that this head will start
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     words = ["start", "--head", "--block", "--num-cpus=2", f"--port={port}"]
     words += [f"--dashboard-port={dashboard_port}", f"--temp-dir={folder}"]
@@ -56,7 +59,7 @@ def dashboard(data_root: Path) -> Iterator[str]:
         head = subprocess.Popen([ray, *words], stdout=log, stderr=log, start_new_session=True)
     os.environ["RAY_ADDRESS"] = f"127.0.0.1:{port}"
     try:
-        wait_until(lambda: answers(dashboard_port), seconds=90)
+        wait_until(lambda: answers(dashboard_port))
         yield f"http://127.0.0.1:{dashboard_port}"
     finally:
         os.killpg(head.pid, signal.SIGKILL)  # its own session; a graceful end takes half a minute
@@ -70,13 +73,6 @@ def answers(port: int) -> bool:
     with socket.socket() as client:
         client.settimeout(1.0)
         return client.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait_until(holds, *, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it never came about"
-        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -144,16 +140,18 @@ def train_workers(data_root: Path) -> list[int]:
 
 
 def test_one_of_two_workers_killed_is_replaced_and_the_run_is_the_one_that_was_not_killed(
-    by_two: RunRecord, data_root: Path, tmp_path: Path, data: TrainingData
+    by_two: RunRecord, data_root: Path, tmp_path: Path, data: TrainingData, gates: Gates
 ):
     whole, killed = by_two, record_in(tmp_path / "killed", by_two.recipe)
     victims: list[int] = []
 
     def kill() -> None:
-        wait_until(lambda: RunResult.read(killed.folder).step >= 40, seconds=90)
+        gates.wait_for("small-seed0", processes=2)
         victims.extend(train_workers(data_root))
         os.kill(victims[-1], signal.SIGKILL)
+        gates.let_go("small-seed0")
 
+    gates.hold("small-seed0", step=40)
     killer = threading.Thread(target=kill)
     killer.start()
     result = run_training(killed, TWO, data, [])
@@ -188,33 +186,40 @@ def test_a_study_through_tune_gives_what_the_debug_seat_gives(dashboard: str, st
         assert rows_of(folders[0] / name) == rows_of(folders[1] / name)
 
 
-def test_ctrl_c_ends_a_study_with_130_and_the_same_command_goes_on(dashboard: str, study: Path):
+def test_ctrl_c_ends_a_study_with_130_and_the_same_command_goes_on(
+    dashboard: str, study: Path, gates: Gates
+):
     stopped_study = study.with_name("stopped_study.py")
     stopped_study.write_text(study.read_text().replace("seeds=(0, 1)", "seeds=(0, 1, 2)"))
     command = [sys.executable, "-m", "casas_ray", "tune", str(stopped_study), "--no-wandb"]
+    gates.hold("small-seed1", step=0)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stderr is not None
     next(line for line in process.stderr if line.startswith("[2/"))
+    gates.wait_for("small-seed1", driver=process)
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=LONG)
+    gates.let_go("small-seed1")
     assert process.returncode == 130
     assert "interrupted" in rest
     again = casas_ray("tune", stopped_study, "--no-wandb")
     assert again.returncode == 5
-    assert re.search(r"[2-5] of 6 trials ended before; they stand", again.stderr)
+    assert re.search(r"2 of 6 trials ended before; they stand", again.stderr)
     assert "3 of 6 trials did not finish: 3 diverged" in again.stderr
 
 
 def test_ctrl_c_ends_a_trainer_with_130_and_the_same_command_goes_on(
-    dashboard: str, tmp_path: Path, text_model: str
+    dashboard: str, tmp_path: Path, text_model: str, gates: Gates
 ):
     words = ["train", "milan_baseline", *WORDS, f"text.model={text_model}", "optim.epochs=10"]
     words += ["--no-wandb", "--output-dir", str(tmp_path / "out")]
     command = [sys.executable, "-m", "casas_ray", *words]
+    gates.hold("milan_baseline-seed0", step=36)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    wait_until(lambda: RunResult.read(tmp_path / "out").step >= 36, seconds=90)
+    gates.wait_for("milan_baseline-seed0", driver=process)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=LONG)
+    gates.let_go("milan_baseline-seed0")
     assert process.returncode == 130
     assert "interrupted" in err
     assert RunResult.read(tmp_path / "out").status == "running"

@@ -16,7 +16,7 @@ def state_of(recipe: Recipe, loader: Loader) -> TrainState:
     return TrainState.fresh(
         recipe,
         sizes=loader.facts.sizes(),
-        text_size=loader.vectors.shape[1],
+        text_size=loader.vectors_NT.shape[1],
         steps_per_epoch=loader.sampler.steps_per_epoch,
         device=torch.device("cpu"),
         about=loader.facts.about,

@@ -7,12 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.gate import Gates
 from support.recipes import WORDS_WITHOUT_DATA
+from support.waiting import LONG, wait_until
 from support.wandb_file import history, run_file
 from support.wandb_server import KEY, TEAM, WandbServer, serving
 
@@ -22,6 +23,7 @@ from casas_ray.records.lock import locked
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
 
+pytestmark = pytest.mark.slow
 DATA = ["data.simulated=true", "data.simulate.days=3", "data.captions.per_window=2"]
 
 
@@ -56,7 +58,7 @@ def training(run: Path, text_model: str, *more: str) -> list[str]:
 
 def done(words: list[str], server: WandbServer, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        words, env=environment(server, **more), capture_output=True, text=True, timeout=150
+        words, env=environment(server, **more), capture_output=True, text=True, timeout=2 * LONG
     )
 
 
@@ -82,6 +84,10 @@ def sent_keys(server: WandbServer, run: str) -> list[tuple[int, str]]:
 def the_training(server: WandbServer) -> str:
     (name,) = [name for name, held in server.runs.items() if held.get("jobType") == "train"]
     return name
+
+
+def has_rows(server: WandbServer) -> bool:
+    return any(held["history"] for held in list(server.runs.values()))
 
 
 @pytest.fixture(scope="module")
@@ -208,22 +214,18 @@ def test_a_run_that_still_trains_is_not_synced(tmp_path: Path, capsys: pytest.Ca
     assert "another casas-ray is at work in" in capsys.readouterr().err
 
 
-def wait_for(holds, process: subprocess.Popen, *, seconds: float = 90.0) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert process.poll() is None, "it ended before"
-        assert time.monotonic() < end, "it never came about"
-        time.sleep(0.02)
-
-
 def test_a_driver_killed_at_once_and_started_again_leaves_each_row_once(
-    server: WandbServer, tmp_path: Path, text_model: str
+    server: WandbServer, tmp_path: Path, text_model: str, gates: Gates
 ):
     words = training(tmp_path / "run", text_model, "optim.epochs=24")
-    killed = subprocess.Popen(words, env=environment(server), stderr=subprocess.DEVNULL)
-    wait_for(lambda: RunResult.read(tmp_path / "run").step >= 60, killed)
+    gates.hold("milan_tiny-seed0", step=60)
+    held = environment(server, **gates.environment())
+    killed = subprocess.Popen(words, env=held, stderr=subprocess.DEVNULL)
+    gates.wait_for("milan_tiny-seed0", driver=killed)
+    wait_until(lambda: has_rows(server), process=killed)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
+    gates.let_go("milan_tiny-seed0")
     assert done(words, server).returncode == 0
     assert_all_sent_once(server, tmp_path / "run")
 
@@ -231,23 +233,11 @@ def test_a_driver_killed_at_once_and_started_again_leaves_each_row_once(
 def finishes_in_time(
     server: WandbServer, run: Path, text_model: str, *more: str, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """A training that W&B troubles: it starts at once, ends as ever, and says so in one line."""
-    began = time.time()
-    ended = done(training(run, text_model, *more), server, **env)
-    closed = time.time()
+    """A training that W&B troubles ends as ever, long before W&B would have answered."""
+    ended = done(training(run, text_model, *more), server, **env)  # which gives up after LONG
     assert ended.returncode == 0, ended.stderr
-    rows = RunResult.read(run).rows
     assert RunResult.read(run).status == "finished"
-    assert rows[0]["time"] - began < 10.0 + start_up()
-    assert closed - rows[-1]["time"] < 30.0
     return ended
-
-
-def start_up() -> float:
-    """How long a command takes here before it does anything."""
-    start = time.monotonic()
-    subprocess.run([sys.executable, "-c", "import torch, wandb"], check=True)
-    return 2.0 * (time.monotonic() - start)
 
 
 def warnings_of(ended: subprocess.CompletedProcess[str]) -> list[str]:
@@ -398,7 +388,6 @@ def test_a_host_that_dies_mid_run_holds_nobody_up_and_a_sync_heals_it(
 
     server.refuse = dead
     ended = mirrored(server, *runs, rows=200)
-    assert time.time() - RunResult.read(runs[0]).rows[-1]["time"] < 30.0
     assert server.refused > 0
     (warning,) = warnings_of(ended)
     assert "W&B stopped answering and has not all of run" in warning

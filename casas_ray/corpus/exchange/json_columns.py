@@ -1,5 +1,4 @@
-"""Samples of JSON as window columns: the fast way for what is well, the slow one to say what is
-not."""
+"""Samples of JSON as window columns: the fast way for good files, the slow one to name a flaw."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
@@ -21,7 +20,7 @@ from casas_ray.errors import DataError
 _LARGEST_NUMBER = 1e15
 """In milliseconds thirty thousand years; no time, gap or coordinate is larger."""
 
-Events = list[dict[str, Any]]
+Events = list[dict[str, Any]]  # Any: what JSON holds
 
 
 def columns_of(
@@ -38,11 +37,7 @@ def columns_of(
     """
     events: Events = list(chain.from_iterable(sample.events for sample in samples))
     length = np.array([len(sample.events) for sample in samples])
-    if length.max() > LONGEST:
-        place = int(length.argmax())
-        raise DataError(
-            f"{samples[place].where}: {length[place]} events; a window has {LONGEST} at most."
-        )
+    _refuse_too_long(samples, length)
     names = samples[0].names
     ids = {
         field: _ids(samples, events, vocabulary, field, names[field]) for field in vocabulary.fields
@@ -51,7 +46,7 @@ def columns_of(
     return WindowColumns(
         id=[sample.id for sample in samples],
         home=[""] * len(samples),
-        first_event=np.full(len(samples), -1, dtype=np.int64),  # nobody knows
+        first_event=np.full(len(samples), -1, dtype=np.int64),  # the file does not tell it
         start_us=start_us,
         length=length.astype(np.int16),
         ids=ids,
@@ -64,23 +59,30 @@ def columns_of(
     ), sum(int(np.count_nonzero(column == UNK)) for column in ids.values())
 
 
+def _refuse_too_long(samples: Sequence[Sample], length: NDArray[np.int64]) -> None:
+    # Lengths are kept in 16 bits, and attention grows with their square.
+    if length.max() > LONGEST:
+        longest = int(length.argmax())
+        raise DataError(
+            f"{samples[longest].where}: {length[longest]} events; a window has {LONGEST} at most."
+        )
+
+
 def _described(
     ids: Mapping[str, NDArray[np.int16]], vocabulary: Vocabulary, index: CaptionIndex
 ) -> NDArray[np.int32]:
     """Sensors in words, from what the file says of them: their type and their room."""
     kinds, rooms = vocabulary.values["sensor_type"], vocabulary.values["room"]
     pair = ids["sensor_type"].astype(np.int64) * len(rooms) + ids["room"]
-    found, code = np.unique(pair, return_inverse=True)
-    texts = [
-        f"{words(kinds[one // len(rooms)])} sensor, {words(rooms[one % len(rooms)])}"
-        for one in found.tolist()
-    ]
+    pairs, code = np.unique(pair, return_inverse=True)
+    kinds_rooms = [divmod(number, len(rooms)) for number in pairs.tolist()]
+    texts = [f"{words(kinds[kind])} sensor, {words(rooms[room])}" for kind, room in kinds_rooms]
     return index.add([texts])[0][code]
 
 
 def position_scale(samples: Sequence[Sample]) -> float:
-    """What coordinates are divided by: the largest of these windows, the first of the training
-    file; every split shares it."""
+    """What coordinates are divided by: the largest coordinate of these windows."""
+    # Of the first windows that train, not of each piece: one place must not move between splits.
     events = list(chain.from_iterable(sample.events for sample in samples))
     placed = np.abs(_positions(samples, events))
     largest = float(np.nanmax(placed)) if np.isfinite(placed).any() else 0.0
@@ -101,10 +103,10 @@ def _ids(
         return np.array([known.get(str(value), UNK) for value in values], dtype=np.int16)
 
 
-def _present(samples: Sequence[Sample], events: Events, name: str) -> list[Any]:
-    for place, event in enumerate(events):
+def _present(samples: Sequence[Sample], events: Events, name: str) -> list[object]:
+    for index, event in enumerate(events):
         if name not in event:
-            raise DataError(f"{_event_at(samples, place)} has no '{name}'.")
+            raise DataError(f"{_event_at(samples, index)} has no '{name}'.")
     return [event[name] for event in events]
 
 
@@ -121,7 +123,7 @@ def _times(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Start of each window in microseconds, and each event's time since the one before."""
     firsts = np.cumsum(length) - length
-    if not samples[0].is_b:
+    if not samples[0].is_b:  # shape A tells milliseconds since 1970
         stamps = np.nan_to_num(
             _numbers(samples, [sample.events[0] for sample in samples], "timestamp", at=_first_of)
         )
@@ -143,24 +145,24 @@ def _stamps(samples: Sequence[Sample], events: Events) -> NDArray[np.int64]:
     texts = [str(value).replace("T", " ") for value in _present(samples, events, "timestamp")]
     time_us = stamps_to_us(texts)
     if (wrong := np.flatnonzero(time_us < 0)).size:
-        place = int(wrong[0])
+        index = int(wrong[0])
         raise DataError(
-            f"{_event_at(samples, place)}: 'timestamp' is {texts[place]!r:.40}; wanted "
+            f"{_event_at(samples, index)}: 'timestamp' is {texts[index]!r:.40}; wanted "
             "YYYY-MM-DD HH:MM:SS."
         )
     return time_us
 
 
-def _event_at(samples: Sequence[Sample], place: int) -> str:
+def _event_at(samples: Sequence[Sample], index: int) -> str:
     for sample in samples:
-        if place < len(sample.events):
-            return f"{sample.where}: event {place}"
-        place -= len(sample.events)
-    raise AssertionError("unreachable: the place is one of an event")
+        if index < len(sample.events):
+            return f"{sample.where}: event {index}"
+        index -= len(sample.events)
+    raise AssertionError("unreachable: the index is one of an event")
 
 
-def _first_of(samples: Sequence[Sample], place: int) -> str:
-    return f"{samples[place].where}: event 0"
+def _first_of(samples: Sequence[Sample], index: int) -> str:
+    return f"{samples[index].where}: event 0"
 
 
 def _numbers(
@@ -171,6 +173,7 @@ def _numbers(
 ) -> NDArray[np.float64]:
     """One number an event; NaN where there is none."""
     values = [event.get(name) for event in events]
+    # By exact type: True is an int to isinstance and to numpy, and would pass for the number 1.
     if set(map(type, values)) <= {int, float, type(None)}:
         try:
             numbers = np.array(values, dtype=np.float64)
@@ -180,8 +183,8 @@ def _numbers(
             )
         if not (np.abs(numbers) > _LARGEST_NUMBER).any():
             return numbers
-    place = next(place for place, value in enumerate(values) if not _is_number(value))
-    raise DataError(f"{at(samples, place)}: '{name}' is {values[place]!r:.40}; wanted a number.")
+    index = next(index for index, value in enumerate(values) if not _is_number(value))
+    raise DataError(f"{at(samples, index)}: '{name}' is {values[index]!r:.40}; wanted a number.")
 
 
 def _is_number(value: object) -> bool:

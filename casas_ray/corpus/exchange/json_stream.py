@@ -24,10 +24,14 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _HALF_OF_A_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 _LISTS = ("samples", "captions")
 
+Json = Any  # Any: what JSON holds
 
-def records(path: Path) -> Iterator[tuple[Any, str]]:
-    """(value, where it stands) for each item of a top-level array, each value of JSON Lines, or
-    each item of the list `samples` or `captions` of one object.
+
+def records(path: Path) -> Iterator[tuple[Json, str]]:
+    """The records of a file one by one, each with where it stands in words.
+
+    They are the items of a top-level array, the values of JSON Lines, or the items of the list
+    `samples` or `captions` of one object.
 
     Raises:
         DataError: the file cannot be read, is torn, or a value is too large, nested too deep, or
@@ -42,11 +46,11 @@ def records(path: Path) -> Iterator[tuple[Any, str]]:
             yield from _lines(text)
 
 
-def whole(path: Path) -> Any:
+def whole(path: Path) -> Json:
     """The one value of a small file.
 
     Raises:
-        DataError: as `records`, or there is more than one.
+        DataError: as for `records`, or there is more than one.
     """
     with _opened(path) as stream:
         text = _Text(stream, path)
@@ -60,6 +64,7 @@ def _opened(path: Path) -> IO[bytes]:
     try:
         with path.open("rb") as stream:
             packed = stream.read(2) == b"\x1f\x8b"
+        # By its first bytes: the files of other pipelines are packed under any name.
         return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
     except OSError as error:
         raise DataError(
@@ -68,7 +73,7 @@ def _opened(path: Path) -> IO[bytes]:
         ) from None
 
 
-def _items(text: "_Text") -> Iterator[tuple[Any, str]]:
+def _items(text: "_Text") -> Iterator[tuple[Json, str]]:
     text.take("[")
     index = 0
     while text.peek() != "]":
@@ -80,7 +85,7 @@ def _items(text: "_Text") -> Iterator[tuple[Any, str]]:
     text.take("]")
 
 
-def _lines(text: "_Text") -> Iterator[tuple[Any, str]]:
+def _lines(text: "_Text") -> Iterator[tuple[Json, str]]:
     index = 0
     while text.peek():
         where = f"{text.name}: line {index + 1}"
@@ -89,12 +94,13 @@ def _lines(text: "_Text") -> Iterator[tuple[Any, str]]:
 
 
 class _Text:
-    """The text of a file, as much of it as is needed at a time."""
+    """The text of a file, read as far as it is needed and let go when it is used."""
 
     def __init__(self, stream: IO[bytes], path: Path) -> None:
         self.name = shown(path)
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        # Python reads NaN and Infinity, which are not JSON.
         self._json = json.JSONDecoder(parse_constant=_no_constant)
         self._text, self._at, self._ended = "", 0, False
         self._kept: int | None = None
@@ -109,8 +115,8 @@ class _Text:
     def peek(self) -> str:
         """The next character that is not space, or nothing at the end."""
         while True:
-            found = _SPACE.match(self._text, self._at)
-            self._at = found.end() if found else self._at
+            space = _SPACE.match(self._text, self._at)
+            self._at = space.end() if space else self._at
             if self._at < len(self._text):
                 return self._text[self._at]
             if not self._more(_CHUNK):
@@ -118,12 +124,17 @@ class _Text:
 
     def take(self, wanted: str) -> None:
         """Go past a character that has to come next."""
-        if (found := self.peek()) != wanted:
-            raise self.torn(f"wanted '{wanted}', found {found!r}" if found else "it ends early")
+        if (character := self.peek()) != wanted:
+            what = f"wanted '{wanted}', found {character!r}" if character else "it ends early"
+            raise self.torn(what)
         self._at += 1
 
-    def value(self, where: str) -> Any:
-        """The next value."""
+    def value(self, where: str) -> Json:
+        """The next value.
+
+        Raises:
+            DataError: it is torn, too large, nested too deep, or names a key twice.
+        """
         self.peek()
         while True:
             try:
@@ -137,6 +148,7 @@ class _Text:
                 ) from None
             except (ValueError, RecursionError) as error:
                 raise DataError(f"{where} is not whole JSON: {error}.") from None
+            # A number that ends with the text at hand may go on: `12` of `123`.
             if end < len(self._text) or not self._more_of_value():
                 break
         _refuse_odd(value, self._text, self._at, end, where)
@@ -145,20 +157,20 @@ class _Text:
 
     def starts_with_list(self) -> bool:
         """Whether this is an object around a list of records; then the list comes next."""
-        if self._pairs_before_list(look=True):
-            self._pairs_before_list(look=False)
+        if self._pairs_before_list(come_back=True):
+            self._pairs_before_list(come_back=False)
             return True
         return False
 
-    def _pairs_before_list(self, *, look: bool) -> bool:
-        self._kept = self._at if look else None
+    def _pairs_before_list(self, *, come_back: bool) -> bool:
+        self._kept = self._at if come_back else None
         self.take("{")
-        found = False
+        list_comes = False
         while self.peek() == '"':
             key = self.value(self.name)
             self.take(":")
             if key in _LISTS:
-                found = not look or self._is_list_of_objects(key)
+                list_comes = not come_back or self._is_list_of_objects(key)
                 break
             if key == "events" or key == "sensor_sequence":
                 break
@@ -168,7 +180,7 @@ class _Text:
             self.take(",")
         if self._kept is not None:
             self._at, self._kept = self._kept, None
-        return found
+        return list_comes
 
     def _is_list_of_objects(self, key: str) -> bool:
         if self.peek() != "[":
@@ -180,6 +192,8 @@ class _Text:
         return self.peek() == "{"
 
     def _more_of_value(self) -> bool:
+        # Twice as much each time: a value is parsed from its start again, and fixed steps would
+        # make a large one quadratic.
         held = len(self._text) - self._at
         return held <= _LONGEST_VALUE and self._more(max(_CHUNK, held))
 
@@ -203,8 +217,13 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _refuse_odd(value: Any, text: str, start: int, end: int, where: str) -> None:
-    """Nothing, unless a key comes twice or a string is no text; both look whole once parsed."""
+def _refuse_odd(value: Json, text: str, start: int, end: int, where: str) -> None:
+    """Refuse a key that comes twice and a string that is no text, which look whole once parsed.
+
+    Raises:
+        DataError: there is one.
+    """
+    # A cheap count first; parsed again only where colons and keys differ.
     if text.count('":', start, end) != _keys(value):
         json.loads(text[start:end], object_pairs_hook=lambda pairs: _once(pairs, where))
     if _HALF_OF_A_PAIR.search(text, start, end):
@@ -214,7 +233,7 @@ def _refuse_odd(value: Any, text: str, start: int, end: int, where: str) -> None
             raise DataError(f"{where}: a string holds half of a surrogate pair.") from None
 
 
-def _keys(value: Any) -> int:
+def _keys(value: Json) -> int:
     if isinstance(value, dict):
         return len(value) + sum(map(_keys, value.values()))
     if isinstance(value, list) and value and isinstance(value[0], dict):
@@ -222,10 +241,10 @@ def _keys(value: Any) -> int:
     return 0
 
 
-def _once(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _once(pairs: list[tuple[str, Json]], where: str) -> dict[str, Json]:
+    distinct = dict(pairs)
+    if len(distinct) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise DataError(f"{where}: the key '{twice}' comes twice in one object.")
-    return found
+    return distinct

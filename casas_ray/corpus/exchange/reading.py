@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from casas_ray import paths
 from casas_ray.corpus.alignment import (
@@ -22,7 +21,7 @@ from casas_ray.corpus.alignment import (
     write_vocabulary,
 )
 from casas_ray.corpus.exchange.json_columns import columns_of, position_scale
-from casas_ray.corpus.exchange.json_stream import records, whole
+from casas_ray.corpus.exchange.json_stream import Json, records, whole
 from casas_ray.corpus.exchange.shapes import SHAPE_A, SHAPE_B, Sample, sample_of
 from casas_ray.corpus.exchange.written import read_written
 from casas_ray.corpus.manifest import Diversity
@@ -32,14 +31,15 @@ from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import new_folder, shown
 
 CODE_VERSION = 4
+"""Raised when the same files come to give another set."""
+
 _SPECIAL_NAMES = frozenset(SPECIAL) | {"<PAD>", "<UNK>", "<MASK>"}
 _EVENTS_AT_A_TIME = 100_000
 
 
 @dataclass(frozen=True)
 class JsonFiles:
-    """The files of one set: windows by split, their vocabulary, and captions where they lie
-    apart."""
+    """The files of one set: windows by split, a vocabulary, and captions where they lie apart."""
 
     windows: Mapping[str, Path]
     vocab: Path
@@ -47,8 +47,9 @@ class JsonFiles:
 
     @classmethod
     def beside(cls, train: Path, *, style: str = "") -> "JsonFiles":
-        """What lies beside a `train.json`: `val.json`, `test.json`, `vocab.json` and
-        `{split}_captions_{style}.json`.
+        """The files beside a `train.json`.
+
+        They are `val.json`, `test.json`, `vocab.json` and `{split}_captions_{style}.json`.
 
         Raises:
             SettingsError: captions of several styles lie there and none was named.
@@ -71,20 +72,20 @@ class JsonFiles:
 
 
 def _captions_beside(train: Path, split: str, style: str) -> Path | None:
-    found = sorted(train.parent.glob(f"{split}_captions_{style or '*'}.json*"))
-    if style and not found:
+    files = sorted(train.parent.glob(f"{split}_captions_{style or '*'}.json*"))
+    if style and not files:
         raise DataError(f"{shown(train.parent)}: no {split}_captions_{style}.json.")
-    if len(found) > 1:
+    if len(files) > 1:
         raise SettingsError(
             f"captions of several styles lie in {shown(train.parent)}: "
-            f"{', '.join(path.name for path in found)}.",
+            f"{', '.join(path.name for path in files)}.",
             hint="choose one with --captions STYLE.",
         )
-    return found[0] if found else None
+    return files[0] if files else None
 
 
 def prepare_json(files: JsonFiles) -> PreparedSet:
-    """The alignment set of the files.
+    """The alignment set of the files; made when there is none of them yet.
 
     Raises:
         DataError: a file is missing, torn, or holds something other than shape A or B.
@@ -99,7 +100,7 @@ def prepare_json(files: JsonFiles) -> PreparedSet:
 
 def _fingerprint(files: JsonFiles) -> str:
     hint = "check the path; nothing was written."
-    content: list[Any] = [CODE_VERSION, input_hash(files.vocab, hint)]
+    content: list[object] = [CODE_VERSION, input_hash(files.vocab, hint)]
     for group in (files.windows, files.captions):
         content += [[split, input_hash(path, hint)] for split, path in group.items()]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -109,6 +110,7 @@ def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
     index, diversity = CaptionIndex(), Diversity()
     counts: dict[str, int] = {}
     unseen: dict[str, int] = {}
+    # Training windows come first: ids and scale of every split are read off their first piece.
     vocabulary, scale = None, 1.0
     for split, path in files.windows.items():
         with SplitWriter(draft, split) as writer:
@@ -132,20 +134,25 @@ def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
     assert vocabulary is not None  # the training split has a sample, or it was refused
     write_captions(draft, index.captions)
     write_vocabulary(draft, vocabulary)
-    name = f"json-{fingerprint[:8]}"
-    about = {
-        "fingerprint": fingerprint,
-        "code_version": CODE_VERSION,
-        "home": name,
-        "simulated": False,
-        "homes": {},
-        "caveats": [],
+    read = {
         "fields": vocabulary.sizes(),
         "windows": counts,
         "unknown_values": unseen,
         "captions": diversity.report(index.captions),
     }
-    write_manifest(draft, about)
+    write_manifest(draft, _of_nobody(fingerprint) | read)
+
+
+def _of_nobody(fingerprint: str) -> dict[str, object]:
+    """The part of a manifest that the files do not tell: whose home it is, and its caveats."""
+    return {
+        "fingerprint": fingerprint,
+        "code_version": CODE_VERSION,
+        "home": f"json-{fingerprint[:8]}",
+        "simulated": False,
+        "homes": {},
+        "caveats": [],
+    }
 
 
 def _pieces(path: Path, captions: Path | None) -> Iterator[list[Sample]]:
@@ -185,13 +192,14 @@ def read_vocabulary(path: Path, example: Sample) -> Vocabulary:
     return Vocabulary(values)
 
 
-def _ids_of(tree: Any, field_name: str) -> Any:
+def _ids_of(tree: Json, field_name: str) -> Json:
     names = dict.fromkeys((SHAPE_A[field_name], SHAPE_B[field_name]))
-    found = (tree.get(name) for name in names) if isinstance(tree, dict) else ()
-    return next((ids for ids in found if ids is not None), None)
+    candidates = (tree.get(name) for name in names) if isinstance(tree, dict) else ()
+    return next((ids for ids in candidates if ids is not None), None)
 
 
-def _by_id(ids: Mapping[str, Any], where: str) -> tuple[str, ...]:
+def _by_id(ids: Mapping[str, Json], where: str) -> tuple[str, ...]:
+    # A bool is an int to Python, and JSON's true would pass for the id 1.
     for value, number in ids.items():
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
             raise DataError(f"{where}: the id of '{value}' is {number!r:.40}; wanted 0, 1, 2, ...")
@@ -202,12 +210,12 @@ def _by_id(ids: Mapping[str, Any], where: str) -> tuple[str, ...]:
 
 def _refuse_unknown(samples: Sequence[Sample], vocabulary: Vocabulary, vocab: Path) -> None:
     for sample in samples:
-        for place, event in enumerate(sample.events):
+        for index, event in enumerate(sample.events):
             for field_name, values in vocabulary.values.items():
                 name = sample.names[field_name]
                 if (value := str(event[name])) not in values[len(SPECIAL) :]:
                     raise DataError(
-                        f"{sample.where}: event {place}: {name} '{value}' is not in "
+                        f"{sample.where}: event {index}: {name} '{value}' is not in "
                         f"{shown(vocab)}.",
                         hint="make the vocabulary from this training file again.",
                     )

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from casas_ray.corpus.alignment import FIELD_PREFIX, WINDOWS_PER_GROUP, PreparedSet
+from casas_ray.corpus.exchange.json_stream import Json
 from casas_ray.corpus.exchange.shapes import SHAPE_A
 from casas_ray.corpus.homes import load_home
 from casas_ray.files import new_folder, write_json
@@ -17,7 +17,7 @@ _FOLDER = "json"
 
 
 def write_shape_a(prepared: PreparedSet) -> Path:
-    """`train.json`, `val.json`, `test.json` and `vocab.json` in the set's folder `json/`.
+    """The set's folder `json/` with `train.json`, `val.json`, `test.json` and `vocab.json`.
 
     Times are in milliseconds; positions stand as the set has them, 0 to 1 along the home's longer
     side; a value that training days never show is `[UNK]`.
@@ -29,14 +29,14 @@ def write_shape_a(prepared: PreparedSet) -> Path:
             for split in prepared.manifest["windows"]:
                 _write_split(draft / f"{split}.json", prepared, split, groups)
             ids = {
-                SHAPE_A[field]: {value: place for place, value in enumerate(values)}
+                SHAPE_A[field]: {value: id_ for id_, value in enumerate(values)}
                 for field, values in prepared.vocabulary.values.items()
             }
             write_json(draft / "vocab.json", ids)
     return target
 
 
-def _activity_groups(manifest: Mapping[str, Any]) -> dict[str, str]:
+def _activity_groups(manifest: Mapping[str, Json]) -> dict[str, str]:
     """The published coarse activity of each label, over all homes that have such a grouping."""
     groups: dict[str, str] = {}
     for name in manifest["homes"]:
@@ -61,10 +61,11 @@ def _write_split(path: Path, prepared: PreparedSet, split: str, groups: Mapping[
 
 def _samples(
     table: pa.Table, prepared: PreparedSet, captions: Sequence[str], groups: Mapping[str, str]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[dict[str, Json]]:
     values = prepared.vocabulary.values
     for row in table.to_pylist():
         gaps = np.array(row["gap_seconds"], dtype=np.float64)
+        # The first gap lies before the window. Rounded once, from sums: errors would add up.
         passed = np.concatenate([[0.0], np.cumsum(gaps[1:])])
         stamps = row["start_us"] // 1000 + np.rint(passed * 1000).astype(np.int64)
         columns = {
@@ -73,6 +74,7 @@ def _samples(
             if field in values
         }
         columns |= {"timestamp": stamps.tolist(), "delta_t_since_prev": gaps.tolist()}
+        # JSON has no NaN: a window with a sensor that hangs nowhere tells no positions at all.
         columns |= {axis: row[axis] for axis in "xy" if not np.isnan(row[axis]).any()}
         yield {
             "sample_id": row["id"],

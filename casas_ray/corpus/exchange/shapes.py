@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from casas_ray.corpus.events import NO_ACTIVITY
+from casas_ray.corpus.exchange.json_stream import Json
 from casas_ray.errors import DataError
 
+# Field names that other pipelines write; a format that is out in the world.
 SHAPE_A = {
     "sensor": "sensor_id",
     "room": "room_id",
@@ -35,7 +36,7 @@ class Sample:
     names: Mapping[str, str]
     """What the shape calls each field."""
 
-    events: list[dict[str, Any]]
+    events: list[dict[str, Json]]
     captions: tuple[str, ...]
     shares: list[tuple[str, float]]
     """Its labels, the window's own first."""
@@ -46,18 +47,18 @@ class Sample:
         return self.names is SHAPE_B
 
 
-def sample_of(value: Any, where: str, captions: Mapping[str, tuple[str, ...]] | None) -> Sample:
-    """A sample of either shape; `captions` by sample id, where a file of their own holds them.
+def sample_of(value: Json, where: str, captions: Mapping[str, tuple[str, ...]] | None) -> Sample:
+    """A sample of either shape, checked; `captions` by sample id, where a file has them apart.
 
     Raises:
-        DataError: names the sample, the field and what was wanted.
+        DataError: a field is missing or of another kind; the error names the sample and the field.
     """
     if isinstance(value, dict) and "sensor_sequence" in value:
         return _sample_b(value, where, captions)
     return _sample_a(value, where)
 
 
-def _sample_a(value: Any, where: str) -> Sample:
+def _sample_a(value: Json, where: str) -> Sample:
     events = _events(value, "events", where)
     texts = [text for name in _CAPTION_LISTS for text in _list(value, name, where)]
     label = str(value.get("first_activity") or NO_ACTIVITY)
@@ -66,7 +67,7 @@ def _sample_a(value: Any, where: str) -> Sample:
 
 
 def _sample_b(
-    value: dict[str, Any], where: str, captions: Mapping[str, tuple[str, ...]] | None
+    value: dict[str, Json], where: str, captions: Mapping[str, tuple[str, ...]] | None
 ) -> Sample:
     events = _events(value, "sensor_sequence", where)
     name = value.get("sample_id")
@@ -83,7 +84,7 @@ def _sample_b(
     )
 
 
-def _shares_b(value: dict[str, Any], events: list[dict[str, Any]]) -> list[tuple[str, float]]:
+def _shares_b(value: dict[str, Json], events: list[dict[str, Json]]) -> list[tuple[str, float]]:
     metadata = value.get("metadata")
     truth = metadata.get("ground_truth_labels") if isinstance(metadata, dict) else None
     primary = truth.get("primary_l1") if isinstance(truth, dict) else None
@@ -93,23 +94,23 @@ def _shares_b(value: dict[str, Any], events: list[dict[str, Any]]) -> list[tuple
     return sorted(shares, key=lambda pair: pair[0] != primary) if primary else shares
 
 
-def _events(value: Any, name: str, where: str) -> list[dict[str, Any]]:
+def _events(value: Json, name: str, where: str) -> list[dict[str, Json]]:
     events = value.get(name) if isinstance(value, dict) else None
     if not isinstance(events, list) or not events or set(map(type, events)) != {dict}:
         raise DataError(f"{where}: wanted an object whose '{name}' is a list of objects.")
     return events
 
 
-def _list(value: dict[str, Any], name: str, where: str) -> list[Any]:
-    found = value.get(name)
-    if found is None:
+def _list(value: dict[str, Json], name: str, where: str) -> list[Json]:
+    items = value.get(name)
+    if items is None:
         return []
-    if not isinstance(found, list):
-        raise DataError(f"{where}: '{name}' is {found!r:.40}; wanted a list of texts.")
-    return found
+    if not isinstance(items, list):
+        raise DataError(f"{where}: '{name}' is {items!r:.40}; wanted a list of texts.")
+    return items
 
 
-def _texts(texts: list[Any], where: str) -> tuple[str, ...]:
+def _texts(texts: list[Json], where: str) -> tuple[str, ...]:
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
         raise DataError(f"{where}: wanted at least one caption, all of them text.")
     return tuple(texts)

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from casas_ray.corpus.exchange.json_stream import records
+from casas_ray.corpus.exchange.json_stream import Json, records
 from casas_ray.errors import DataError
 from casas_ray.files import shown
 
 
 class WrittenCaptions:
-    """The captions of a file, by window id; each window asks once."""
+    """The captions of a file by window id, and which of them were asked for."""
 
     def __init__(self, path: Path, captions: Mapping[str, tuple[str, ...]]) -> None:
         self._path = path
@@ -22,7 +21,7 @@ class WrittenCaptions:
         """The captions of the file with that path.
 
         Raises:
-            DataError: see `read_written`.
+            DataError: as for `read_written`.
         """
         return cls(Path(name), read_written(Path(name)))
 
@@ -42,10 +41,10 @@ class WrittenCaptions:
         return self._captions[window]
 
     def refuse_left_over(self) -> None:
-        """Nothing, when every caption found its window.
+        """Refuse a file that has captions nobody asked for.
 
         Raises:
-            DataError: some did not, so that the file was made for other windows.
+            DataError: it has some, so it was made for other windows.
         """
         if len(self._asked) < len(self._captions):
             left = next(window for window in self._captions if window not in self._asked)
@@ -71,7 +70,7 @@ def read_written(path: Path) -> dict[str, tuple[str, ...]]:
     return captions
 
 
-def _checked(value: Any, where: str) -> tuple[str, tuple[str, ...]]:
+def _checked(value: Json, where: str) -> tuple[str, tuple[str, ...]]:
     window = value.get("sample_id") if isinstance(value, dict) else None
     texts = value.get("captions") if isinstance(value, dict) else None
     if not isinstance(window, (str, int)) or isinstance(window, bool):

@@ -24,7 +24,7 @@ _TEMPERATURE_EVERY = 60.0
 
 
 class Movement(NamedTuple):
-    """Somebody moves in front of a sensor."""
+    """Somebody moves in front of a sensor, in seconds since the first midnight."""
 
     second: float
     sensor: str
@@ -42,14 +42,15 @@ def motion_lines(
     sensor: str, seconds: Sequence[float], days: int, rng: np.random.Generator
 ) -> Iterator[Line]:
     """ON and OFF of one motion sensor; a movement while it is ON keeps it ON."""
-    seen = np.asarray(seconds, dtype=np.float64)
-    seen = seen[rng.random(len(seen)) >= _MISSED]
+    # The order of draws is part of the log: another order is another home under the same seed.
+    moved = np.asarray(seconds, dtype=np.float64)
+    sensed = moved[rng.random(len(moved)) >= _MISSED]
     false = rng.uniform(0.0, 86_400.0 * days, size=rng.poisson(_FALSE_A_DAY * days))
-    seen = np.sort(np.concatenate([seen, false]))
-    holds = _HOLD_SECONDS * np.exp(_HOLD_SPREAD * rng.normal(size=len(seen)))
+    firings = np.sort(np.concatenate([sensed, false]))
+    holds = _HOLD_SECONDS * np.exp(_HOLD_SPREAD * rng.normal(size=len(firings)))
     off = -1.0
     on = -1.0
-    for second, hold in zip(seen.tolist(), holds.tolist(), strict=True):
+    for second, hold in zip(firings.tolist(), holds.tolist(), strict=True):
         if second > off:
             if on >= 0.0:
                 yield Line(on, sensor, "ON")
@@ -69,14 +70,14 @@ def door_lines(sensor: str, seconds: Iterable[float], rng: np.random.Generator) 
 
 
 def temperature_lines(sensor: str, days: int, rng: np.random.Generator) -> Iterator[Line]:
-    """A temperature sensor tells each change of half a degree."""
+    """The readings of a temperature sensor: one for each change of half a degree Celsius."""
     seconds = np.arange(0.0, 86_400.0 * days, _TEMPERATURE_EVERY)
     daily = 21.5 + 1.5 * np.sin(2 * np.pi * (seconds / 86_400.0 - 0.4))
     drift = np.cumsum(rng.normal(scale=0.02, size=len(seconds)))
     degrees = daily + drift - np.linspace(0.0, drift[-1], len(seconds))
     steps = np.round((degrees + rng.normal(scale=0.08, size=len(seconds))) / _TEMPERATURE_STEP)
-    for place in np.flatnonzero(np.diff(steps, prepend=steps[0] - 1)).tolist():
-        yield Line(float(seconds[place]), sensor, f"{steps[place] * _TEMPERATURE_STEP:g}")
+    for index in np.flatnonzero(np.diff(steps, prepend=steps[0] - 1)).tolist():
+        yield Line(float(seconds[index]), sensor, f"{steps[index] * _TEMPERATURE_STEP:g}")
 
 
 def with_jitter(lines: Sequence[Line], rng: np.random.Generator) -> list[Line]:

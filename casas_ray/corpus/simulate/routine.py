@@ -95,7 +95,7 @@ class FloorPlan:
         )
 
     def weights(self, habit: Habit) -> NDArray[np.float64] | None:
-        """How likely each motion sensor sees a movement of the habit; None when no room fits.
+        """The chance of each motion sensor to see a movement of the habit; None if no room fits.
 
         The room is the one with the habit's things in it, else the first of its rooms that the home
         has; all of its rooms when it goes everywhere.
@@ -116,7 +116,7 @@ class FloorPlan:
         return weight / weight.sum()
 
     def way(self, start: int, goal: int) -> list[int]:
-        """Sensors near the straight line from one to another, in walking order."""
+        """The indices of sensors near the straight line from one to another, in walking order."""
         line = self.xy[goal] - self.xy[start]
         length = float(np.hypot(*line)) or 1.0
         along = (self.xy - self.xy[start]) @ line / length
@@ -157,13 +157,14 @@ class Calendar:
         late_by: float = 0.0,
         mark: str = "",
     ) -> "Calendar":
-        """Draw the episodes of so many days; `late_by` hours later than the routine says."""
-        found = cls()
+        """The drawn episodes of so many days; `late_by` hours later than the routine says."""
+        calendar = cls()
         names = routine.names.get(home, {})
         habits = [habit for habit in routine.habits if plan.weights(habit) is not None]
         for day in range(days):
             weekend = int((first_weekday + day) % 7 >= 5)
             sleeps_out = bool(rng.random() < routine.nights_out)
+            # Habits draw in the order of their file: another order is another log of the same seed.
             drawn = [
                 (24.0 * day + habit.hours[weekend] + late_by + _SPREAD_HOURS * rng.normal(), habit)
                 for habit in habits
@@ -172,8 +173,8 @@ class Calendar:
             for hour, habit in sorted(drawn, key=lambda pair: pair[0]):
                 if not (sleeps_out and hour > 24.0 * day + 20.0):
                     label = mark + names.get(habit.activity, habit.activity)
-                    found._add(habit, label, hour, rng)
-        return found
+                    calendar._add(habit, label, hour, rng)
+        return calendar
 
     def _add(self, habit: Habit, label: str, hour: float, rng: np.random.Generator) -> None:
         length = 60.0 * habit.minutes * float(np.exp(_SPREAD_LENGTH * rng.normal()))

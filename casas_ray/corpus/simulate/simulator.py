@@ -78,6 +78,7 @@ def simulate(
     episodes: list[Episode] = []
     movements: list[Movement] = []
     for resident in range(config.residents):
+        # A generator each: a second resident changes nothing of the first one's life.
         rng = np.random.default_rng([config.seed, config.days, resident])
         calendar = Calendar.of(
             routine,
@@ -89,15 +90,16 @@ def simulate(
             late_by=_SECOND_IS_LATE_BY * resident,
             mark=f"R{resident + 1}_" if config.residents > 1 else "",
         )
-        own = [one for one in calendar.episodes if one.end < 86_400.0 * config.days]
+        own = [episode for episode in calendar.episodes if episode.end < 86_400.0 * config.days]
         movements += _live(own, plan, rng)
         episodes += own
     rng = np.random.default_rng([config.seed, config.days, config.residents, 1])
     movements += _visitors(routine, plan, config.days, rng)
     if "dog" in home.residents or "cat" in home.residents:
         movements += _pet(routine, plan, config.days, rng)
-    planted = [Planted(one.activity, one.begin, one.end) for one in episodes]
-    return _seen(movements, home, plan, config.days, rng), sorted(planted, key=lambda p: p.begin)
+    planted = [Planted(episode.activity, episode.begin, episode.end) for episode in episodes]
+    lines = _sensed(movements, home, plan, config.days, rng)
+    return lines, sorted(planted, key=lambda activity: activity.begin)
 
 
 def _live(
@@ -112,8 +114,8 @@ def _live(
         walk = [here, *plan.way(here, goal), goal]
         start = episode.begin - rng.uniform(*_STEP_SECONDS) * len(walk)
         yield from _idle(plan, here, clock, start, rng)
-        for place, sensor in enumerate(walk):
-            second = start + (episode.begin - start) * place / len(walk)
+        for step, sensor in enumerate(walk):
+            second = start + (episode.begin - start) * step / len(walk)
             yield Movement(max(clock, second), plan.names[sensor])
         if episode.habit.away:
             yield from _outing(episode, plan, goal, rng)
@@ -144,8 +146,8 @@ def _outing(
 ) -> Iterator[Movement]:
     door = plan.doors[int(rng.integers(len(plan.doors)))] if plan.doors else plan.names[here]
     for begin in (episode.begin, episode.end - 20.0):
-        for place in range(3):
-            yield Movement(begin + 1.0 + place * rng.uniform(1.5, 4.0), plan.names[here])
+        for step in range(3):
+            yield Movement(begin + 1.0 + step * rng.uniform(1.5, 4.0), plan.names[here])
         yield Movement(begin + 6.0, door)
 
 
@@ -192,7 +194,7 @@ def _pet(
         here = goal
 
 
-def _seen(
+def _sensed(
     movements: Iterable[Movement],
     home: Home,
     plan: FloorPlan,
@@ -223,18 +225,19 @@ def _write_log(path: Path, lines: Sequence[Line], planted: Sequence[Planted]) ->
     marks = _marks(lines, planted)
     stamps = _stamps([line.second for line in lines])
     with path.open("w", encoding="utf-8") as out:
-        for place, (stamp, line) in enumerate(zip(stamps, lines, strict=True)):
-            tail = f"\t{marks[place]}" if place in marks else ""
+        for index, (stamp, line) in enumerate(zip(stamps, lines, strict=True)):
+            tail = f"\t{marks[index]}" if index in marks else ""
             out.write(f"{stamp}\t{line.sensor}\t{line.state}{tail}\n")
 
 
 def _marks(lines: Sequence[Line], planted: Sequence[Planted]) -> dict[int, str]:
-    """By line: the begin or the end that stands on it, at or next to the moment itself."""
+    """By index of a line: the begin or the end that stands on it, at or next to its moment."""
     seconds = np.array([line.second for line in lines])
     marks: dict[int, str] = {}
     for activity, begin, end in planted:
         first = int(np.searchsorted(seconds, begin))
         last = int(np.searchsorted(seconds, end, side="right")) - 1
+        # A line holds one mark: the next one moves on to a free line inside its activity.
         while first in marks:
             first += 1
         while last in marks or last == first:
@@ -245,9 +248,10 @@ def _marks(lines: Sequence[Line], planted: Sequence[Planted]) -> dict[int, str]:
 
 
 def _write_truth(path: Path, planted: Sequence[Planted]) -> None:
-    """Each planted activity with its begin and end, also where no sensor saw it."""
-    begins, ends = _stamps([one.begin for one in planted]), _stamps([one.end for one in planted])
+    """Write each planted activity with its begin and end, also where no sensor saw it."""
+    begins = _stamps([activity.begin for activity in planted])
+    ends = _stamps([activity.end for activity in planted])
     with path.open("w", encoding="utf-8") as out:
         out.write("activity\tbegin\tend\n")
-        for one, begin, end in zip(planted, begins, ends, strict=True):
-            out.write(f"{one.activity}\t{begin}\t{end}\n")
+        for (activity, _, _), begin, end in zip(planted, begins, ends, strict=True):
+            out.write(f"{activity}\t{begin}\t{end}\n")

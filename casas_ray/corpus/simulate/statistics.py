@@ -1,4 +1,4 @@
-"""What a log looks like in numbers, to lay a simulated one beside a real one."""
+"""A log in numbers, to lay a simulated one beside a real one."""
 
 from collections import Counter
 from pathlib import Path
@@ -17,8 +17,8 @@ _ACTIVITIES = 12
 _STARTS, _ENDS = ("ON", "OPEN"), ("OFF", "CLOSE")
 
 
-def statistics_of(path: Path, facts: Home | None) -> dict[str, Any]:
-    """Events a day, gaps, ON-to-OFF times, transitions, activities and their sensors.
+def statistics_of(path: Path, facts: Home | None) -> dict[str, Any]:  # Any: what JSON holds
+    """The statistics of a log by name: events a day, gaps, ON-to-OFF times, activities, ...
 
     Raises:
         DataError: the log cannot be read.
@@ -28,7 +28,7 @@ def statistics_of(path: Path, facts: Home | None) -> dict[str, Any]:
     events = cleaned.events
     days = np.unique(events.day)
     per_day = np.bincount((events.day - days[0]).astype(int))
-    per_day = per_day[per_day > 0]
+    per_day = per_day[per_day > 0]  # a day of silence says more of the logger than of the home
     gaps = events.gap_seconds[1:]
     held = _held_seconds(events)
     shares = _activity_shares(events)
@@ -71,10 +71,10 @@ def _activity_shares(events: Events) -> dict[str, float]:
 
 def _sensors_an_activity(events: Events) -> float:
     """Sensors that make nine tenths of an activity's events; the median over activities."""
-    found = []
+    sensors = []
     for code, name in enumerate(events.label.names):
         if name != NO_ACTIVITY:
             counts = Counter(events.sensor.codes[events.label.codes == code].tolist())
             shares = np.cumsum(sorted(counts.values(), reverse=True)) / sum(counts.values())
-            found.append(int(np.searchsorted(shares, 0.9)) + 1)
-    return float(np.median(found)) if found else 0.0
+            sensors.append(int(np.searchsorted(shares, 0.9)) + 1)
+    return float(np.median(sensors)) if sensors else 0.0

@@ -1,1 +1,1 @@
-"""Sending commands to a cluster."""
+"""Sending commands to a cluster, which runs them as jobs of Ray's."""

@@ -25,7 +25,7 @@ _AGENT_SECONDS = 60.0
 
 
 def submit(command: Sequence[str], machine: Machine, say: Say) -> int:
-    """Run `casas-ray COMMAND` on the machine's cluster and follow its log; the job's exit code.
+    """The exit code of `casas-ray COMMAND` run as a job on the machine's cluster, its log followed.
 
     Raises:
         SettingsError: the machine has no dashboard address.
@@ -47,6 +47,7 @@ def submit(command: Sequence[str], machine: Machine, say: Say) -> int:
         say(f"sending {count} files that git tracks to {machine.dashboard}")
         if new := _listed(Path.cwd(), "--others", "--exclude-standard"):
             say(f"{len(new)} files that git does not track stay here, {new[0]} among them")
+        # Quoted, for the head gives the line to a shell.
         job = _sent(client, shlex.join(["casas-ray", *command]), folder, say)
     say(f"job {job} (stop it with: ray job stop {job} --address {machine.dashboard})")
     asyncio.run(_follow(client, job, say))
@@ -88,11 +89,13 @@ def _client(dashboard: str) -> JobSubmissionClient:
 
 
 def copy_tracked(source: Path, target: Path) -> int:
-    """Copy the files that git tracks, as they are now; how many there were.
+    """How many files git tracks in `source`; each is copied to `target` as it is now.
 
     Raises:
         RefusedError: the folder is in no git repository, so nobody can say what may travel.
     """
+    # Tracked ones only: data, keys and whatever else lies about a checkout must not travel. One
+    # that was deleted and not committed is listed all the same.
     present = [name for name in _listed(source, "--cached") if (source / name).is_file()]
     for name in present:
         (target / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,44 @@
+"""Trainings that wait for the test: each is held at a step, and goes on or is ended from there."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from support.waiting import wait_until
+
+HOOKS = str(Path(__file__).with_name("gates"))
+
+
+class Gates:
+    """Which trainings are held, in a folder that their processes look at."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def environment(self) -> dict[str, str]:
+        """What a process must have in its environment to be held."""
+        return {"CASAS_RAY_TEST_GATES": str(self.folder), "PYTHONPATH": HOOKS}
+
+    def hold(self, training: str, *, step: int) -> None:
+        """Let nobody who trains `RECIPE-seedS` take a step from this one on."""
+        (self.folder / f"{training}.hold").write_text(str(step))
+
+    def wait_for(
+        self, training: str, *, processes: int = 1, driver: subprocess.Popen | None = None
+    ) -> None:
+        """Wait until so many processes are held there."""
+        wait_until(lambda: len(self._held(training)) >= processes, process=driver)
+
+    def let_go(self, training: str) -> None:
+        """Let everybody go on."""
+        (self.folder / f"{training}.hold").unlink()
+        for mark in self._held(training):
+            mark.unlink()
+
+    def _held(self, training: str) -> list[Path]:
+        return list(self.folder.glob(f"{training}.*.held"))
+
+
+def new_gates() -> Gates:
+    """Gates in a folder of their own."""
+    return Gates(Path(tempfile.mkdtemp(prefix="casas-ray-gates-")))
