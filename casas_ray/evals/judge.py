@@ -52,9 +52,12 @@ def probe_validation(run: TrainedRun) -> Verdict:
 def _retrieval(run: TrainedRun) -> Columns:
     store = WindowStore.of(run.data.prepared.windows("test"))
     vectors_NT = torch.from_numpy(run.data.vectors_NT)
+    longest = int(store.length_N.max())
     columns = {}
     for name, model in (("untrained", run.untrained()), ("trained", run.model)):
-        metrics = held_out(model, store, vectors_NT, run.recipe, first=0, total=len(store))
+        metrics = held_out(
+            model, store, vectors_NT, run.recipe, first=0, total=len(store), longest=longest
+        )
         columns[name] = {f"test/{metric}": value for metric, value in metrics.items()}
     return columns
 

@@ -22,6 +22,9 @@ class SetFacts:
     """Events of every training window of the set."""
 
     val_windows: int
+    val_longest: int
+    """Events of the longest validation window of the set."""
+
     vocabulary: Mapping[str, tuple[str, ...]]
     about: Mapping[str, Any]  # Any: what JSON holds
 
@@ -37,8 +40,8 @@ class SetFacts:
             "fingerprint": prepared.fingerprint,
             "vocabulary": {field: list(values) for field, values in vocabulary.items()},
         }
-        length_N = prepared.lengths("train")
-        return cls(length_N, manifest["windows"]["val"], vocabulary, about)
+        length_N, longest = prepared.lengths("train"), int(prepared.lengths("val").max())
+        return cls(length_N, manifest["windows"]["val"], longest, vocabulary, about)
 
     def sampler(self, recipe: Recipe) -> LengthBucketSampler:
         """The order of the training windows for this recipe."""

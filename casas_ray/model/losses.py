@@ -28,7 +28,8 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:  # Any: as above
         (grad_GD,) = grads
-        grad_GD = grad_GD.contiguous()
+        # A copy: autograd may use the gradient it hands out elsewhere too.
+        grad_GD = grad_GD.clone(memory_format=torch.contiguous_format)
         # The sum, not the mean: every worker has the loss of the whole batch, so the sum is too
         # much by the number of workers, and `average_gradients` takes just that away again.
         dist.all_reduce(grad_GD)

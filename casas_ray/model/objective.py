@@ -40,7 +40,7 @@ class Objective:
     """Compute products in bfloat16."""
 
     in_detail: bool = False
-    """Add the accuracy of each field; ignored where a batch is taken in pieces."""
+    """Add the accuracy of each field."""
 
     def backward(self, batch: Batch, *, pieces: int = 1) -> LossTerms:
         """The loss terms of a batch, whose gradients now lie on the weights: this worker's share,
@@ -54,7 +54,8 @@ class Objective:
         mlm = masked_event_loss(encoded.logits, wanted)
         total = self.config.clip_weight * clip + self.config.mlm_weight * mlm
         total.backward()
-        extras |= _accuracy_by_field(encoded, wanted) if self.in_detail else {}
+        if self.in_detail:
+            extras |= self._accuracy_by_field(_right_and_asked(encoded, wanted))
         return self._terms(clip, mlm) | extras
 
     def _in_pieces(self, batch: Batch, pieces: int) -> LossTerms:
@@ -77,6 +78,7 @@ class Objective:
         # Of the whole batch, before any piece: a piece alone does not know what its mean is over.
         counts_F = masked_counts(targets(batch, self.model.fields))
         mlm, start = clip.new_zeros(()), 0
+        counts_F2 = clip.new_zeros(len(self.model.fields), 2)
         for part in parts:
             encoded, rows = self._encode(part), slice(start, start + len(part))
             wanted = targets(part, self.model.fields)
@@ -86,7 +88,10 @@ class Objective:
             carried = (encoded.sensor_BD * sensor_BD.grad[rows]).sum()
             carried = carried + (encoded.text_BD * text_BD.grad[rows]).sum()
             (carried + self.config.mlm_weight * own).backward()
+            counts_F2 += _right_and_asked(encoded, wanted)
             start += len(part)
+        if self.in_detail:
+            extras |= self._accuracy_by_field(counts_F2)
         return self._terms(clip, summed(mlm)) | extras
 
     def _encode(self, batch: Batch) -> Encoded:
@@ -118,6 +123,13 @@ class Objective:
         to_text, to_sensor = in_batch_accuracy(similarity_GG.detach(), caption_G)
         return clip, {"sensor_to_text_acc": to_text, "text_to_sensor_acc": to_sensor}
 
+    def _accuracy_by_field(self, counts_F2: Tensor) -> LossTerms:
+        """By field, the share of what was asked back that was guessed right, over all workers."""
+        right_F, asked_F = summed(counts_F2).unbind(1)  # one message for all fields
+        shares_F = right_F / asked_F.clamp(min=1.0)
+        fields = self.model.fields
+        return {f"mlm_acc/{field}": share for field, share in zip(fields, shares_F, strict=True)}
+
     def _terms(self, clip: Tensor, mlm: Tensor) -> LossTerms:
         clip, mlm = clip.detach(), mlm.detach()
         parts = {
@@ -140,16 +152,11 @@ def _parts(batch: Batch, pieces: int) -> Iterator[Batch]:
 
 
 @torch.no_grad()
-def _accuracy_by_field(encoded: Encoded, wanted: dict[str, Tensor]) -> LossTerms:
-    """By field, the share of what was asked back that was guessed right, over all workers."""
+def _right_and_asked(encoded: Encoded, wanted: dict[str, Tensor]) -> Tensor:
+    """F x 2: of each field how often it was guessed right, and how often it was asked back."""
     counts = []
     for field, logits_MV in encoded.logits.items():
         asked_M = wanted[field] >= 0
         right_M = (logits_MV.argmax(-1) == wanted[field]) & asked_M
         counts.append(torch.stack([right_M.sum(), asked_M.sum()]))
-    # One message for all fields.
-    right_F, asked_F = summed(torch.stack(counts).float()).unbind(1)
-    shares_F = right_F / asked_F.clamp(min=1.0)
-    return {
-        f"mlm_acc/{field}": share for field, share in zip(encoded.logits, shares_F, strict=True)
-    }
+    return torch.stack(counts).float()

@@ -2,6 +2,9 @@
 
 import copy
 import math
+import os
+import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from casas_ray.config import OptimConfig, Recipe
-from casas_ray.errors import Diverged, SettingsError
+from casas_ray.errors import Diverged, SettingsError, SetupError
 from casas_ray.loader.batch import Batch
 from casas_ray.model.dual import DualEncoder
 from casas_ray.model.losses import summed, workers
@@ -135,12 +138,26 @@ def require_device(config: OptimConfig, device: torch.device) -> None:
 
     Raises:
         SettingsError: it has no bfloat16, or no CUDA graphs.
+        SetupError: a compiler is wanted and there is none.
     """
     uses_bf16(config, device)
     if config.compile == "cuda_graphs" and device.type != "cuda":
         raise SettingsError(
             f"optim.compile=cuda_graphs: this {device.type} has no CUDA graphs.",
             hint="take a --machine with a GPU, or optim.compile=off.",
+        )
+    if config.compile != "off":
+        _require_compiler(config.compile)
+
+
+def _require_compiler(how: str) -> None:
+    # What torch calls unless CXX names another; without it, it fails deep inside the first step.
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    if shutil.which(compiler) is None:
+        raise SetupError(
+            f"optim.compile={how}: torch.compile needs a C++ compiler, and '{compiler}' is not here.",
+            hint="install one (Debian: apt install g++), name yours in CXX, or take "
+            "optim.compile=off.",
         )
 
 

@@ -40,12 +40,13 @@ def held_out(
     *,
     first: int,
     total: int,
+    longest: int,
 ) -> dict[str, float]:
     """Losses, in-batch accuracies and retrieval over a whole split, by name.
 
-    `store` is this worker's run of the split's windows, of which there are `total`; its first is
-    the split's window `first`. Retrieval sees unmasked windows and ranks the whole split's captions
-    (the first of each window).
+    `store` is this worker's run of the split's windows, of which there are `total`, the longest of
+    `longest` events; its first is the split's window `first`. Retrieval sees unmasked windows and
+    ranks the whole split's captions (the first of each window).
     """
     sides = [_embed(model, store, vectors_NT, rows_B) for rows_B in _chunks(len(store))]
     # Ranked after gathering: against the captions of one worker alone, recall would be better with
@@ -53,7 +54,7 @@ def held_out(
     sensor_ND = _gathered(torch.cat([sensor_BD for sensor_BD, _, _ in sides]), total)
     text_ND = _gathered(torch.cat([text_BD for _, text_BD, _ in sides]), total)
     caption_N = _gathered(torch.cat([caption_B for _, _, caption_B in sides]), total)
-    mlm = _masked_loss(model, store, vectors_NT, recipe, first)
+    mlm = _masked_loss(model, store, vectors_NT, recipe, first, longest)
     metrics = _pair_losses(model, sensor_ND, text_ND, caption_N, recipe.optim.batch_size)
     metrics["mlm_loss"] = mlm
     metrics["total_loss"] = (
@@ -71,6 +72,7 @@ def validate(model: DualEncoder, *, loader: Loader, recipe: Recipe) -> dict[str,
         recipe,
         first=loader.val_first,
         total=loader.facts.val_windows,
+        longest=loader.facts.val_longest,
     )
     return {f"val/{name}": value for name, value in metrics.items()}
 
@@ -90,21 +92,26 @@ def _embed(
 
 
 def _masked_loss(
-    model: DualEncoder, store: WindowStore, vectors_NT: Tensor, recipe: Recipe, first: int
+    model: DualEncoder,
+    store: WindowStore,
+    vectors_NT: Tensor,
+    recipe: Recipe,
+    first: int,
+    longest: int,
 ) -> float:
     # In double precision, or the sum would depend on how chunks are dealt to workers.
     totals = torch.zeros(2, dtype=torch.float64)
     for rows_B in _chunks(len(store)):
-        # By the index in the whole split, so that windows of one length have the same masks on any
-        # worker. Where lengths differ, the longest of the chunk moves the draws.
+        # By the index in the whole split, and as wide as its longest window: a width of the chunk's
+        # own would give a window other masks on another worker.
         streams = RandomStreams(_MASK_SEED, 0, first + int(rows_B[0]), len(rows_B))
         masked_BL = span_mask(
             store.length_N[rows_B],
-            store.longest(rows_B),
+            longest,
             recipe.masking.share,
             recipe.masking.mean_span,
             streams,
-        )
+        )[:, : store.longest(rows_B)]
         batch = store.fixed_batch(rows_B, vectors_NT, masked_BL)
         # Alone: workers may have unlike numbers of chunks, and a sum over them would hang.
         loss = masked_event_loss(model(batch).logits, targets(batch, model.fields), alone=True)

@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+import shutil
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from support.training import batches_of, losses_of, state_of
 
 from casas_ray.config import LossConfig, Recipe
 from casas_ray.corpus.alignment import PreparedSet
-from casas_ray.errors import SettingsError
+from casas_ray.errors import SettingsError, SetupError
 from casas_ray.loader.batch import Batch
 from casas_ray.loader.loader import Loader
 from casas_ray.loader.training_data import TrainingData
@@ -189,17 +191,21 @@ def test_pieces_give_the_gradients_of_the_whole_batch(
 ):
     recipe = small_recipe.replace(SETTINGS.get(name, {}))
     batch = next(batches_of(recipe, small_loader))
-    grads = []
+    terms, grads = [], []
     for cut in (1, pieces):
         state = state_of(recipe, small_loader)
-        objective = Objective(state.model, recipe.loss, state.bank)
-        found = objective.backward(batch, pieces=cut)
-        own = {name: w.grad for name, w in state.model.named_parameters() if w.grad is not None}
-        grads.append((float(found["total_loss"]), own))
-    assert grads[1][0] == pytest.approx(grads[0][0], rel=1e-6)
-    assert grads[0][1].keys() == grads[1][1].keys()
-    for key, grad in grads[0][1].items():
-        torch.testing.assert_close(grads[1][1][key], grad, rtol=2e-4, atol=2e-6)
+        objective = Objective(state.model, recipe.loss, state.bank, in_detail=True)
+        terms.append(objective.backward(batch, pieces=cut))
+        weights = state.model.named_parameters()
+        grads.append({name: w.grad for name, w in weights if w.grad is not None})
+    whole, pieced = terms
+    assert {f"mlm_acc/{field}" for field in small_loader.facts.sizes()} <= whole.keys()
+    assert whole.keys() == pieced.keys()
+    for key, value in whole.items():
+        assert float(pieced[key]) == pytest.approx(float(value), rel=1e-5, abs=1e-6), key
+    assert grads[0].keys() == grads[1].keys()
+    for key, grad in grads[0].items():
+        torch.testing.assert_close(grads[1][key], grad, rtol=2e-4, atol=2e-6)
 
 
 def test_a_field_left_out_can_neither_be_seen_nor_is_asked_back(
@@ -304,12 +310,25 @@ def test_bf16_is_refused_where_there_is_none(small_recipe: Recipe, small_loader:
     assert losses_of(small_recipe.replace({"optim.precision": "auto"}), small_loader, 1)
 
 
+@pytest.mark.skipif(
+    shutil.which("g++") is None, reason="torch.compile needs a C++ compiler, and none is here"
+)
 def test_compiled_blocks_give_the_losses_of_eager_ones(
     small_recipe: Recipe, small_loader: Loader, plain: list[float]
 ):
     """CUDA graphs need a GPU; what they record is what is compiled here."""
     found = losses_of(small_recipe.replace({"optim.compile": "on"}), small_loader)
     assert found == pytest.approx(plain, rel=1e-5)
+
+
+def test_a_missing_compiler_is_named_before_a_step_is_taken(
+    small_recipe: Recipe, small_loader: Loader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match="needs a C\\+\\+ compiler, and 'g\\+\\+' is not here"):
+        state_of(small_recipe.replace({"optim.compile": "on"}), small_loader)
+    assert state_of(small_recipe, small_loader).step == 0
 
 
 def stepped_losses(
