@@ -155,7 +155,7 @@ def _require_compiler(how: str) -> None:
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     if shutil.which(compiler) is None:
         raise SetupError(
-            f"optim.compile={how}: torch.compile needs a C++ compiler, and '{compiler}' is not here.",
+            f"optim.compile={how}: a C++ compiler is wanted, and '{compiler}' is not here.",
             hint="install one (Debian: apt install g++), name yours in CXX, or take "
             "optim.compile=off.",
         )

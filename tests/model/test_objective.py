@@ -326,7 +326,7 @@ def test_a_missing_compiler_is_named_before_a_step_is_taken(
 ):
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SetupError, match="needs a C\\+\\+ compiler, and 'g\\+\\+' is not here"):
+    with pytest.raises(SetupError, match="a C\\+\\+ compiler is wanted, and 'g\\+\\+' is not here"):
         state_of(small_recipe.replace({"optim.compile": "on"}), small_loader)
     assert state_of(small_recipe, small_loader).step == 0
 
