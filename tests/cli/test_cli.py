@@ -94,8 +94,12 @@ def test_a_study_with_a_diverging_arm_goes_on_shows_it_and_exits_5(run, study: P
     assert (code, again) == (5, out)
     assert "4 of 4 trials ended before" in err
     assert (folder / "base-seed0" / "ledger.jsonl").stat().st_mtime_ns == stamp
+    (folder / "results.json").unlink()
+    before = sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*"))
     code, shown, _ = run("table", folder, "--json")
     assert code == 5
+    # Who shows writes nothing: a folder that nobody may write to can be looked at.
+    assert sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*")) == before
     assert json.loads(shown)["caveats"] == ["SIMULATED home"]
 
 
