@@ -25,7 +25,7 @@ class ModelConfig(Settings):
     heads: PositiveInt = 8
     feed_forward: PositiveInt = 2048
 
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    dropout: Annotated[float, Field(ge=0.0, le=0.99)] = 0.3
     """After the embedding and after each attention and feed-forward; never on attention weights,
     which keeps attention fused. Drawn in steps of 1/256."""
 

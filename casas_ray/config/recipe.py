@@ -28,6 +28,11 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _graphs_want_one_length(self) -> Self:
-        if self.optim.compile == "cuda_graphs" and self.data.windows.kind == "fixed_duration":
-            raise ValueError("optim.compile=cuda_graphs wants windows of one length (fixed_length)")
+        windows = self.data.windows
+        one_length = windows.kind == "fixed_length" and not windows.presegmented
+        if self.optim.compile == "cuda_graphs" and not one_length:
+            raise ValueError(
+                "optim.compile=cuda_graphs wants windows of one length (fixed_length, not "
+                "presegmented)"
+            )
         return self

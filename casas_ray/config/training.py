@@ -163,8 +163,9 @@ class OptimConfig(Settings):
     has it. A result of `auto` depends on the machine, and the ledger says which it was."""
 
     compile: CompileKind = "off"
-    """`torch.compile` the encoder's blocks, with CUDA graphs where asked (windows of one length
-    only: each new shape is a new graph). On CPUs it was slower; see docs/findings.md."""
+    """`torch.compile` the way from a batch to its vectors, with CUDA graphs where asked (windows of
+    one length only: each new shape is a new graph). Held-out windows go the plain way. On CPUs it
+    was slower; see docs/findings.md."""
 
     validate_every: PositiveInt = 500
     """Steps between looks at the validation days; the end of an epoch is always one."""
