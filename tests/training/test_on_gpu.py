@@ -313,6 +313,6 @@ def test_a_step_waits_for_the_gpu_once(name: str, by_length: PreparedSet):
     batch = next(batches)
     waits = waits_of(lambda: train_step(state, batch))
     assert len(waits) == 1, waits
-    made = loader._made(0)
+    made = loader._on_demand(0)
     next(made)
     assert waits_of(lambda: next(made)) == []
