@@ -35,6 +35,7 @@ class SetFacts:
             "simulated": prepared.simulated,
             "caveats": list(prepared.caveats),
             "fingerprint": prepared.fingerprint,
+            "galleries": prepared.galleries,
             "vocabulary": {field: list(values) for field, values in vocabulary.items()},
         }
         length_N = prepared.lengths("train")
