@@ -11,10 +11,12 @@ from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare as prepare_set
 from casas_ray.evals.trained_run import TrainedRun
+from casas_ray.files import shown
 from casas_ray.records.run_record import RunRecord, run_folder, unsettled
 from casas_ray.records.run_result import RunResult
-from casas_ray.records.study_record import StudyRecord, lay_out, write_results
+from casas_ray.records.study_record import StudyRecord, lay_out
 from casas_ray.report.table import StudyTable, study_table
+from casas_ray.run.conclude import conclude
 from casas_ray.run.gather import Steps, Watch, check, gather, gather_study
 from casas_ray.run.launch import run_study, run_training
 from casas_ray.study import Study
@@ -60,6 +62,8 @@ def train(
     on, folder = _machine(machine), folder or run_folder(recipe)
     data = gather(recipe, on, watch, steps)
     check(recipe, on, data.prepared)
+    if RunResult.read(folder).status == "finished":
+        watch(f"{shown(folder)} finished before; nothing is trained.")
     record = RunRecord(
         folder.name,
         folder.absolute(),
@@ -98,7 +102,7 @@ def tune(
     open_runs = [runs[index] for index in waiting]
     open_data = [data[index] for index in waiting]
     run_study(record.folder, open_runs, on, open_data, views_of(open_runs))
-    write_results(record, compare(record).as_dict())
+    conclude(record, tracking or Tracking(), watch, is_news=bool(open_runs))
     return record
 
 

@@ -20,10 +20,15 @@ def data_root() -> Path:
     named = os.environ.get("CASAS_RAY_DATA")
     if named:
         return Path(named).expanduser().absolute()
-    # Ray's name for its copies of the code. What is written in one is deleted with the job.
-    if "working_dir_files" in Path.cwd().parts:
+    # What is written in a job's copy of the code is deleted with the job.
+    if in_job_copy():
         return Path.home() / "casas_ray_data"
     return Path.cwd() / "data"
+
+
+def in_job_copy() -> bool:
+    """Whether this process works in a copy of the code that Ray made for a job."""
+    return "working_dir_files" in Path.cwd().parts  # Ray's name for its copies
 
 
 def raw() -> Path:

@@ -109,6 +109,12 @@ class Study:
             for arm in arms
         ]
 
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What must be said of the data of any arm."""
+        every = (caveat for trial in self.trials() for caveat in trial.recipe.data.caveats)
+        return tuple(dict.fromkeys(every))
+
     def base_values(self) -> dict[str, object]:
         """What the base holds for each setting that some arm varies."""
         varied = {path for arm in self.arms for path in arm.changes}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from casas_ray.records.run_record import RunRecord
     from casas_ray.run.gather import Steps
 
-_LOG_WIDTH = 140
+_LOG_WIDTH = 160
 """Columns of a table that goes to a file or to a job's log, where rich would take 80."""
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)

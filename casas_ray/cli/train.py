@@ -29,6 +29,7 @@ from casas_ray.config.flat_json import FlatConfig, read_flat
 from casas_ray.errors import SettingsError
 from casas_ray.files import shown
 from casas_ray.records.run_record import RunRecord, run_folder
+from casas_ray.records.run_result import RunResult
 from casas_ray.study import quickened
 from casas_ray.wandb_config import experiment_named
 
@@ -122,6 +123,8 @@ def train(
     if profile:
         _profile(folder, recipe, on, data, as_json=as_json)
         return
+    if RunResult.read(folder).status == "finished":
+        say(f"{shown(folder)} finished before; nothing is trained, and its result follows.")
     caveats = data.prepared.caveats
     record = RunRecord(folder.name, folder, recipe, tracking, caveats=caveats, quick=quick)
     with listening([record], folder.name) as listeners:

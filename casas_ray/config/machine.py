@@ -1,4 +1,4 @@
-"""A machine: where a training runs; nothing of it may change a result."""
+"""A machine: where a training runs; nothing of it may change a result but its last digits."""
 
 from typing import Literal
 
@@ -8,7 +8,11 @@ from casas_ray.config.base import Settings
 
 
 class Machine(Settings):
-    """All that may not change a result: where and on how many workers."""
+    """All that changes no result but its last digits: where, and on how many workers.
+
+    Batches, masks and dropout are the same on any machine. Sums over other numbers of workers or
+    threads, or on a GPU, are rounded otherwise.
+    """
 
     name: str = "laptop"
 
@@ -26,10 +30,13 @@ class Machine(Settings):
     """Workers of one training."""
 
     cpus_per_worker: PositiveFloat = 1.0
+    """CPUs that Ray keeps free for a worker. What torch computes with is `threads_per_worker`."""
+
     gpus_per_worker: NonNegativeFloat = 0.0
 
     threads_per_worker: NonNegativeInt = 0
-    """Torch threads; 0 takes the whole CPUs of the worker, at least one."""
+    """Torch threads; 0 is one, whatever CPUs there are, for sums over other threads differ in
+    their last digits. More are faster on a CPU: give as many as CPUs."""
 
     concurrent_trials: NonNegativeInt = 0
     """Trials of a study at a time; 0 is as many as fit."""
@@ -43,4 +50,4 @@ class Machine(Settings):
     @property
     def threads(self) -> int:
         """Torch threads of a worker."""
-        return self.threads_per_worker or max(1, int(self.cpus_per_worker))
+        return self.threads_per_worker or 1

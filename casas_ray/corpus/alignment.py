@@ -15,6 +15,7 @@ written and read piece by piece, so that memory does not grow with their number.
 Files, columns and keys are a format that is out in the world: a change of them needs a migration.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -182,6 +183,26 @@ class PreparedSet:
     def fingerprint(self) -> str:
         """A hash that changes with the logs, the settings that shape the set, or the code."""
         return self.manifest["fingerprint"]
+
+    @cached_property
+    def galleries(self) -> dict[str, str]:
+        """By split a hash of what retrieval is judged on: its windows' moments and first captions.
+
+        Ranks among other windows or other captions compare with nothing here.
+        """
+        texts = self.captions()
+        return {split: self._gallery(split, texts) for split in self.manifest["windows"]}
+
+    def _gallery(self, split: str, texts: Sequence[str]) -> str:
+        columns = ["home", "start_us", "length", "captions"]
+        table = pq.read_table(self.folder / f"{split}.parquet", columns=columns)
+        counts = lengths(table, "captions")
+        first_N = flat(table, "captions")[np.cumsum(counts) - counts]
+        told = [table.column("home").to_pylist(), [texts[index] for index in first_N.tolist()]]
+        content = hashlib.sha256(json.dumps(told).encode())
+        for name in ("start_us", "length"):
+            content.update(table.column(name).to_numpy().tobytes())
+        return content.hexdigest()[:16]
 
     def size_on_disk(self) -> int:
         """Bytes of all its files."""

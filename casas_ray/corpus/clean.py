@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from casas_ray.corpus.activities import Mark, Span, label_rows, runs_of, spans_of
 from casas_ray.corpus.events import NO_ACTIVITY, Coded, Events
 from casas_ray.corpus.homes import Home, derived_home
-from casas_ray.corpus.log import STATES, Line, RawLog, stamps_to_us
+from casas_ray.corpus.log import STATES, Line, RawLog, Rejected, stamps_to_us
 from casas_ray.errors import DataError
 from casas_ray.files import shown
 
@@ -36,8 +36,11 @@ class Cleaned:
     home: Home
     activities: list[Activity] = field(default_factory=list)
 
+    dropped: list[Rejected] = field(default_factory=list)
+    """Lines left out because of their sensor's type, in the order of time."""
+
     dropped_types: dict[str, int] = field(default_factory=dict)
-    """Events left out because of their sensor's type."""
+    """How many of them, by type."""
 
     noticed: dict[str, int] = field(default_factory=dict)
     """Irregularities that were survived: lines out of order, marks without a partner."""
@@ -53,11 +56,11 @@ def clean(log: RawLog, home: Home | None, *, name: str, drop_types: Sequence[str
     lines, times, out_of_order = _in_time_order(log)
     # Labels before lines are dropped: a begin or an end may stand on a line that is no event.
     labels, spans, noticed = _labels(lines)
-    kept, dropped = _wanted(log, lines, home, frozenset(drop_types))
+    kept, dropped, dropped_types = _wanted(log, lines, home, frozenset(drop_types))
     if not kept:
         raise DataError(
             f"{shown(log.path)}: no event is left for home '{home.home}'.",
-            hint=f"lines were set aside for: {log.reasons() | dropped}",
+            hint=f"lines were set aside for: {log.reasons() | dropped_types}",
         )
     rows = np.asarray(kept, dtype=np.int64)
     events = Events(
@@ -69,7 +72,8 @@ def clean(log: RawLog, home: Home | None, *, name: str, drop_types: Sequence[str
     )
     if out_of_order:
         noticed["line out of order"] = out_of_order
-    return Cleaned(events, home, _activities(spans, rows, times), dropped, noticed)
+    activities = _activities(spans, rows, times)
+    return Cleaned(events, home, activities, dropped, dropped_types, noticed)
 
 
 def _activities(
@@ -94,7 +98,8 @@ def _home_of(log: RawLog, name: str) -> Home:
 def _in_time_order(log: RawLog) -> tuple[list[Line], NDArray[np.int64], int]:
     times = stamps_to_us([line.stamp for line in log.lines])
     for row in np.flatnonzero(times < 0).tolist():
-        log.reject(log.lines[row].number, "no such date or time", log.lines[row].stamp)
+        if not log.lines[row].flaw:  # such a one was set aside while reading, with its own reason
+            log.reject(log.lines[row].number, "no such date or time", _text(log.lines[row]))
     valid = np.flatnonzero(times >= 0)
     out_of_order = int(np.count_nonzero(np.diff(times[valid]) < 0))
     # Stable: lines of one moment keep the log's order, or captions and ids would vary.
@@ -114,19 +119,28 @@ def _labels(lines: Sequence[Line]) -> tuple[list[str], list[Span], dict[str, int
 
 def _wanted(
     log: RawLog, lines: Sequence[Line], home: Home, drop_types: frozenset[str]
-) -> tuple[list[int], dict[str, int]]:
+) -> tuple[list[int], list[Rejected], dict[str, int]]:
+    """The rows of events, and the lines left out by type with their numbers by type."""
     kept: list[int] = []
-    dropped: Counter[str] = Counter()
+    dropped: list[Rejected] = []
+    types: Counter[str] = Counter()
     for row, line in enumerate(lines):
         if line.flaw:  # rejected while reading; kept so far for its mark alone
             continue
         sensor = home.sensors.get(line.sensor)
         if sensor is None:
-            log.reject(line.number, f"sensor not in home {home.home}", line.sensor)
+            log.reject(line.number, f"sensor not in home {home.home}", _text(line))
         elif sensor.type in drop_types:
-            dropped[sensor.type] += 1
+            dropped.append(Rejected(line.number, f"left out by type: {sensor.type}", _text(line)))
+            types[sensor.type] += 1
         elif line.value not in STATES:
-            log.reject(line.number, f"a number from a {sensor.type} sensor", line.value)
+            log.reject(line.number, f"a number from a {sensor.type} sensor", _text(line))
         else:
             kept.append(row)
-    return kept, dict(dropped)
+    return kept, dropped, dict(types)
+
+
+def _text(line: Line) -> str:
+    """What a line said, with single spaces."""
+    parts = (line.stamp, line.sensor, line.value, line.label, line.mark)
+    return " ".join(part for part in parts if part)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from casas_ray.config import DataConfig
 from casas_ray.corpus.homes import home_or_error, known_homes, load_home
-from casas_ray.corpus.simulate.simulator import simulated_log
+from casas_ray.corpus.simulate.simulator import TRUTH_NAME, simulated_log
 from casas_ray.errors import DataError, RefusedError, did_you_mean
 from casas_ray.files import shown
 from casas_ray.paths import raw, safe_name
@@ -18,6 +18,7 @@ def logs_for(config: DataConfig) -> dict[str, Path]:
 
     Raises:
         DataError: one is not at hand.
+        RefusedError: one was simulated, and the settings do not say so.
     """
     return {home: _log_for(home, config) for home in config.homes}
 
@@ -28,7 +29,17 @@ def _log_for(home: str, config: DataConfig) -> Path:
     log = log_at_hand(home)
     if log is None:
         raise _missing(home)
+    _refuse_simulated(log)
     return log
+
+
+def _refuse_simulated(log: Path) -> None:
+    # A log has no place for a caveat; the truth beside it tells that no home wrote it.
+    if log.resolve().with_name(TRUTH_NAME).is_file():
+        raise RefusedError(
+            f"{shown(log)} is a SIMULATED log; as a home's own, nothing would say so.",
+            hint="use it with --simulated and the data.simulate settings that it was made with.",
+        )
 
 
 def log_at_hand(home: str) -> Path | None:
@@ -59,10 +70,11 @@ def link_log(home: str, log: Path) -> Path:
 
     Raises:
         DataError: there is no such file.
-        RefusedError: another log of that home, not a link, lies there already.
+        RefusedError: another log of that home, not a link, lies there already, or it is simulated.
     """
     if not log.is_file():
         raise DataError(f"{shown(log)}: no such file.", hint="check the path given with --log")
+    _refuse_simulated(log)
     folder = raw() / safe_name(home, what="home")
     target = folder / _USUAL_NAMES[0]
     folder.mkdir(parents=True, exist_ok=True)

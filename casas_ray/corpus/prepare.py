@@ -35,7 +35,7 @@ from casas_ray.corpus.windows import Windows, cut
 from casas_ray.errors import DataError
 from casas_ray.files import new_folder, shown
 
-CODE_VERSION = 3
+CODE_VERSION = 4
 """Raised when the same log and settings come to give another set; else old sets pass for new."""
 
 Watch = Callable[[str], None]

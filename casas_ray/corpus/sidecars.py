@@ -61,11 +61,11 @@ def write_activities(folder: Path, homes: Homes) -> None:
 
 
 def write_quarantine(folder: Path, homes: Homes) -> None:
-    """Write `quarantine.tsv`: every line not used, with its number and the reason."""
+    """Write `quarantine.tsv`: every line not used once, with its number and the reason."""
     path = folder / "quarantine.tsv"
     with path.open("w", encoding="utf-8", errors="backslashreplace") as out:
         out.write("home\tline\treason\ttext\n")
-        for name, log, _ in homes:
-            for row in sorted(log.rejected):
+        for name, log, cleaned in homes:
+            for row in sorted([*log.rejected, *cleaned.dropped]):
                 # repr, so that a tab, a line break or a control character stays in its cell.
                 out.write(f"{name}\t{row.number}\t{row.reason}\t{row.text[:_LONGEST_TEXT]!r}\n")

@@ -24,6 +24,7 @@ from casas_ray.loader.training_data import TrainingData
 from casas_ray.loader.window_store import WindowStore
 from casas_ray.model.caption_vectors import caption_vectors
 from casas_ray.model.dual import DualEncoder
+from casas_ray.records.run_record import RUN_FILE, RunRecord, with_quick
 from casas_ray.training import checkpoint
 
 _CHUNK = 256
@@ -55,6 +56,14 @@ class TrainedRun:
     def step(self) -> int:
         """The step of the checkpoint."""
         return int(self.meta["step"])
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What every number of it must be seen with: of its data, and quick."""
+        path = self.folder / RUN_FILE
+        quick = path.is_file() and RunRecord.read(self.folder).quick
+        # Of the checkpoint, which keeps them by itself: the set may be gone, or altered.
+        return with_quick(tuple(self.meta["about"]["caveats"]), quick=quick)
 
     @property
     def vocabulary(self) -> dict[str, tuple[str, ...]]:

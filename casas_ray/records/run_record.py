@@ -2,17 +2,21 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from casas_ray import paths
 from casas_ray.config import Recipe, Tracking, differences
 from casas_ray.errors import DataError, RefusedError
 from casas_ray.files import shown, write_json
+from casas_ray.records.provenance import UNKNOWN_CODE, Code
 from casas_ray.records.run_result import RunResult
 
 # Its keys are out in the world: `sync` and `audit` read the runs of earlier versions.
 RUN_FILE = "run.json"
+QUICK = "quick"
+"""The caveat of the tiny model and few epochs."""
+
 # A diverged run diverges again: the same recipe gives the same numbers.
 _SETTLED = ("finished", "diverged")
 
@@ -31,6 +35,10 @@ class RunRecord:
     """What every view of the run says of its data: a simulated home, oracle windows."""
 
     quick: bool = False
+
+    code: Code = field(default_factory=lambda: UNKNOWN_CODE)
+    """Which code trains it, asked where the command runs: it travels to the workers, which cannot
+    know."""
 
     def write(self) -> None:
         """Write `run.json`: what `sync` and `audit` must know of the run besides its ledger."""
@@ -69,16 +77,30 @@ class RunRecord:
         )
 
     @property
-    def simulated(self) -> bool:
-        """Whether it trains on a simulated home."""
-        return self.recipe.data.simulated
+    def marks(self) -> tuple[str, ...]:
+        """The one list of caveats that every view of the run shows: of its data, and quick."""
+        return with_quick(self.caveats, quick=self.quick)
 
     def tags(self) -> list[str]:
         """Tags for W&B: homes, seed, the user's own, group and arm, caveats."""
         tags = [*self.recipe.data.homes, f"seed:{self.recipe.seed}", *self.tracking.tags]
         tags += [name for name in (self.group, self.arm) if name]
-        quick = ["quick"] if self.quick else []
-        return [*tags, *(caveat.removesuffix(" home") for caveat in self.caveats), *quick]
+        return [*tags, *tags_of(self.marks)]
+
+
+def with_quick(caveats: Sequence[str], *, quick: bool) -> tuple[str, ...]:
+    """The caveats, and `quick` last where it applies."""
+    return (*(caveat for caveat in caveats if caveat != QUICK), *([QUICK] if quick else []))
+
+
+def is_simulated(caveats: Sequence[str]) -> bool:
+    """Whether the caveats tell of a simulated home."""
+    return any(caveat.startswith("SIMULATED") for caveat in caveats)
+
+
+def tags_of(caveats: Sequence[str]) -> list[str]:
+    """The caveats as tags: `SIMULATED home` is tagged SIMULATED."""
+    return [caveat.removesuffix(" home") for caveat in caveats]
 
 
 def run_folder(recipe: Recipe, name: str = "", *, quick: bool = False) -> Path:

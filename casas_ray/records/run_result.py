@@ -22,10 +22,14 @@ class RunResult:
         return cls(folder, read_rows(folder))
 
     @property
+    def infos(self) -> list[Row]:
+        """What the run said of itself at each start whose steps stand."""
+        return [row["info"] for row in self.rows if row["event"] == "start"]
+
+    @property
     def info(self) -> Row:
         """What the run said of itself when it (last) started."""
-        starts = [row for row in self.rows if row["event"] == "start"]
-        return starts[-1]["info"] if starts else {}
+        return self.infos[-1] if self.infos else {}
 
     @property
     def status(self) -> Status | Literal["not started"]:
@@ -55,7 +59,10 @@ class RunResult:
         for row in self.rows:
             if row["event"] == "metrics" and row["step"] == step:
                 metrics |= {
-                    name: value for name, value in row["metrics"].items() if name.startswith(prefix)
+                    # What is not finite is text in a ledger.
+                    name: float(value)
+                    for name, value in row["metrics"].items()
+                    if name.startswith(prefix)
                 }
         return metrics
 

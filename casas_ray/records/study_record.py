@@ -11,7 +11,7 @@ from casas_ray import paths
 from casas_ray.config import Tracking
 from casas_ray.errors import DataError
 from casas_ray.files import shown, write_json
-from casas_ray.records.run_record import RunRecord
+from casas_ray.records.run_record import RunRecord, with_quick
 from casas_ray.records.run_result import RunResult
 from casas_ray.study import Study, Trial
 
@@ -33,6 +33,11 @@ class StudyRecord:
     caveats: tuple[str, ...]
     trials: tuple[tuple[str, int, str], ...]
     """Arm, seed and the name of the run's folder."""
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The one list of caveats that every view of the study shows: of its data, and quick."""
+        return with_quick(self.caveats, quick=self.quick)
 
     def about(self) -> dict[str, object]:
         """What every view of the study says of it, as JSON can hold it."""

@@ -2,13 +2,14 @@
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from casas_ray.config import Machine
 from casas_ray.loader.training_data import TrainingData
 from casas_ray.records.follow import Follower, Listener
 from casas_ray.records.lock import locked
-from casas_ray.records.provenance import snapshot
+from casas_ray.records.provenance import code_state, snapshot
 from casas_ray.records.run_record import RunRecord, claim
 from casas_ray.records.run_result import RunResult
 from casas_ray.run.environment import prepare_environment
@@ -34,6 +35,7 @@ def run_study(
         return
     # Left in the other order: the last rows are passed on before the folder is anybody's again.
     with locked(folder), _followed(records, listeners):
+        records = _coded(records)
         for record in records:
             record.write()
         if records[0].tracking.code_snapshot:
@@ -79,6 +81,7 @@ def run_training(
         ClusterError: Ray does not answer, or has no room for the run.
     """
     claim(record)
+    (record,) = _coded([record])
     if RunResult.read(record.folder).status != "finished":
         if record.tracking.code_snapshot:
             snapshot(record.folder)
@@ -99,6 +102,12 @@ def _through_trainer(record: RunRecord, machine: Machine, data: TrainingData) ->
     with session(machine):
         fits(machine)
         run_in_trainer(record, machine, SharedData.dealt(data, record.recipe, machine.workers))
+
+
+def _coded(records: Sequence[RunRecord]) -> list[RunRecord]:
+    # Here, once: workers are elsewhere, and a study's trials must not each see another moment.
+    code = code_state()
+    return [replace(record, code=code) for record in records]
 
 
 def _followed(records: Sequence[RunRecord], listeners: Sequence[Listener]) -> Follower:

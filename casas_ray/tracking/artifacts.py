@@ -11,18 +11,18 @@ from casas_ray.records.provenance import CODE
 log = logging.getLogger(__name__)
 
 
-def send_code(run: wandb.Run, code: Path) -> None:
-    """Send the code that git tracks, where a snapshot of it was taken."""
-    if code.exists():
+def send_code(run: wandb.Run, code: Path | None) -> None:
+    """Send the code that git tracks, where a snapshot of it goes with the run."""
+    if code is not None:
         _send_file(run, code, CODE, wandb.Artifact(f"code-{run.id}", type="code"))
 
 
-def send_model(run: wandb.Run, folder: Path) -> None:
-    """Send the best weights, which leave this machine only because the user asked for it."""
-    best = json.loads((folder / "checkpoints" / "best.json").read_text(encoding="utf-8"))
-    weights = folder / "checkpoints" / f"step-{int(best['step']):08d}" / "weights.safetensors"
-    artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata=best)
-    _send_file(run, weights, weights.name, artifact)
+def send_model(run: wandb.Run, weights: Path | None) -> None:
+    """Send the best weights, where they leave this machine."""
+    if weights is not None:
+        best = json.loads((weights.parents[1] / "best.json").read_text(encoding="utf-8"))
+        artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata=best)
+        _send_file(run, weights, weights.name, artifact)
 
 
 def _send_file(run: wandb.Run, path: Path, name: str, artifact: wandb.Artifact) -> None:

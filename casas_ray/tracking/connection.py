@@ -28,11 +28,19 @@ Mode = Literal["online", "offline", "disabled"]
 About = Mapping[str, Any]  # Any: what wandb.init takes, by name
 
 
+REFUSALS = (wandb.Error, TimeoutError, ValueError)
+"""What wandb raises over a run that it will not begin; pydantic's errors are ValueErrors."""
+
+_NOWHERE = "http://unusable.invalid"
+"""Stands in for a server's address that is none: nobody can ever have this name."""
+
+
 def mode_of(tracking: Tracking) -> Mode:
     """`online` where a key is at hand and the server takes connections, or as the settings say."""
     mode = _usual_mode() if tracking.mode == "auto" else tracking.mode
     if mode == "online" and not reaches(server()):
-        log.warning("W&B does not answer; runs are kept offline in their folders.")
+        if server() != _NOWHERE:  # of which was warned when it was put there
+            log.warning("W&B does not answer; runs are kept offline in their folders.")
         return "offline"
     return mode
 
@@ -65,7 +73,11 @@ def server() -> str:
 def has_key() -> bool:
     """Whether a W&B key is at hand: in the environment, in netrc, or from `wandb login`."""
     _hush()
-    return bool(wandb.login(prompt=False, verify=False))
+    try:
+        return bool(wandb.login(prompt=False, verify=False))
+    except AuthenticationError as error:  # which tells the key's length and nothing more of it
+        log.warning("%s Runs are kept offline.", str(error).splitlines()[0])
+        return False
 
 
 def teams() -> list[str]:
@@ -103,6 +115,29 @@ def _hush() -> None:
     # absolute paths of this machine (docs/findings.md).
     os.environ.setdefault("WANDB_SILENT", "true")
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    try:
+        wandb.setup()
+    except REFUSALS:
+        _mend_environment()
+
+
+def _mend_environment() -> None:
+    """Take out of this process's environment what wandb refuses to start with, saying so once.
+
+    An address that is none becomes one of nobody's, never the public server's: what was meant for
+    another server must not go there.
+    """
+    instead = {"WANDB_BASE_URL": _NOWHERE, "WANDB_MODE": "offline"}
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        try:
+            wandb.Settings().update_from_env_vars({name: os.environ[name]})
+        except REFUSALS:
+            os.environ.pop(name)  # its value is not shown: it may be a key
+            what = "is not heeded"
+            if name in instead:
+                os.environ[name] = instead[name]
+                what = "cannot be used, and runs are kept offline in their folders"
+            log.warning("W&B does not take the value of %s, which %s.", name, what)
 
 
 def begin(
@@ -142,7 +177,7 @@ def begin_or_keep(
     """
     try:
         return begin(folder, about, mode, wait_seconds=wait_seconds), mode
-    except (wandb.Error, TimeoutError) as error:
+    except REFUSALS as error:
         if mode != "online":
             raise
         log.warning(

@@ -48,6 +48,7 @@ def recorder_for(record: RunRecord, machine: Machine, context: WorkerContext) ->
         parameter_histograms=tracking.log_parameters,
         gradient_histograms=tracking.log_gradients,
         shows_graph=tracking.log_graph,
+        code=record.code,
     )
 
 

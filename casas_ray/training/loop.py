@@ -8,7 +8,7 @@ import torch
 from casas_ray.config import Recipe, flat
 from casas_ray.errors import AllFailed, CasasError, Diverged
 from casas_ray.loader.loader import Loader
-from casas_ray.records.provenance import provenance
+from casas_ray.records.provenance import environment
 from casas_ray.training import checkpoint
 from casas_ray.training.recorder import RunRecorder
 from casas_ray.training.step import TrainState, train_step
@@ -59,7 +59,7 @@ def start(recorder: RunRecorder, recipe: Recipe, loader: Loader) -> TrainState:
     last = checkpoint.latest(recorder.folder)
     if last is not None:
         state = checkpoint.restore(state, last)
-    recorder.begin(state, _info(state, recorder.context.world_size))
+    recorder.begin(state, _info(state, recorder))
     return state
 
 
@@ -105,15 +105,19 @@ def out_of_memory(error: Exception, recipe: Recipe) -> AllFailed | None:
     )
 
 
-def _info(state: TrainState, workers: int) -> dict[str, object]:
+def _info(state: TrainState, recorder: RunRecorder) -> dict[str, object]:
     # Without the vocabulary: it is long, names a home's sensors, and lies in every checkpoint.
     about = {name: value for name, value in state.about.items() if name != "vocabulary"}
     weights = [weight for weight in state.model.parameters() if weight.requires_grad]
     return {
         **about,
-        **provenance(),
+        **recorder.code,
+        **environment(),
         "recipe": flat(state.recipe),
         "total_steps": state.total_steps,
         "trainable_parameters": sum(weight.numel() for weight in weights),
-        "workers": workers,
+        "workers": recorder.context.world_size,
+        # What the last bits of a number depend on besides the recipe.
+        "threads": torch.get_num_threads(),
+        "device": next(state.model.parameters()).device.type,
     }

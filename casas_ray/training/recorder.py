@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from casas_ray.records.ledger import Ledger, finite
+from casas_ray.records.provenance import UNKNOWN_CODE, Code
 from casas_ray.records.run_result import Status
 from casas_ray.training import checkpoint
 from casas_ray.training.context import WorkerContext
@@ -32,6 +33,9 @@ class RunRecorder:
     gradient_histograms: bool = False
     shows_graph: bool = False
     """Whether the parts of the model are recorded."""
+
+    code: Code = field(default_factory=lambda: UNKNOWN_CODE)
+    """Which code this is, as the driver found it."""
 
     timer: StepTimer = field(default_factory=StepTimer)
     _ledger: Ledger | None = field(default=None, repr=False)

@@ -110,7 +110,7 @@ def test_overrides_go_to_recipe_machine_and_tracking_by_their_first_word():
     assert (recipe, machine, tracking) == ({"seed": 1}, {"workers": 2}, {"project": "mine"})
 
 
-def test_a_worker_has_whole_threads_and_at_least_one():
+def test_threads_do_not_depend_on_the_machine_unless_they_are_given():
     assert Machine(cpus_per_worker=0.5).threads == 1
-    assert Machine(cpus_per_worker=4).threads == 4
+    assert Machine(cpus_per_worker=4).threads == 1
     assert Machine(cpus_per_worker=4, threads_per_worker=2).threads == 2

@@ -86,6 +86,10 @@ def broken(change: str) -> dict:
         row["events"][1]["x"] = "left"
     elif change == "endless gap":
         row["events"][2]["delta_t_since_prev"] = 10**400
+    elif change == "listed label":
+        row["first_activity"] = ["Watch_TV"]
+    elif change == "nested sensor":
+        row["events"][4]["sensor_id"] = ["M001"]
     elif change == "unknown sensor":
         row["events"][4]["sensor_id"] = "M099"
     return row
@@ -100,6 +104,8 @@ def broken(change: str) -> dict:
         ("missing field", "sample 1: event 3 has no 'room_id'"),
         ("text for a number", "sample 1: event 1: 'x' is 'left'; wanted a number"),
         ("endless gap", "sample 1: event 2: 'delta_t_since_prev' is 1000"),
+        ("listed label", "sample 1: 'first_activity' is ['Watch_TV']; wanted a text"),
+        ("nested sensor", "sample 1: event 4: 'sensor_id' is ['M001']; wanted a text"),
         ("unknown sensor", "sample 1: event 4: sensor_id 'M099' is not in"),
     ],
 )

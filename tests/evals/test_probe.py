@@ -48,6 +48,13 @@ def test_a_probe_finds_what_vectors_tell_and_nothing_where_they_do_not():
     assert difference_over_days(found, found) == (0.0, 0.0)
 
 
+def test_an_interval_over_days_from_one_day_is_none():
+    splits = {name: split(place, rows=50) for place, name in enumerate(("train", "val", "test"))}
+    found = probe(splits, split="test")
+    assert set(found.day_N.tolist()) == {0}
+    assert difference_over_days(found, found) is None
+
+
 def test_the_majority_earns_its_share_only():
     splits = {name: split(place) for place, name in enumerate(("train", "val", "test"))}
     found = majority(splits, split="test")

@@ -12,7 +12,7 @@ from support.waiting import wait_until
 
 from casas_ray.records.ledger import Ledger, read_rows
 from casas_ray.records.run_result import RunResult
-from casas_ray.report.table import Spread, study_table
+from casas_ray.report.table import Spread, flat_rows, study_table
 
 
 def filled(folder: Path, values: dict[int, float], *, status: str = "finished") -> RunResult:
@@ -124,6 +124,113 @@ def test_a_diverged_arm_is_a_row_and_its_numbers_are_not_in_the_mean(tmp_path: P
 def test_a_study_of_which_nothing_finished_still_has_a_table(tmp_path: Path):
     runs = {("base", 0): filled(tmp_path / "a", {0: 0.0}, status="failed")}
     assert study_table(runs).arms[0].status == "1 failed"
+
+
+def told(result: RunResult, **info: object) -> RunResult:
+    """The run, had its start told this too."""
+    for row in result.rows:
+        if row["event"] == "start":
+            row["info"] |= info
+    return result
+
+
+def judged(folder: Path, value: float, *, windows: float, chance: float, of: str) -> RunResult:
+    """A finished run over a gallery of so many windows."""
+    result = filled(folder, {0: 0.0, 9: value})
+    for row in result.rows:
+        if row["event"] == "metrics":
+            row["metrics"] |= {"val/gallery": windows, "val/chance_recall_mean": chance}
+    return told(result, fingerprint=of)
+
+
+def test_arms_of_other_galleries_have_their_own_chance_and_no_change(tmp_path: Path):
+    long = {"windows": 103.0, "chance": 0.054, "of": "long"}
+    short = {"windows": 207.0, "chance": 0.028, "of": "short"}
+    runs = {
+        ("base", 0): judged(tmp_path / "a", 0.2, **short),
+        ("long", 0): judged(tmp_path / "b", 0.208, **long),
+        ("fast", 0): judged(tmp_path / "c", 0.3, **short),
+    }
+    table = study_table(runs)
+    _, other, fast = table.arms
+    assert (other.gallery, other.chance["val/recall_mean"]) == (103, 0.054)
+    assert other.change is None
+    assert fast.change.mean == pytest.approx(0.1)
+    assert table.strangers == ["long"]
+    plain = table.as_dict()["arms"]
+    assert [arm["chance"]["val/recall_mean"] for arm in plain] == [0.028, 0.054, 0.028]
+    assert plain[1]["change_from_base"] is None
+    header, *rows = flat_rows(table)
+    places = [header.index(name) for name in ("gallery", "chance of val/recall_mean")]
+    assert [[row[place] for place in places] for row in rows] == [
+        [207, 0.028],
+        [103, 0.054],
+        [207, 0.028],
+        [207, 0.028],
+        [207, 0.028],
+    ]
+    assert rows[1][header.index("change from base")] is None
+
+
+def test_as_many_windows_of_other_data_are_another_gallery(tmp_path: Path):
+    runs = {
+        (arm, 0): judged(tmp_path / arm, 0.2, windows=50.0, chance=0.1, of=arm)
+        for arm in ("base", "arm")
+    }
+    assert study_table(runs).strangers == ["arm"]
+    for run in runs.values():
+        told(run, galleries={"val": "the same windows and captions"})
+    assert study_table(runs).strangers == []
+
+
+def test_chance_is_the_bases_own_whichever_arm_finished_first(tmp_path: Path):
+    runs = {
+        ("base", 0): judged(tmp_path / "a", 0.2, windows=207.0, chance=0.028, of="short"),
+        ("long", 0): judged(tmp_path / "b", 0.3, windows=103.0, chance=0.054, of="long"),
+    }
+    runs["base", 0].rows[-1]["status"] = "diverged"
+    table = study_table(runs)
+    assert (table.gallery, table.chance["val/recall_mean"]) == (207, 0.028)
+
+
+def test_runs_of_unlike_code_or_packages_are_named_under_the_table(tmp_path: Path):
+    def state(commit: str, dirty: object, changes: str = "", torch: str = "2.13.0") -> dict:
+        code = {"git_commit": commit, "git_dirty": dirty, "git_changes": changes}
+        return {**code, "packages": {"torch": torch}, "python": "3.11.7"}
+
+    def remarks(*states: dict) -> list[str]:
+        runs = {
+            ("base", seed): told(filled(tmp_path / f"{len(states)}{seed}", {0: 0.0, 9: 0.5}), **one)
+            for seed, one in enumerate(states)
+        }
+        table = study_table(runs)
+        assert table.as_dict()["remarks"] == table.remarks
+        return list(table.remarks)
+
+    same = state("a" * 40, False)
+    assert remarks(same, same) == []
+    (code,) = remarks(same, state("b" * 40, False))
+    assert code == (
+        "The code differs between runs: commit aaaaaaaa (base-seed0); commit bbbbbbbb (base-seed1)."
+    )
+    (dirty,) = remarks(same, state("a" * 40, True, "c0ffee"))
+    assert "commit aaaaaaaa with changes c0ffee (base-seed1)" in dirty
+    (unknown,) = remarks(same, state("", False))  # as runs through Ray said before
+    assert "unknown commit (base-seed1)" in unknown
+    (packages,) = remarks(same, state("a" * 40, False, torch="2.14.0"))
+    assert "torch 2.14.0 (base-seed1)" in packages
+
+
+def test_a_metric_that_is_not_finite_is_in_the_table_and_its_json_is_json(tmp_path: Path):
+    ledger = Ledger(tmp_path)
+    ledger.append("start", 0, info={"total_steps": 9})
+    for step in (0, 9):
+        ledger.append("metrics", step, metrics={"val/recall_mean": "nan", "val/gallery": 5.0})
+    ledger.append("checkpoint", 9, is_best=True)
+    ledger.append("end", 9, status="finished")
+    table = study_table({("base", 0): RunResult.read(tmp_path)})
+    assert str(table.arms[0].metrics["val/recall_mean"]) == "nan"
+    assert json.loads(json.dumps(table.as_dict(), allow_nan=False))
 
 
 def test_one_seed_has_no_spread():

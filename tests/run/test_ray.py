@@ -23,6 +23,7 @@ from support.waiting import LONG, wait_until
 from casas_ray.config import Machine, Recipe, Tracking
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.loader.training_data import TrainingData
+from casas_ray.records.provenance import UNKNOWN, code_state
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
 from casas_ray.run.cluster.submit import copy_tracked
@@ -252,6 +253,20 @@ def test_a_job_is_followed_and_its_exit_code_comes_back(dashboard: str):
     )
     assert missing.returncode == 3, missing.stdout
     assert "no log of home 'cairo' is at hand" in missing.stdout
+
+
+def test_workers_and_jobs_know_the_commit_of_the_folder_where_the_command_ran(
+    dashboard: str, by_two: RunRecord, text_model: str, tmp_path: Path
+):
+    here = code_state()
+    assert here["git_commit"] != UNKNOWN
+    words = ["train", "milan_tiny", *WORDS, f"text.model={text_model}", "--machine", "debug"]
+    words += ["--no-wandb", "--output-dir", str(tmp_path / "out")]
+    ended = casas_ray("submit", "--dashboard", dashboard, "--", *words)
+    assert ended.returncode == 0, ended.stdout
+    for run in (by_two.folder, tmp_path / "out"):
+        info = RunResult.read(run).info
+        assert {name: info[name] for name in here} == here
 
 
 def test_a_cluster_that_does_not_answer_is_exit_7():

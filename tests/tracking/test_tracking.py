@@ -25,7 +25,11 @@ from casas_ray.records.ledger import Ledger
 from casas_ray.records.provenance import snapshot
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
-from casas_ray.tracking.privacy import classes, sent_config
+from casas_ray.records.study_record import StudyRecord
+from casas_ray.tracking.audit import classes
+from casas_ray.tracking.names import fitted, fitted_project, fitted_tags
+from casas_ray.tracking.outgoing import Summary, about_run, outgoing_of
+from casas_ray.tracking.privacy import sent_config
 from casas_ray.tracking.side_runs import send_summary
 from casas_ray.tracking.tensorboard import FOLDER, TensorBoardMirror, rebuild
 from casas_ray.tracking.wandb_mirror import WandbMirror, sync
@@ -285,14 +289,16 @@ def test_an_audit_lists_what_leaves_by_class_and_what_stays(
     record: RunRecord, small_loader: Loader
 ):
     tracked(record, small_loader)
-    found = classes(record, RunResult.read(record.folder).rows)
+    record.write()
+    found = classes(outgoing_of(record), record.tracking)
     assert "train/total_loss" in found["metrics"]
     assert "SIMULATED" in found["name, group, tags and notes"]
     assert found["weights"] == []
     assert "weights and checkpoints" in found["STAYS HERE"]
     assert "recipe.text.model" not in found["settings and facts"]
     opened = dataclasses.replace(record, tracking=record.tracking.replace({"log_model": True}))
-    assert classes(opened, [])["weights"] != []
+    assert classes(outgoing_of(opened), opened.tracking)["weights"] != []
+    assert found["project and entity"] == ["discover-v2", "the entity of the key"]
     sent = {item.key for item in the_run(run_file(record.folder)).config.update} - {"_wandb"}
     assert sent == set(found["settings and facts"])
 
@@ -332,10 +338,17 @@ def test_a_snapshot_holds_what_git_tracks_and_no_data(tmp_path: Path, monkeypatc
 def test_a_study_has_a_summary_run_of_its_own(tmp_path: Path):
     rows = [["arm", "val/recall_mean mean"], ["base", 0.5], ["other", 0.25]]
     curves = {"base": [(0, 0.1), (9, 0.5)], "other": [(0, 0.1), (9, 0.25)]}
+    trials = tuple((arm, seed, f"{arm}{seed}") for seed in (0, 1) for arm in curves)
+    caveats = ("SIMULATED home", "random days")
+    study = StudyRecord(tmp_path, "question", "Why?", ("milan",), True, caveats, trials)
     for _ in range(2):
-        send_summary("question", tmp_path, Tracking(mode="offline"), ["milan"], rows, curves)
+        send_summary(Summary(study, rows, curves), Tracking(mode="offline"))
     path = run_file(tmp_path)
-    assert the_run(path).display_name == "question summary"
+    run = the_run(path)
+    assert run.display_name == "SIMULATED question summary"
+    assert set(run.tags) == {"milan", "question", "SIMULATED", "random days", "quick"}
+    config = {item.key: json.loads(item.value_json) for item in run.config.update}
+    assert (config["quick"], config["seeds"], config["caveats"]) == (True, 2, list(caveats))
     (row,) = history(path)
     assert row["comparison/_type"] == "table-file"
     assert (row["comparison/nrows"], row["comparison/ncols"]) == (2, 2)
@@ -401,3 +414,81 @@ def test_a_folder_that_wandb_cannot_write_stops_no_training(
     with caplog.at_level(logging.WARNING):
         tracked(record, small_loader)
     assert RunResult.read(record.folder).status == "finished"
+
+
+def test_names_are_made_as_wandb_takes_them_and_unlike_ones_stay_unlike():
+    assert fitted("fine, as it is") == "fine, as it is"
+    long = ["x" * 200 + end for end in "ab"]
+    assert len({fitted(text) for text in long}) == 2
+    assert {len(fitted(text)) for text in long} == {128}
+    tags = fitted_tags(["milan", "", "  ", "y" * 65, "y" * 64, "milan", "new\nline", "\udc80"])
+    assert all(1 <= len(tag) <= 64 and tag.isprintable() for tag in tags)
+    assert tags.count("milan") == 1
+    assert "y" * 64 in tags
+    assert len(tags) == 5
+    for project in ("a/b", "a\\b", "#?%:", "p" * 129, "", "\x1b[31m"):
+        made = fitted_project(project)
+        assert 1 <= len(made) <= 128
+        assert made.isprintable()
+        assert not set(made) & set("/\\#?%:")
+    assert fitted_project("a/b") != fitted_project("a:b")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tags": ("t" * 65, "", "\x1b[1m")},
+        {"name": "n" * 129},
+        {"group": "g" * 300, "project": "not/a:project", "notes": "n" * 5000},
+    ],
+)
+def test_a_name_that_wandb_would_refuse_loses_no_run(record: RunRecord, caplog, change: dict):
+    tracking = record.tracking.replace(change)
+    long = {"group": "q" * 100, "arm": "arm" * 40, "name": "q" * 100 + "/" + "arm" * 40}
+    records = [
+        dataclasses.replace(record, tracking=tracking, folder=record.folder / name, **more)
+        for name, more in (("one", long), ("two", {"group": "", "arm": ""}))
+    ]
+    ledgers = [Ledger(one.folder) for one in records]
+    for ledger in ledgers:
+        ledger.append("start", 0, info={"total_steps": 1})
+        ledger.append("metrics", 1, metrics={"train/total_loss": 1.0})
+        ledger.append("end", 1, status="finished")
+    with (
+        caplog.at_level(logging.WARNING),
+        Follower([one.folder for one in records], [WandbMirror(records)]),
+    ):
+        pass  # its end is a last look
+    # W&B's own logger says again what failed in tests before.
+    assert [said for said in caplog.records if said.name.startswith("casas_ray")] == []
+    for one in records:
+        assert [row["global_step"] for row in history(run_file(one.folder))] == [1]
+
+
+def test_a_fault_of_one_run_leaves_the_mirrors_of_the_others(record: RunRecord, caplog):
+    records = [
+        dataclasses.replace(record, folder=record.folder / name) for name in ("bad", "good", "last")
+    ]
+    for one in records:
+        ledger = Ledger(one.folder)
+        ledger.append("start", 0, info={"total_steps": 1})
+        ledger.append("metrics", 1, metrics={"train/total_loss": 1.0})
+        ledger.append("end", 1, status="finished")
+    (records[0].folder / "wandb").write_text("a file where a folder must be")
+    (records[0].folder / FOLDER).write_text("and another")
+    views = [WandbMirror(records), TensorBoardMirror(records)]
+    with caplog.at_level(logging.WARNING), Follower([one.folder for one in records], views):
+        pass  # its end is a last look
+    for one in records[1:]:
+        assert [row["global_step"] for row in history(run_file(one.folder))] == [1]
+        assert list((one.folder / FOLDER).glob("events.*"))
+    told = [said.message for said in caplog.records if said.name.startswith("casas_ray")]
+    assert len(told) == len({text.partition(":")[0] for text in told}) <= 2
+    assert any("of bad" in text for text in told)
+
+
+def test_a_run_of_json_from_a_simulated_home_is_named_simulated(record: RunRecord):
+    recipe = record.recipe.replace({"data.simulated": False})
+    about = about_run(dataclasses.replace(record, recipe=recipe), {})
+    assert about["name"] == "SIMULATED question/base-seed0"
+    assert about["config"]["quick"] is True

@@ -100,7 +100,16 @@ def _ids(
     except (KeyError, TypeError):
         # Some event lacks the field, or has a value that is unknown or no text.
         values = _present(samples, events, name)
+        _refuse_nested(samples, values, name)
         return np.array([known.get(str(value), UNK) for value in values], dtype=np.int16)
+
+
+def _refuse_nested(samples: Sequence[Sample], values: list[object], name: str) -> None:
+    for index, value in enumerate(values):
+        if isinstance(value, (list, dict)):
+            raise DataError(
+                f"{_event_at(samples, index)}: '{name}' is {value!r:.40}; wanted a text."
+            )
 
 
 def _present(samples: Sequence[Sample], events: Events, name: str) -> list[object]:

@@ -30,7 +30,7 @@ from casas_ray.corpus.vocab import MOST_VALUES, REQUIRED_FIELDS, SPECIAL, Vocabu
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import new_folder, shown
 
-CODE_VERSION = 4
+CODE_VERSION = 5
 """Raised when the same files come to give another set."""
 
 _SPECIAL_NAMES = frozenset(SPECIAL) | {"<PAD>", "<UNK>", "<MASK>"}
@@ -110,6 +110,7 @@ def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
     index, diversity = CaptionIndex(), Diversity()
     counts: dict[str, int] = {}
     unseen: dict[str, int] = {}
+    caveats: dict[str, None] = {}
     # Training windows come first: ids and scale of every split are read off their first piece.
     vocabulary, scale = None, 1.0
     for split, path in files.windows.items():
@@ -125,6 +126,7 @@ def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
                 if unknown and split == "train":
                     _refuse_unknown(samples, vocabulary, files.vocab)
                 unseen[split] += unknown
+                caveats |= {caveat: None for sample in samples for caveat in sample.caveats}
                 writer.add(columns)
             counts[split] = writer.windows
         if not counts[split]:
@@ -140,18 +142,19 @@ def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
         "unknown_values": unseen,
         "captions": diversity.report(index.captions),
     }
-    write_manifest(draft, _of_nobody(fingerprint) | read)
+    write_manifest(draft, _of_nobody(fingerprint, list(caveats)) | read)
 
 
-def _of_nobody(fingerprint: str) -> dict[str, object]:
-    """The part of a manifest that the files do not tell: whose home it is, and its caveats."""
+def _of_nobody(fingerprint: str, caveats: list[str]) -> dict[str, object]:
+    """The part of a manifest that says whose home it is, which the files do not tell, and what
+    their windows say must be said of them."""
     return {
         "fingerprint": fingerprint,
         "code_version": CODE_VERSION,
         "home": f"json-{fingerprint[:8]}",
-        "simulated": False,
+        "simulated": any(caveat.startswith("SIMULATED") for caveat in caveats),
         "homes": {},
-        "caveats": [],
+        "caveats": caveats,
     }
 
 

@@ -17,6 +17,7 @@ from ray.job_submission import JobSubmissionClient
 
 from casas_ray.config import Machine
 from casas_ray.errors import ClusterError, RefusedError, SettingsError
+from casas_ray.records.provenance import send_code_state
 
 Say = Callable[[str], None]
 
@@ -44,6 +45,7 @@ def submit(command: Sequence[str], machine: Machine, say: Say) -> int:
     client = _client(machine.dashboard)
     with tempfile.TemporaryDirectory(prefix="casas-ray-job-") as folder:
         count = copy_tracked(Path.cwd(), Path(folder))
+        send_code_state(Path(folder))  # the copy is no repository that could be asked
         say(f"sending {count} files that git tracks to {machine.dashboard}")
         if new := _listed(Path.cwd(), "--others", "--exclude-standard"):
             say(f"{len(new)} files that git does not track stay here, {new[0]} among them")
