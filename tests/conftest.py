@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import tempfile
 from pathlib import Path
 
@@ -25,6 +26,7 @@ os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": _token_path}
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
@@ -36,6 +38,11 @@ from casas_ray.training.loop import train
 from casas_ray.training.recorder import RunRecorder
 
 torch.set_num_threads(1)
+# A busy machine is slow, not wrong.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
+# Where the suite runs in the background, shells ignore SIGINT, and what it starts would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -115,6 +115,30 @@ def test_lines_out_of_order_are_sorted_and_counted(tmp_path: Path):
     assert cleaned.noticed == {"line out of order": 1}
 
 
+def test_lines_of_one_moment_keep_the_logs_order_and_are_in_order(tmp_path: Path):
+    # By turns a second late and on time: 100 lines of each moment.
+    text = "".join(f"2009-10-16 08:00:0{2 - row % 2}\tM012\tON\n" for row in range(200))
+    cleaned = clean(read_log(written(tmp_path, text)), None, name="x", drop_types=())
+    assert cleaned.events.line.tolist() == [*range(2, 201, 2), *range(1, 201, 2)]
+    assert cleaned.noticed == {"line out of order": 100}
+    same = "2009-10-16 08:00:02\tM012\tON\n" * 3
+    assert clean(read_log(written(tmp_path, same)), None, name="x", drop_types=()).noticed == {}
+
+
+def test_an_activity_holds_its_first_and_its_last_event_and_lasts_from_mark_to_mark(tmp_path: Path):
+    text = (
+        "2009-10-16 08:00:01\tT001\t21.5\tCook begin\n"  # no event: temperatures are dropped
+        "2009-10-16 08:00:02\tM012\tON\n"
+        "2009-10-16 08:00:04\tM012\tOFF\tCook end\n"
+        "2009-10-16 08:00:08\tM012\tON\n"
+    )
+    log = read_log(written(tmp_path, text))
+    cleaned = clean(log, load_home("milan"), name="milan", drop_types=("temperature",))
+    (cook,) = cleaned.activities
+    assert (cook.first_event, cook.last_event) == (0, 1)
+    assert cook.end_us - cook.begin_us == 3_000_000
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"\n\n", b"hello world\n", b"\x00\xff\xfe" * 50, b"{" * 100_000, b"a b c d e f\n" * 3],
@@ -130,6 +154,13 @@ def test_a_line_without_an_end_and_bytes_that_are_no_text_are_set_aside(tmp_path
     log = read_log(written(tmp_path, good + b"x" * 10_000_000 + b"\n" + b"\xff\xfe\n" + good))
     assert log.reasons() == {"longer than 4096 characters": 1, "not UTF-8": 1}
     assert [line.number for line in log.lines] == [1, 4]
+
+
+def test_the_longest_line_that_is_read_has_4096_characters(tmp_path: Path):
+    good = "2009-10-16 08:00:02 M012 ON"
+    log = read_log(written(tmp_path, f"{good:<4096}\n{good:<4097}\n"))
+    assert [line.number for line in log.lines] == [1]
+    assert log.reasons() == {"longer than 4096 characters": 1}
 
 
 FIELD = st.sampled_from(

@@ -77,6 +77,16 @@ def test_shape_b_becomes_an_alignment_set(tmp_path: Path):
     assert prepared.vocabulary.values["day_of_week"][3:] == ("friday",)
 
 
+def test_the_label_that_the_file_names_stands_before_the_more_frequent_one(tmp_path: Path):
+    train = files(tmp_path)
+    content = json.loads(train.read_text())
+    content["samples"][0]["metadata"]["ground_truth_labels"]["primary_l1"] = "Wash"
+    train.write_text(json.dumps(content))
+    row = prepare_json(JsonFiles.beside(train)).windows("train").to_pylist()[0]
+    assert (row["label"], row["labels"]) == ("Wash", ["Wash", "Cook"])
+    assert row["shares"] == pytest.approx([1 / 3, 2 / 3])
+
+
 def test_captions_of_several_styles_must_be_chosen_from(tmp_path: Path):
     train = files(tmp_path, styles=("llm", "short"))
     with pytest.raises(SettingsError, match="train_captions_llm"):

@@ -88,3 +88,10 @@ def test_a_torn_file_of_vectors_is_computed_again(text_model: str):
     calls, after = told(["one", "two"], config)
     assert calls == [2]
     assert np.array_equal(before, after)
+
+
+def test_a_caption_that_is_cut_elsewhere_is_computed_anew(text_model: str):
+    long = "movement in the kitchen and then in the office and then in the hall"
+    short = caption_vectors([long], TextConfig(model=text_model, max_tokens=8))
+    whole = caption_vectors([long], TextConfig(model=text_model, max_tokens=35))
+    assert np.abs(short - whole).max() > 1e-3

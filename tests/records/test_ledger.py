@@ -12,7 +12,7 @@ from support.waiting import wait_until
 
 from casas_ray.records.ledger import Ledger, read_rows
 from casas_ray.records.run_result import RunResult
-from casas_ray.report.table import Spread, flat_rows, study_table
+from casas_ray.report.table import Spread, curves, flat_rows, study_table
 
 
 def filled(folder: Path, values: dict[int, float], *, status: str = "finished") -> RunResult:
@@ -55,6 +55,21 @@ def test_rows_that_a_resume_did_again_count_once(tmp_path: Path):
     ledger.append("start", 2, info={})
     ledger.append("metrics", 3, metrics={"train/total_loss": 3.0})
     assert [row["step"] for row in read_rows(tmp_path) if row["event"] == "metrics"] == [1, 2, 3]
+
+
+def test_a_run_that_is_begun_anew_or_taken_up_again_has_one_start_and_no_end_of_before(
+    tmp_path: Path,
+):
+    filled(tmp_path, {0: 0.1, 3: 0.5}, status="stopped")
+    ledger = Ledger(tmp_path)
+    ledger.append("start", 3, info={"total_steps": 9, "workers": 2})
+    taken_up = RunResult.read(tmp_path)
+    assert [row["event"] for row in taken_up.rows].count("end") == 0
+    assert (taken_up.status, taken_up.info["workers"]) == ("running", 2)
+    assert taken_up.best() == taken_up.metrics_at(3, "val/") != {}
+    ledger.append("start", 0, info={"total_steps": 9, "workers": 1})
+    anew = RunResult.read(tmp_path)
+    assert [(row["event"], row["step"]) for row in anew.rows] == [("start", 0)]
 
 
 WRITER = """
@@ -102,7 +117,7 @@ def test_the_table_gives_mean_spread_and_change_paired_by_seed(tmp_path: Path):
 
 
 def test_the_untrained_are_those_of_the_base_counted_once(tmp_path: Path):
-    starts = {("base", 0): 0.1, ("base", 1): 0.3, ("arm", 0): 0.1, ("arm", 1): 0.3}
+    starts = {("base", 0): 0.1, ("base", 1): 0.3, ("arm", 0): 0.1, ("arm", 1): 0.5}
     runs = {
         (arm, seed): filled(tmp_path / f"{arm}{seed}", {0: value, 9: 0.9})
         for (arm, seed), value in starts.items()
@@ -119,6 +134,18 @@ def test_a_diverged_arm_is_a_row_and_its_numbers_are_not_in_the_mean(tmp_path: P
     assert (arm.seeds, arm.status) == ("0 of 1", "1 diverged")
     assert arm.metrics["val/recall_mean"] is None
     assert arm.change is None
+
+
+def test_a_seed_that_the_base_lacks_counts_in_the_arms_mean_and_in_no_change(tmp_path: Path):
+    runs = {
+        ("base", 0): filled(tmp_path / "a", {0: 0.0, 9: 0.3}),
+        ("base", 1): filled(tmp_path / "b", {0: 0.0, 9: 0.1}, status="failed"),
+        ("arm", 0): filled(tmp_path / "c", {0: 0.0, 9: 0.5}),
+        ("arm", 1): filled(tmp_path / "d", {0: 0.0, 9: 0.7}),
+    }
+    arm = study_table(runs).arms[1]
+    assert arm.metrics["val/recall_mean"].mean == pytest.approx(0.6)
+    assert (arm.change.mean, arm.change.count) == (pytest.approx(0.2), 1)
 
 
 def test_a_study_of_which_nothing_finished_still_has_a_table(tmp_path: Path):
@@ -231,6 +258,34 @@ def test_a_metric_that_is_not_finite_is_in_the_table_and_its_json_is_json(tmp_pa
     table = study_table({("base", 0): RunResult.read(tmp_path)})
     assert str(table.arms[0].metrics["val/recall_mean"]) == "nan"
     assert json.loads(json.dumps(table.as_dict(), allow_nan=False))
+
+
+def test_the_curve_of_an_arm_goes_by_steps_whoever_had_them_first(tmp_path: Path):
+    runs = {
+        ("base", 0): filled(tmp_path / "a", {0: 0.1, 9: 0.5}),
+        ("base", 1): filled(tmp_path / "b", {0: 0.3, 6: 0.4, 9: 0.7}),
+    }
+    assert curves(runs) == {
+        "base": [(0, pytest.approx(0.2)), (6, 0.4), (9, pytest.approx(0.6))],
+    }
+
+
+def test_rows_for_others_have_means_and_spreads_in_their_columns(tmp_path: Path):
+    runs = {
+        ("base", 0): filled(tmp_path / "a", {0: 0.1, 9: 0.2}),
+        ("base", 1): filled(tmp_path / "b", {0: 0.3, 9: 0.4}),
+        ("arm", 0): filled(tmp_path / "c", {0: 0.1, 9: 0.5}),
+        ("arm", 1): filled(tmp_path / "d", {0: 0.3, 9: 0.9}, status="diverged"),
+    }
+    header, base, arm, untrained, chance = flat_rows(study_table(runs))
+    at = header.index("val/recall_mean mean")
+    assert header[at + 1] == "val/recall_mean std"
+    found = [row[at : at + 2] for row in (base, arm, untrained, chance)]
+    spread = pytest.approx(0.02**0.5)
+    assert found[:2] == [[pytest.approx(0.3), spread], [0.5, None]]
+    assert found[2:] == [[pytest.approx(0.2), spread], [0.01, None]]
+    change = header.index("change from base")
+    assert arm[change : change + 2] == [pytest.approx(0.3), None]  # of seed 0 alone
 
 
 def test_one_seed_has_no_spread():

@@ -269,6 +269,33 @@ def test_workers_and_jobs_know_the_commit_of_the_folder_where_the_command_ran(
         assert {name: info[name] for name in here} == here
 
 
+def test_the_doctor_tells_each_check_on_a_line_and_a_fault_is_exit_4(
+    dashboard: str, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))  # where nobody ever logged in
+    names = ["python", "packages", "torch", "memory", "storage", "text model", "homes", "ray"]
+    names += ["wandb key"]
+    well = casas_ray("doctor")
+    assert well.returncode == 0, well.stdout + well.stderr
+    lines = [line for line in well.stdout.splitlines() if line.startswith("│")]
+    cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+    assert [row[0] for row in cells if row[0]] == names
+    assert {row[1] for row in cells if row[0]} <= {"good", "odd"}
+    assert next(row for row in cells if row[0] == "ray")[2].startswith("starts; 2 CPUs")
+    told = casas_ray("doctor", "--json")
+    assert told.returncode == 0
+    assert [check["name"] for check in json.loads(told.stdout)] == names
+    monkeypatch.setenv("WANDB_API_KEY", "canary")
+    for words in ((), ("--json",)):
+        ill = casas_ray("doctor", *words)
+        assert ill.returncode == 4
+        assert "1 of 9 checks failed: wandb key." in ill.stderr
+        assert "hint: wandb login" in ill.stderr
+        assert "canary" not in ill.stdout + ill.stderr
+    states = {check["name"]: check["state"] for check in json.loads(ill.stdout)}
+    assert [name for name, state in states.items() if state == "missing"] == ["wandb key"]
+
+
 def test_a_cluster_that_does_not_answer_is_exit_7():
     (port,) = free_ports(1)
     ended = casas_ray("submit", "--dashboard", f"http://127.0.0.1:{port}", "--", "plan", "x")

@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from casas_ray.tracking.audit import classes
 from casas_ray.tracking.names import fitted, fitted_project, fitted_tags
 from casas_ray.tracking.outgoing import Summary, about_run, outgoing_of
 from casas_ray.tracking.privacy import sent_config
+from casas_ray.tracking.repeats import Repeats
 from casas_ray.tracking.side_runs import send_summary
 from casas_ray.tracking.tensorboard import FOLDER, TensorBoardMirror, rebuild
 from casas_ray.tracking.wandb_mirror import WandbMirror, sync
@@ -130,9 +132,50 @@ def test_only_listed_facts_are_sent():
         "home": "milan",
         "hostname": "my-machine",
         "vocabulary": {"sensor": ["M021"]},
-        "recipe": {"seed": 1, "text.model": "/home/me/model"},
+        "recipe": {"seed": 1, "text.model": "/home/me/model", "data.captions.file": "/home/me/c"},
     }
     assert sent_config(info) == {"home": "milan", "recipe.seed": 1}
+
+
+def test_an_audit_speaks_of_the_last_start(record: RunRecord):
+    ledger = Ledger(record.folder)
+    for info in ({"home": "milan", "hostname": "x"}, {"home": "milan", "workers": 2}):
+        ledger.append("start", 0, info=info)
+    sent = classes(outgoing_of(record), record.tracking)["settings and facts"]
+    assert sent == ["home", "quick", "workers"]
+
+
+def test_the_group_that_is_asked_for_stands_before_the_studys(record: RunRecord):
+    assert about_run(record, {})["group"] == "question"
+    asked = dataclasses.replace(record, tracking=record.tracking.replace({"group": "ours"}))
+    assert about_run(asked, {})["group"] == "ours"
+
+
+def test_a_failed_run_is_told_as_failed_without_its_model_and_without_what_is_no_number(
+    record: RunRecord, whole_run: Path
+):
+    shutil.copytree(whole_run, record.folder)  # it had checkpoints before it failed
+    tracking = record.tracking.replace({"log_model": True, "code_snapshot": False})
+    mirror = WandbMirror([dataclasses.replace(record, tracking=tracking)])
+    for event, content in (
+        ("start", {"info": {}}),
+        ("metrics", {"metrics": {"val/clip_loss": 1.5, "val/total_loss": "inf"}}),
+        ("end", {"status": "failed"}),
+    ):
+        mirror.hear(0, {"event": event, "step": 9, **content})
+    mirror.close()
+    told = list(wandb_records(run_file(record.folder)))
+    assert history(run_file(record.folder)) == [{"val/clip_loss": 1.5, "global_step": 9}]
+    kinds = [one.WhichOneof("record_type") for one in told]
+    assert "artifact" not in kinds
+    assert not any(one.request.HasField("log_artifact") for one in told)
+    assert [one.exit.exit_code for one in told if one.WhichOneof("record_type") == "exit"] == [1]
+
+
+def test_the_best_and_the_final_model_of_one_step_are_no_repetition():
+    repeats = Repeats()
+    best, final = ({"event": "model", "step": 36, "which": which} for which in ("best", "final"))
+    assert [repeats.is_repeated(row) for row in (best, final, best)] == [False, False, True]
 
 
 def test_a_training_taken_up_again_sends_no_row_twice(record: RunRecord):
@@ -283,6 +326,20 @@ def test_tensorboard_files_hold_the_ledger_once_however_often_they_are_made(
     assert any(tag.startswith("gradients/") for _, tag, _ in seen)
     rebuild(record)
     assert values() == seen
+
+
+def test_a_tensorboard_histogram_has_the_edges_and_counts_of_the_ledgers(record: RunRecord):
+    from tensorboardX.proto.event_pb2 import Event
+
+    mirror = TensorBoardMirror([record])
+    drawn = {"parameters/cls": {"low": 0.0, "high": 4.0, "counts": [1, 3]}}
+    mirror.hear(0, {"event": "histograms", "step": 9, "histograms": drawn})
+    mirror.close()
+    (path,) = (record.folder / FOLDER).glob("events.*")
+    events = [Event.FromString(content) for content in event_records(path.read_bytes())]
+    (found,) = [one.histo for event in events for one in event.summary.value]
+    assert (list(found.bucket_limit), list(found.bucket)) == ([2.0, 4.0], [1.0, 3.0])
+    assert (found.min, found.max, found.num, found.sum) == (0.0, 4.0, 4.0, 1.0 + 3 * 3.0)
 
 
 def test_an_audit_lists_what_leaves_by_class_and_what_stays(

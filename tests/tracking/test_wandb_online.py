@@ -250,6 +250,24 @@ def test_a_study_is_a_run_a_trial_and_a_summary_and_a_sync_doubles_nothing(
     assert_private(server, Path(folder))
 
 
+def test_a_comparison_is_sent_once_and_again_when_only_a_curve_has_moved(
+    server: WandbServer, tmp_path: Path
+):
+    code = "import sys, json; from pathlib import Path; from casas_ray.config import Tracking; "
+    code += "from casas_ray.tracking.side_runs import send_summary; "
+    code += "rows = [['arm', 'val/recall_mean mean'], ['base', 0.5]]; told = Tracking(); "
+    code += "send_summary('x', Path(sys.argv[1]), told, [], rows, json.loads(sys.argv[2]))"
+
+    def rows_after(value: float) -> int:
+        words = [sys.executable, "-c", code, str(tmp_path), json.dumps({"base": [[0, value]]})]
+        ended = done(words, server)
+        assert ended.returncode == 0, ended.stderr
+        (name,) = server.runs
+        return len(server.history(name))
+
+    assert [rows_after(value) for value in (0.1, 0.1, 0.2)] == [1, 1, 2]
+
+
 def test_a_run_that_still_trains_is_not_synced(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     RunRecord("x", tmp_path / "run", Recipe(), Tracking()).write()
     with locked(tmp_path / "run"):  # as whoever trains holds it

@@ -114,7 +114,10 @@ def test_any_other_error_is_recorded_and_flies_on(
     (tmp_path / "checkpoints").write_text("a file where a folder must be")
     with pytest.raises(OSError):
         train_to_the_end(RunRecorder(tmp_path), small_recipe, lambda: small_loader)
-    assert RunResult.read(tmp_path).status == "failed"
+    result = RunResult.read(tmp_path)
+    assert result.status == "failed"
+    # The ledger is ahead of a checkpoint that was not written, never behind one that was.
+    assert [row["event"] for row in result.rows][-2:] == ["checkpoint", "end"]
 
 
 def test_data_that_cannot_be_opened_is_recorded_too(tmp_path: Path, small_recipe: Recipe):
@@ -232,6 +235,41 @@ def test_every_weight_is_trained(small_recipe: Recipe, small_loader: Loader):
         name for name, weight in state.model.named_parameters() if torch.equal(weight, before[name])
     ]
     assert still == []
+
+
+def test_the_optimiser_has_its_betas_in_order_and_its_first_step_the_first_rate(
+    small_recipe: Recipe, small_loader: Loader
+):
+    state = fresh(small_recipe, small_loader)
+    assert state.optimizer.defaults["betas"] == (0.9, 0.98)
+    row = train_step(state, next(small_loader.batches(start=0)))
+    # A tenth of 36 steps is 4: the first has a quarter of 0.002.
+    assert row["train/learning_rate"] == pytest.approx(0.0005)
+
+
+def test_patience_goes_on_where_a_run_is_taken_up(
+    tmp_path: Path, small_recipe: Recipe, small_loader: Loader
+):
+    state = fresh(small_recipe.replace({"optim.patience": 2}), small_loader)
+    for value in (0.3, 0.2):
+        state.step += 18
+        state.select({"val/recall_mean": value})
+    folder = checkpoint.save(state, tmp_path, keep=1)
+    again = checkpoint.restore(fresh(state.recipe, small_loader), folder)
+    assert (again.stale, again.best) == (1, {"step": 18.0, "value": 0.3})
+    again.select({"val/recall_mean": 0.2})
+    assert again.is_done
+
+
+def test_what_is_recorded_of_the_models_is_their_validation(whole_run: Path):
+    result = RunResult.read(whole_run)
+    models = [row for row in result.rows if row["event"] == "model"]
+    assert models[-1]["which"] == "final"
+    for row in models:
+        found = result.metrics_at(row["step"], "val/")
+        assert row["about"]["val_loss"] == found["val/total_loss"]
+        wanted = 0.7 * found["val/clip_loss"] + 0.3 * found["val/mlm_loss"]
+        assert found["val/total_loss"] == pytest.approx(wanted)
 
 
 def test_the_rate_rises_for_a_tenth_and_falls_to_nothing():
