@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from casas_ray.records.ledger import Row
+from casas_ray.records.rows import Row
 from casas_ray.report.table import MAIN_METRIC
 
 Say = Callable[[str], None]
@@ -29,11 +29,11 @@ class Board:
 
     def hear(self, run: int, row: Row) -> None:
         """A new row of a run's ledger; rows of an earlier command are passed over."""
-        if row["time"] < self._began:
+        if row.get("time", 0.0) < self._began:
             return
         self._steps[run] = row["step"]
         if row["event"] == "start":
-            self._totals[run] = row["info"]["total_steps"]
+            self._totals[run] = row["info"].get("total_steps", 0)
         elif row["event"] == "metrics" and MAIN_METRIC in row["metrics"]:
             self._last[run] = row["metrics"][MAIN_METRIC]
             self._validated(run)

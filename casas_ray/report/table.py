@@ -165,6 +165,7 @@ def _arm_row(
     changes = [
         finished[arm, seed].best()[MAIN_METRIC] - finished[BASE_ARM, seed].best()[MAIN_METRIC]
         for seed in pairs
+        if all(MAIN_METRIC in finished[one, seed].best() for one in (arm, BASE_ARM))
     ]
     return ArmRow(arm, statuses, _spreads(best), None if arm == BASE_ARM else Spread.of(changes))
 

@@ -1,12 +1,12 @@
 """Files that may leave as W&B artifacts: the code, and the best model where it was asked for."""
 
-import json
 import logging
 from pathlib import Path
 
 import wandb
 
 from casas_ray.records.provenance import CODE
+from casas_ray.records.run_result import RunResult, checkpoint_folder
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +19,12 @@ def send_code(run: wandb.Run, code: Path) -> None:
 
 def send_model(run: wandb.Run, folder: Path) -> None:
     """Send the best weights, which leave this machine only because the user asked for it."""
-    best = json.loads((folder / "checkpoints" / "best.json").read_text(encoding="utf-8"))
-    weights = folder / "checkpoints" / f"step-{int(best['step']):08d}" / "weights.safetensors"
-    artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata=best)
+    result = RunResult.read(folder)
+    if result.best_step is None:
+        return
+    metadata = {"step": result.best_step, **result.best()}
+    weights = checkpoint_folder(folder, result.best_step) / "weights.safetensors"
+    artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata=metadata)
     _send_file(run, weights, weights.name, artifact)
 
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from casas_ray.records.ledger import Row
 from casas_ray.records.provenance import CODE
+from casas_ray.records.rows import Row
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.verdict import Verdict
 

@@ -40,7 +40,7 @@ def send_summary(
         wandb.Error: it cannot be kept offline either.
     """
     content, mode, sent = hashed(json.dumps([rows, curves])), mode_of(tracking), folder / _SENT
-    if mode == "online" and sent.exists() and sent.read_text(encoding="utf-8") == content:
+    if mode == "online" and sent.is_file() and sent.read_bytes() == content.encode():
         return
     about = {
         "id": hashed(f"{folder.name}/summary"),

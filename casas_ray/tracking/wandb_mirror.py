@@ -26,8 +26,9 @@ import wandb
 
 from casas_ray.files import shown
 from casas_ray.records.follow import Tail
-from casas_ray.records.ledger import Row
+from casas_ray.records.ledger import read_rows
 from casas_ray.records.provenance import CODE
+from casas_ray.records.rows import Row
 from casas_ray.records.run_record import RunRecord
 from casas_ray.tracking.artifacts import send_code, send_model
 from casas_ray.tracking.connection import (
@@ -226,6 +227,7 @@ def sync(record: RunRecord) -> Mode:
     """
     # Whatever mode the run was trained with: what was kept back then is asked for now.
     mode = mode_of(record.tracking.replace({"mode": "auto"}))
+    read_rows(record.folder)  # refused where a newer version wrote it; the tail would pass it over
     mirror = WandbMirror([record], mode=mode, wait_seconds=_SYNC_SECONDS)
     for row in Tail(record.folder).new_rows():
         mirror.hear(0, row)
