@@ -1,26 +1,40 @@
-"""Files and folders that are whole or absent, their hashes, and how a path is shown."""
+"""Files and folders that are whole or absent, which of them are ours, their hashes, and how a path
+is shown."""
 
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from casas_ray.errors import RefusedError
+
+MARK = ".casas-ray"
+"""An empty file in a folder that we made; a folder without it is never deleted."""
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Put the content into the file: all of it or, whatever is killed or full meanwhile, none."""
     data = content.encode() if isinstance(content, str) else content
-    # Beside its target: a rename is atomic only within one file system.
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    with whole_file(path) as draft:
+        draft.write_bytes(data)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A name to write a file under: it becomes `path` when the block ends well, and vanishes
+    otherwise."""
+    # Beside its target: a rename is atomic only within one file system. Not by process alone: hosts
+    # that share a disk have the same numbers, and threads of one process all have one.
+    draft = path.with_name(f".{path.name[:64]}.{uuid.uuid4().hex}.draft")
     try:
-        with draft.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            # Before the rename: a crash must not leave the new name on a file without content.
-            os.fsync(stream.fileno())
+        yield draft
+        # Before the rename: a crash must not leave the new name on a file without content.
+        sync_file(draft)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -32,13 +46,20 @@ def write_json(path: Path, value: object) -> None:
     write_whole(path, json.dumps(value, indent=1))
 
 
-def sync_folder(folder: Path) -> None:
-    """Let the names in a folder outlive a crash: a rename alone may be lost with the power."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync_file(path: Path) -> None:
+    """Let what was written into a file outlive a crash."""
+    if path.is_symlink():  # a link has no content of its own
+        return
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Let the names in a folder outlive a crash: a rename alone may be lost with the power."""
+    sync_file(folder)
 
 
 @contextmanager
@@ -47,19 +68,93 @@ def new_folder(target: Path) -> Iterator[Path]:
 
     When somebody else finished the same target meanwhile, theirs stays: both hold the same.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with _draft_of(target) as draft:
         yield draft
-        # mkdtemp makes folders that nobody else may read; prepared sets are shared.
-        draft.chmod(0o755)
+        _to_disk(draft)
         try:
             draft.replace(target)
         except OSError:  # a folder that is not empty is never replaced: somebody was first
             if not target.is_dir():
                 raise
+        sync_folder(target.parent)
+
+
+@contextmanager
+def new_folder_over(target: Path) -> Iterator[Path]:
+    """A folder to fill that becomes `target` when the block ends well; what stood there goes only
+    after it."""
+    with _draft_of(target) as draft:
+        yield draft
+        _to_disk(draft)
+        old = target.with_name(f".{target.name}.{uuid.uuid4().hex}.old")
+        if target.exists():
+            # No system call of Python's exchanges two folders. Killed between the two renames, both
+            # are there whole, and neither under its name.
+            target.replace(old)
+        draft.replace(target)
+        sync_folder(target.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def mended_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill: when the block ends well, each of its files takes the place of the one of
+    its name in `target`, where everything else stays."""
+    with _draft_of(target) as draft:
+        yield draft
+        _to_disk(draft)
+        for path in sorted(draft.iterdir()):
+            path.replace(target / path.name)
+        sync_folder(target)
+
+
+@contextmanager
+def _draft_of(target: Path) -> Iterator[Path]:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _to_disk(draft: Path) -> None:
+    # mkdtemp makes folders that nobody else may read; prepared sets are shared.
+    draft.chmod(0o755)
+    for path in (*draft.rglob("*"), draft):
+        sync_file(path)
+
+
+def scratch_folder(folder: Path) -> Path:
+    """The folder, new and empty but for our mark; one that we made before is deleted first.
+
+    Raises:
+        RefusedError: something lies there that we did not make.
+    """
+    if is_marked(folder):
+        shutil.rmtree(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        strangers = any(folder.iterdir())
+    except (FileExistsError, NotADirectoryError):
+        strangers = True
+    if strangers:
+        raise RefusedError(
+            f"{shown(folder)} is in the way: it was not made by casas-ray.",
+            hint="move it away; nothing of it was touched.",
+        )
+    mark(folder)
+    return folder
+
+
+def mark(folder: Path) -> None:
+    """Say in a folder that we made it."""
+    (folder / MARK).touch()
+
+
+def is_marked(folder: Path) -> bool:
+    """Whether a folder, and not what a link points at, carries our mark."""
+    return not folder.is_symlink() and (folder / MARK).is_file()
 
 
 def sha256_of(path: Path) -> str:

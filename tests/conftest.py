@@ -3,7 +3,9 @@
 import os
 import secrets
 import signal
+import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from support.gate import Gates, new_gates
@@ -140,3 +142,15 @@ def study(tmp_path: Path, text_model: str) -> Path:
         "    arms=each('optim.learning_rate', [1e30]))\n"
     )
     return path
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.getuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a small file system, and not everywhere")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

@@ -1,6 +1,8 @@
 """The door: run a command, and turn how it ends into one line and an exit code."""
 
+import errno
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ from casas_ray.cli.console import err
 from casas_ray.errors import CasasError, SetupError
 
 _INTERRUPTED = 130
+_NO_ROOM = os.strerror(errno.ENOSPC)
 COMMANDS = (data, runs, train, results, tracking)
 """The files whose commands the application has; importing one registers them."""
 
@@ -50,6 +53,13 @@ def run(words: Sequence[str], *, debug: bool) -> int:
             f"  hint: {sys.executable} -m pip install casas-ray, or activate its environment;"
         )
         err.print("  `casas-ray doctor` says what else is missing.", markup=False)
+        return SetupError.exit_code
+    except Exception as error:
+        if debug or _NO_ROOM not in str(error):
+            raise
+        # Said by the system, by pyarrow and by safetensors, each with an exception of its own.
+        err.print("casas-ray: a disk is full; what was written before is whole.", markup=False)
+        err.print("  hint: make room, and give the same command again.", markup=False)
         return SetupError.exit_code
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from casas_ray.records.ledger import Row
+from casas_ray.records.rows import Row
 from casas_ray.report.table import MAIN_METRIC
 
 Say = Callable[[str], None]
@@ -35,11 +35,11 @@ class Board:
 
     def hear(self, run: int, row: Row) -> None:
         """A new row of a run's ledger; rows of an earlier command are passed over."""
-        if row["time"] < self._began:
+        if row.get("time", 0.0) < self._began:
             return
         self._steps[run] = row["step"]
         if row["event"] == "start":
-            self._totals[run] = row["info"]["total_steps"]
+            self._totals[run] = row["info"].get("total_steps", 0)
             # The least: a training may be taken up again within a command, from an earlier step.
             self._found[run] = min(row["step"], self._found.get(run, row["step"]))
         elif row["event"] == "metrics" and MAIN_METRIC in row["metrics"]:

@@ -28,6 +28,7 @@ from casas_ray.config import Machine, Recipe
 from casas_ray.config.flat_json import FlatConfig, read_flat
 from casas_ray.errors import SettingsError
 from casas_ray.files import shown
+from casas_ray.records.own_folder import refuse_strangers
 from casas_ray.records.run_record import RunRecord, run_folder
 from casas_ray.records.run_result import RunResult
 from casas_ray.study import quickened
@@ -114,6 +115,8 @@ def train(
         tracking = tracking.replace({"mode": "disabled"})
     output_dir = output_dir or flat.files.get("output_dir")
     folder = output_dir.absolute() if output_dir else run_folder(recipe, name, quick=quick)
+    # Before anything is prepared, which takes minutes and writes.
+    refuse_strangers(folder)
     from casas_ray.run.gather import check, gather
     from casas_ray.run.launch import run_training
 

@@ -1,13 +1,12 @@
 """Which log of a home is at hand, and how to bring one."""
 
-import os
 from pathlib import Path
 
 from casas_ray.config import DataConfig
 from casas_ray.corpus.homes import home_or_error, known_homes, load_home
 from casas_ray.corpus.simulate.simulator import TRUTH_NAME, simulated_log
 from casas_ray.errors import DataError, RefusedError, did_you_mean
-from casas_ray.files import shown
+from casas_ray.files import shown, whole_file
 from casas_ray.paths import raw, safe_name
 
 _USUAL_NAMES = ("data", "data.txt")
@@ -84,7 +83,6 @@ def link_log(home: str, log: Path) -> Path:
         )
     if not target.exists() or not target.samefile(log):
         # A link cannot be made over another; renamed over it, there is no moment without a log.
-        draft = folder / f".{target.name}.{os.getpid()}"
-        draft.symlink_to(log.resolve())
-        draft.replace(target)
+        with whole_file(target) as draft:
+            draft.symlink_to(log.resolve())
     return target

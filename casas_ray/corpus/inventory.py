@@ -1,5 +1,7 @@
 """What is at hand: logs, prepared sets, and one window of a set as a person reads it."""
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +12,10 @@ from casas_ray.corpus.alignment import FIELD_PREFIX, MANIFEST, PreparedSet
 from casas_ray.corpus.events import US_PER_SECOND
 from casas_ray.corpus.fetch import log_at_hand
 from casas_ray.corpus.homes import known_homes, load_home
-from casas_ray.errors import SettingsError
+from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown
+
+log = logging.getLogger(__name__)
 
 
 def logged_homes() -> list[str]:
@@ -61,10 +65,10 @@ def homes_at_hand() -> dict[str, HomeAtHand]:
     """Every home that has facts or a log, by name, with its log and the sets made of it.
 
     Raises:
-        DataError: a home's facts or a set's manifest cannot be read.
+        DataError: a home's facts cannot be read.
     """
     facts = {name: load_home(name) for name in sorted({*known_homes(), *logged_homes()})}
-    sets = prepared_sets()
+    sets = _sound(prepared_sets())
     return {
         name: HomeAtHand(
             residents=home.residents if home else "",
@@ -74,6 +78,18 @@ def homes_at_hand() -> dict[str, HomeAtHand]:
         )
         for name, home in facts.items()
     }
+
+
+def _sound(sets: Iterable[PreparedSet]) -> list[PreparedSet]:
+    """The sets that say what they are; of the others a warning."""
+    sound = []
+    for prepared in sets:
+        try:
+            _ = prepared.manifest
+            sound.append(prepared)
+        except DataError as error:
+            log.warning("%s", error.problem)
+    return sound
 
 
 def _at_hand(prepared: PreparedSet) -> SetAtHand:

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from casas_ray import paths
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.inventory import set_folder
 from casas_ray.corpus.new_events import EventColumns, windows_like
-from casas_ray.errors import DataError, did_you_mean
+from casas_ray.corpus.prepare import prepare
+from casas_ray.errors import CasasError, DataError, did_you_mean
 from casas_ray.files import shown
 from casas_ray.loader.training_data import TrainingData
 from casas_ray.loader.window_store import WindowStore
@@ -100,8 +102,22 @@ class TrainedRun:
                 f"the alignment set {fingerprint[:12]} is not in {shown(paths.aligned())}.",
                 hint="prepare it again with the settings and the log of the run.",
             )
-        prepared = PreparedSet(folder)
+        prepared = self._as_written(PreparedSet(folder), fingerprint)
         return TrainingData(prepared, caption_vectors(prepared.captions(), self.recipe.text))
+
+    def _as_written(self, prepared: PreparedSet, fingerprint: str) -> PreparedSet:
+        """The set itself, or where it is damaged and its logs are at hand, made anew."""
+        try:
+            prepared.check(fingerprint)
+        except DataError as damage:
+            try:
+                again = prepare(self.recipe.data, logs_for(self.recipe.data))
+            except CasasError:
+                raise damage from None
+            if again.fingerprint != fingerprint:  # the log is another one by now
+                raise
+            return again
+        return prepared
 
     def encode_windows(self, windows: str | EventColumns, *, home: str = "") -> NDArray[np.float32]:
         """Windows as unit vectors, N x D, in time order: those of a split (`train`, `val`, `test`),

@@ -1,6 +1,5 @@
 """Ledgers followed while they grow, and each new row passed on to who listens."""
 
-import json
 import logging
 import threading
 from collections.abc import Sequence
@@ -8,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from casas_ray.records.ledger import LEDGER, Row
+from casas_ray.records.ledger import LEDGER
+from casas_ray.records.rows import Row, row_of
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +42,7 @@ class Tail:
             whole, _, _ = stream.read().rpartition(b"\n")
         if whole:
             self._offset += len(whole) + 1
-        return [row for line in whole.splitlines() if (row := _row(line)) is not None]
-
-
-def _row(line: bytes) -> Row | None:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
+        return [row for line in whole.splitlines() if (row := row_of(line)) is not None]
 
 
 class Follower:

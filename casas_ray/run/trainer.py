@@ -1,7 +1,6 @@
 """One training through Ray: in the workers of a TorchTrainer, or straight in a Tune trial."""
 
 import functools
-import shutil
 from typing import Any
 
 import ray.train
@@ -13,13 +12,16 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from casas_ray.config import Machine
 from casas_ray.errors import AllFailed
-from casas_ray.files import shown
+from casas_ray.files import scratch_folder, shown
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
 from casas_ray.run.shared_data import SharedData
 from casas_ray.training.context import WorkerContext
 from casas_ray.training.local import prepare_process, recorder_for, require_finished
 from casas_ray.training.loop import train_to_the_end
+
+RAY_FOLDER = ".ray"
+"""In a run's or a study's folder: what Ray itself writes, deleted when it starts again."""
 
 
 def run_in_trainer(record: RunRecord, machine: Machine, shared: SharedData) -> None:
@@ -28,8 +30,8 @@ def run_in_trainer(record: RunRecord, machine: Machine, shared: SharedData) -> N
     Raises:
         AllFailed: it failed more often than the machine allows.
     """
-    # Ray's own folder holds no result of ours, and a stale one would make it skip the training.
-    shutil.rmtree(record.folder / "ray", ignore_errors=True)
+    # Ray's own files hold no result of ours, and stale ones would make it skip the training.
+    storage = scratch_folder(record.folder / RAY_FOLDER)
     resources = {"CPU": machine.cpus_per_worker}
     if machine.gpus_per_worker:
         resources["GPU"] = machine.gpus_per_worker
@@ -44,7 +46,7 @@ def run_in_trainer(record: RunRecord, machine: Machine, shared: SharedData) -> N
         ),
         run_config=RunConfig(
             name="ray",
-            storage_path=str(record.folder),
+            storage_path=str(storage),
             failure_config=FailureConfig(max_failures=machine.max_failures),
             logging_config=LoggingConfig(log_level="WARNING"),
         ),

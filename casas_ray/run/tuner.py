@@ -10,9 +10,10 @@ import ray
 from ray import tune
 
 from casas_ray.config import Machine
+from casas_ray.files import scratch_folder
 from casas_ray.records.run_record import RunRecord
 from casas_ray.run.shared_data import SharedData
-from casas_ray.run.trainer import run_in_trainer, run_in_trial
+from casas_ray.run.trainer import RAY_FOLDER, run_in_trainer, run_in_trial
 
 
 def run_trials(
@@ -20,6 +21,7 @@ def run_trials(
 ) -> None:
     """Train every record; a failed or diverged one leaves its status in its ledger and the others
     go on. `shared` has one entry a record."""
+    storage = scratch_folder(folder / RAY_FOLDER)
     trainable = tune.with_parameters(
         _trial_driver, records=list(records), shared=list(shared), machine=machine
     )
@@ -33,7 +35,7 @@ def run_trials(
             trial_name_creator=_name,
             trial_dirname_creator=_name,
         ),
-        run_config=tune.RunConfig(name="ray", storage_path=str(folder), verbose=0),
+        run_config=tune.RunConfig(name="ray", storage_path=str(storage), verbose=0),
     )
     # Tune prints to the standard output whatever its verbosity; that is for our tables and JSON.
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):

@@ -1,7 +1,7 @@
 """Files that may leave as W&B artifacts: the code, and the best model where it was asked for."""
 
-import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import wandb
@@ -17,11 +17,10 @@ def send_code(run: wandb.Run, code: Path | None) -> None:
         _send_file(run, code, CODE, wandb.Artifact(f"code-{run.id}", type="code"))
 
 
-def send_model(run: wandb.Run, weights: Path | None) -> None:
-    """Send the best weights, where they leave this machine."""
+def send_model(run: wandb.Run, weights: Path | None, best: Mapping[str, float]) -> None:
+    """Send the best weights with their metrics, where they leave this machine."""
     if weights is not None:
-        best = json.loads((weights.parents[1] / "best.json").read_text(encoding="utf-8"))
-        artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata=best)
+        artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata=dict(best))
         _send_file(run, weights, weights.name, artifact)
 
 

@@ -15,6 +15,7 @@ from wandb.errors import AuthenticationError
 
 from casas_ray.config import Tracking
 from casas_ray.errors import SetupError
+from casas_ray.files import is_marked, mark
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +155,7 @@ def begin(
     _hush()
     if mode == "offline":
         remove_offline(folder, about["id"])
-    return wandb.init(
+    run = wandb.init(
         **about,
         dir=str(folder),
         mode=mode,
@@ -164,6 +165,11 @@ def begin(
         reinit="create_new",  # trials are open side by side
         settings=_settings(wait_seconds),
     )
+    if mode == "offline":
+        ours = Path(run.settings.sync_dir)
+        ours.mkdir(parents=True, exist_ok=True)  # W&B makes it in a thread of its own
+        mark(ours)
+    return run
 
 
 def begin_or_keep(
@@ -217,8 +223,8 @@ def offline_folders(folder: Path, identity: str) -> list[Path]:
 
 
 def remove_offline(folder: Path, identity: str) -> None:
-    """Take away the offline runs of an id that lie in a folder."""
-    for old in offline_folders(folder, identity):
+    """Take away the offline runs of an id that we made in a folder."""
+    for old in filter(is_marked, offline_folders(folder, identity)):
         shutil.rmtree(old, ignore_errors=True)
         if old.name.startswith(time.strftime("offline-run-%Y%m%d_%H%M%S")):
             time.sleep(1.0)  # W&B names a folder by the second; two runs in one would share it

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from casas_ray.config import Tracking
-from casas_ray.records.ledger import Row
 from casas_ray.records.provenance import CODE
+from casas_ray.records.rows import Row
 from casas_ray.records.run_record import RunRecord, is_simulated, tags_of
-from casas_ray.records.run_result import RunResult
+from casas_ray.records.run_result import RunResult, checkpoint_folder
 from casas_ray.records.study_record import StudyRecord
 from casas_ray.records.verdict import Verdict, recorded_verdict
 from casas_ray.tracking.names import fitted, fitted_project, fitted_tags, hashed
@@ -149,11 +149,10 @@ def code_of(tracking: Tracking, folder: Path) -> Path | None:
 
 def weights_of(record: RunRecord, status: str) -> Path | None:
     """The weights that leave this machine, which only happens where the user asked for it."""
-    best = record.folder / "checkpoints" / "best.json"
-    if not record.tracking.log_model or status != "finished" or not best.exists():
+    step = RunResult.read(record.folder).best_step
+    if not record.tracking.log_model or status != "finished" or step is None:
         return None
-    step = int(json.loads(best.read_text(encoding="utf-8"))["step"])
-    return record.folder / "checkpoints" / f"step-{step:08d}" / "weights.safetensors"
+    return checkpoint_folder(record.folder, step) / "weights.safetensors"
 
 
 def outgoing_of(record: RunRecord) -> list[Outgoing]:

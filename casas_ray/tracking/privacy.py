@@ -10,7 +10,7 @@ here, and what is not listed stays.
 from collections.abc import Mapping
 from typing import Any
 
-from casas_ray.records.ledger import Row
+from casas_ray.records.rows import Row
 from casas_ray.records.verdict import Verdict
 
 PRIVATE_SETTINGS = frozenset({"recipe.text.model", "recipe.data.captions.file"})

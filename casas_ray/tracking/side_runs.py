@@ -37,7 +37,7 @@ def send_summary(summary: Summary, tracking: Tracking) -> None:
     folder, about = summary.record.folder, about_summary(summary.record, tracking)
     told, mode, sent = summary_content(summary), mode_of(tracking), folder / _SENT
     content = hashed(json.dumps([told, about]))
-    if mode == "online" and sent.exists() and sent.read_text(encoding="utf-8") == content:
+    if mode == "online" and sent.is_file() and sent.read_bytes() == content.encode():
         return
     run, mode = begin_or_keep(folder, about, mode)
     run.log(_drawn(told))

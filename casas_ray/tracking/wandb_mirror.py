@@ -24,8 +24,10 @@ import wandb
 
 from casas_ray.files import shown
 from casas_ray.records.follow import Tail
-from casas_ray.records.ledger import Row
+from casas_ray.records.ledger import read_rows
+from casas_ray.records.rows import Row
 from casas_ray.records.run_record import RunRecord
+from casas_ray.records.run_result import RunResult
 from casas_ray.tracking.artifacts import send_code, send_model
 from casas_ray.tracking.connection import (
     REFUSALS,
@@ -176,7 +178,8 @@ class WandbMirror:
     def _finish(self, run: int, status: str) -> None:
         wandb_run, record = self._runs.pop(run), self._records[run]
         wandb_run.summary[STATUS] = status
-        send_model(wandb_run, weights_of(record, status))
+        best = RunResult.read(record.folder).best()
+        send_model(wandb_run, weights_of(record, status), best)
         self._ending[run] = self._ends.submit(self._end, wandb_run, record, status)
 
     def _end(self, wandb_run: wandb.Run, record: RunRecord, status: str) -> None:
@@ -230,6 +233,7 @@ def sync(record: RunRecord) -> Mode:
     """
     # Whatever mode the run was trained with: what was kept back then is asked for now.
     mode = mode_of(record.tracking.replace({"mode": "auto"}))
+    read_rows(record.folder)  # refused where a newer version wrote it; the tail would pass it over
     mirror = WandbMirror([record], mode=mode, wait_seconds=_SYNC_SECONDS)
     for row in Tail(record.folder).new_rows():
         mirror.hear(0, row)

@@ -56,7 +56,7 @@ def start(recorder: RunRecorder, recipe: Recipe, loader: Loader) -> TrainState:
         device=loader.device,
         about=loader.facts.about,
     )
-    last = checkpoint.latest(recorder.folder)
+    last = checkpoint.to_go_on_from(recorder.folder)
     if last is not None:
         state = checkpoint.restore(state, last)
     recorder.begin(state, _info(state, recorder))

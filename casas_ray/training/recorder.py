@@ -8,7 +8,7 @@ from torch import Tensor
 
 from casas_ray.records.ledger import Ledger, finite
 from casas_ray.records.provenance import UNKNOWN_CODE, Code
-from casas_ray.records.run_result import Status
+from casas_ray.records.rows import Status
 from casas_ray.training import checkpoint
 from casas_ray.training.context import WorkerContext
 from casas_ray.training.histograms import histograms, structure
@@ -46,6 +46,8 @@ class RunRecorder:
         """Record what starts, or from where it goes on."""
         # The row makes readers drop what the ledger has beyond this step: a resume does that again.
         self.timer.start(state.step)
+        if state.step == 0 and self.context.rank == 0:
+            checkpoint.set_aside(self.folder)
         self._append("start", state.step, info=dict(info))
         if self.shows_graph:
             self._append("graph", state.step, modules=structure(state.model))

@@ -29,6 +29,8 @@ def run_of(
     RunRecord(folder.name, folder, recipe, Tracking(), arm=arm, quick=quick).write()
     ledger = Ledger(folder)
     ledger.append("start", 0, info={**SIMULATED, **(about or {})})
+    ledger.append("metrics", 1, metrics={"val/recall_mean": 0.1})
+    ledger.append("checkpoint", 1, is_best=True)
     if status != "running":
         ledger.append("end", 1, status=status)
     return folder

@@ -1,5 +1,6 @@
 """The ledger survives what kills its writer, and the table says what the ledgers say."""
 
+import errno
 import json
 import os
 import signal
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from support.waiting import wait_until
 
+from casas_ray.errors import RefusedError
+from casas_ray.files import write_whole
 from casas_ray.records.ledger import Ledger, read_rows
 from casas_ray.records.run_result import RunResult
 from casas_ray.report.table import Spread, curves, flat_rows, study_table
@@ -70,6 +73,95 @@ def test_a_run_that_is_begun_anew_or_taken_up_again_has_one_start_and_no_end_of_
     ledger.append("start", 0, info={"total_steps": 9, "workers": 1})
     anew = RunResult.read(tmp_path)
     assert [(row["event"], row["step"]) for row in anew.rows] == [("start", 0)]
+
+
+def test_a_full_disk_leaves_no_part_of_a_row_and_the_next_row_stands_alone(small_disk: Path):
+    ledger = Ledger(small_disk)
+    with pytest.raises(OSError) as caught:
+        for step in range(1, 10**6):
+            ledger.append("metrics", step, metrics={"train/" + "x" * 1000: 1.0})
+    assert caught.value.errno == errno.ENOSPC
+    lines = ledger.path.read_bytes()
+    before = read_rows(small_disk)
+    assert lines.endswith(b"\n")
+    assert len(before) == len(lines.splitlines()) > 50
+    # The same writer goes on, in what room is left, as it does with the row of its end.
+    ledger.append("end", len(before), status="failed", error="full")
+    assert read_rows(small_disk) == [*before, read_rows(small_disk)[-1]]
+    assert RunResult.read(small_disk).status == "failed"
+
+
+def test_a_full_disk_leaves_whole_files_whole(small_disk: Path):
+    write_whole(small_disk / "run.json", "the old content")
+    with pytest.raises(OSError):
+        write_whole(small_disk / "run.json", "x" * 10**6)
+    assert [path.name for path in small_disk.iterdir()] == ["run.json"]
+    assert (small_disk / "run.json").read_text() == "the old content"
+
+
+def test_a_line_torn_by_another_writer_is_ended_by_the_next_row(tmp_path: Path):
+    ledger = Ledger(tmp_path)
+    ledger.append("start", 0, info={})
+    with ledger.path.open("ab") as stream:  # after it was opened
+        stream.write(b'{"event": "met')
+    ledger.append("end", 3, status="finished")
+    assert [row["event"] for row in read_rows(tmp_path)] == ["start", "end"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "12",
+        "null",
+        '"text"',
+        "[]",
+        "{}",
+        '{"event": "metrics", "step": 3}',
+        '{"event": "metrics", "step": "3", "metrics": {}}',
+        '{"event": "metrics", "step": 3, "metrics": {"val/recall_mean": "much"}}',
+        '{"event": "start", "step": 0, "info": 1}',
+        '{"event": "end", "step": 3, "status": "wonderful"}',
+        '{"event": "of tomorrow", "step": 3}',
+        "[" * 100_000,
+        '{"event": "end", "step": 3, "status": "failed", "error": "\\ud800"}',
+    ],
+)
+def test_a_line_that_is_no_row_is_dropped_with_a_warning(line: str, tmp_path: Path, caplog):
+    result = filled(tmp_path / "run", {0: 0.1, 9: 0.3})
+    with (tmp_path / "run" / "ledger.jsonl").open("a") as stream:
+        stream.write(line + "\n")
+    again = RunResult.read(tmp_path / "run")
+    assert again == result
+    assert "a torn line was dropped" in caplog.text
+    assert study_table({("base", 0): again}).arms[0].status == "finished"
+
+
+def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path):
+    Ledger(tmp_path).append("start", 0, info={})
+    text = (tmp_path / "ledger.jsonl").read_text()
+    (tmp_path / "ledger.jsonl").write_text(text.replace('"version": 1', '"version": 2'))
+    with pytest.raises(RefusedError, match="written by a newer version"):
+        RunResult.read(tmp_path)
+
+
+def test_metrics_that_are_not_finite_are_numbers_again(tmp_path: Path):
+    runs = {("base", 0): filled(tmp_path / "a", {0: 0.1, 9: 0.3})}
+    Ledger(tmp_path / "a").append("metrics", 9, metrics={"val/clip_loss": "inf"})
+    Ledger(tmp_path / "a").append("end", 9, status="finished")
+    runs = {("base", 0): RunResult.read(tmp_path / "a")}
+    assert study_table(runs).arms[0].metrics["val/clip_loss"].mean == float("inf")
+
+
+def test_a_ledger_that_is_gone_or_emptied_of_what_counts_is_missing(tmp_path: Path):
+    filled(tmp_path, {0: 0.1, 9: 0.3})
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "ledger.jsonl").unlink()
+    assert RunResult.read(tmp_path).status == "missing"
+    Ledger(tmp_path).append("end", 9, status="finished")
+    lost = RunResult.read(tmp_path)
+    assert lost.status == "missing"
+    arm = study_table({("base", 0): lost}).arms[0]
+    assert (arm.status, arm.seeds) == ("1 missing", "0 of 1")
 
 
 WRITER = """

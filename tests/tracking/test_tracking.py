@@ -222,11 +222,13 @@ def test_a_tail_gives_each_whole_line_once(tmp_path: Path):
     tail = Tail(tmp_path)
     assert tail.new_rows() == []
     path = tmp_path / "ledger.jsonl"
-    path.write_bytes(b'{"step": 1}\n{"st')
-    assert tail.new_rows() == [{"step": 1}]
+    rows = [{"event": "checkpoint", "step": step} for step in (1, 2, 3)]
+    lines = [json.dumps(row).encode() + b"\n" for row in rows]
+    path.write_bytes(lines[0] + lines[1][:4])
+    assert tail.new_rows() == rows[:1]
     with path.open("ab") as stream:
-        stream.write(b'ep": 2}\nbroken\n{"step": 3}\n')
-    assert tail.new_rows() == [{"step": 2}, {"step": 3}]
+        stream.write(lines[1][4:] + b"broken\n12\n{}\n" + lines[2])
+    assert tail.new_rows() == rows[1:]
     assert tail.new_rows() == []
 
 

@@ -25,10 +25,11 @@ from casas_ray.corpus.exchange.json_stream import Json, records, whole
 from casas_ray.corpus.exchange.shapes import SHAPE_A, SHAPE_B, Sample, sample_of
 from casas_ray.corpus.exchange.written import read_written
 from casas_ray.corpus.manifest import Diversity
+from casas_ray.corpus.set_checks import set_to_fill, usable
 from casas_ray.corpus.split import SPLITS
 from casas_ray.corpus.vocab import MOST_VALUES, REQUIRED_FIELDS, SPECIAL, Vocabulary
 from casas_ray.errors import DataError, SettingsError
-from casas_ray.files import new_folder, shown
+from casas_ray.files import shown
 
 CODE_VERSION = 5
 """Raised when the same files come to give another set."""
@@ -92,8 +93,8 @@ def prepare_json(files: JsonFiles) -> PreparedSet:
     """
     fingerprint = _fingerprint(files)
     target = paths.aligned() / f"json-{fingerprint[:12]}"
-    if not target.is_dir():
-        with new_folder(target) as draft:
+    if not usable(PreparedSet(target), fingerprint):
+        with set_to_fill(target) as draft:
             _write(draft, files, fingerprint)
     return PreparedSet(target)
 
