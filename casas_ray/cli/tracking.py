@@ -36,7 +36,7 @@ def sync(
         # lock: a run's own, or that of its whole study.
         with locked(record.folder.parent if record.group else record.folder):
             done = _made_anew(record, tensorboard=tensorboard)
-        out.print(f"{record.name}: {done}", markup=False)
+        out.print(f"{record.name}: {done}")
     if (folder / STUDY_FILE).is_file() and not tensorboard:
         summarise(read_study(folder), records[0].tracking.replace({"mode": "auto"}))
 
@@ -121,6 +121,6 @@ def config(
     path = Path(base)
     is_file = path.suffix == ".json"
     asked = read_flat(path).settings if is_file else {}
-    recipe = find_base("milan_baseline" if is_file else base)
+    recipe = find_base("milan_baseline" if is_file else base, here=not is_file)
     recipe, _, tracking = settings(recipe, changes, simulated=False, extra=asked)
     print(written(recipe, tracking))

@@ -24,6 +24,7 @@ from casas_ray.corpus.simulate.physics import (
 )
 from casas_ray.corpus.simulate.routine import Calendar, Episode, FloorPlan, Routine, load_routine
 from casas_ray.files import new_folder
+from casas_ray.names import cell
 from casas_ray.paths import raw
 
 CODE_VERSION = 2
@@ -254,4 +255,4 @@ def _write_truth(path: Path, planted: Sequence[Planted]) -> None:
     with path.open("w", encoding="utf-8") as out:
         out.write("activity\tbegin\tend\n")
         for (activity, _, _), begin, end in zip(planted, begins, ends, strict=True):
-            out.write(f"{activity}\t{begin}\t{end}\n")
+            out.write(f"{cell(activity)}\t{begin}\t{end}\n")
