@@ -20,6 +20,7 @@ from safetensors.numpy import save_file
 
 from casas_ray import paths
 from casas_ray.config import TextConfig
+from casas_ray.files import own_folder
 from casas_ray.model.text import TextTower, find_tower
 
 CAPTIONS_A_PART = 2048
@@ -111,7 +112,7 @@ class VectorStore:
 
     def write(self, captions: Sequence[str], vectors_KT: NDArray[np.float32]) -> None:
         """Keep some vectors, all of them or none."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        own_folder(self._folder)
         keys = np.array([_key(caption) for caption in captions], dtype=np.uint64)
         # Renamed when whole, under a name of its own: processes may write and read here at once,
         # and a caption that two of them computed lies here twice, which harms nobody.

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from casas_ray.files import own_folder
+
 log = logging.getLogger(__name__)
 
 LEDGER = "ledger.jsonl"
@@ -23,7 +25,7 @@ class Ledger:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        own_folder(folder)
         self.path = folder / LEDGER
         _end_torn_line(self.path)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from casas_ray import paths
 from casas_ray.config import Recipe, Tracking, differences
 from casas_ray.errors import DataError, RefusedError
-from casas_ray.files import shown, write_json
+from casas_ray.files import own_folder, shown, write_json
 from casas_ray.records.run_result import RunResult
 
 # Its keys are out in the world: `sync` and `audit` read the runs of earlier versions.
@@ -34,7 +34,7 @@ class RunRecord:
 
     def write(self) -> None:
         """Write `run.json`: what `sync` and `audit` must know of the run besides its ledger."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        own_folder(self.folder)
         about = {
             "name": self.name,
             "group": self.group,

@@ -10,6 +10,7 @@ import torch
 from torch.profiler import ProfilerActivity
 
 from casas_ray.config import Machine, Recipe
+from casas_ray.files import own_folder
 from casas_ray.loader.batch import Batch
 from casas_ray.loader.loader import Loader
 from casas_ray.loader.training_data import TrainingData
@@ -67,7 +68,7 @@ def profile(
     timer.waited_seconds()  # asked to forget the warm-up
     profiler, seconds = _profiled(state, batches, device)
     trace = folder / "profile" / "trace.json"
-    trace.parent.mkdir(parents=True, exist_ok=True)
+    own_folder(trace.parent)
     profiler.export_chrome_trace(str(trace))
     return Profile(
         trace=trace,
