@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from casas_ray import paths
 from casas_ray.config import Tracking
 from casas_ray.errors import DataError
-from casas_ray.files import shown, write_json
+from casas_ray.files import own_folder, shown, write_json
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
 from casas_ray.study import Study, Trial
@@ -56,6 +56,7 @@ def read_study(folder: Path) -> StudyRecord:
 
     Raises:
         DataError: the folder holds none.
+        RefusedError: a trial of it would lie outside.
     """
     try:
         about = json.loads((folder / STUDY_FILE).read_text(encoding="utf-8"))
@@ -68,7 +69,9 @@ def read_study(folder: Path) -> StudyRecord:
         tuple(about["homes"]),
         about["quick"],
         tuple(about["caveats"]),
-        tuple((arm, seed, name) for arm, seed, name in about["trials"]),
+        tuple(
+            (arm, seed, paths.safe_name(name, what="trial")) for arm, seed, name in about["trials"]
+        ),
     )
 
 
@@ -99,7 +102,7 @@ def lay_out(
         _run_of(study, trial, folder, tracking, prepared)
         for trial, prepared in zip(trials, sets, strict=True)
     ]
-    folder.mkdir(parents=True, exist_ok=True)
+    own_folder(folder)
     write_json(folder / STUDY_FILE, record.about() | {"trials": record.trials})
     return record, runs
 
