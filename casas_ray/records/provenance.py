@@ -1,12 +1,17 @@
 """Which code, packages and kind of machine made a run, and a copy of the code."""
 
 import importlib.metadata
+import logging
 import os
 import platform
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
+
+from casas_ray.files import own_folder
+from casas_ray.records.travel import git, not_keys, travellers
+
+log = logging.getLogger(__name__)
 
 _PACKAGES = ("casas-ray", "ray", "torch", "wandb", "transformers", "pyarrow", "numpy")
 _DATA = "data/"
@@ -32,32 +37,36 @@ def snapshot(folder: Path) -> Path | None:
     It holds what git tracks of the working folder, never data, and `changes.diff` against its
     commit.
     """
-    names = [name for name in _git("ls-files", "-z").split("\0") if name]
-    if not names:
+    tracked = travellers(Path.cwd())
+    if tracked is None or not tracked.free:
         return None
     target = folder / CODE
     if target.exists():
         return target
-    folder.mkdir(parents=True, exist_ok=True)
+    own_folder(folder)
+    if tracked.keys:
+        log.warning("%s stays out of %s: it looks like a key.", tracked.keys[0], CODE)
     draft = target.with_suffix(".draft")
     with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as out:
-        for name in names:
+        for name in tracked.free:
             path = Path(name)
-            # A link may point out of the repository, at data or at a key.
-            wanted = not name.startswith(_DATA) and path.is_file() and not path.is_symlink()
+            wanted = not name.startswith(_DATA) and not path.is_symlink()
             if wanted and path.stat().st_size <= _LARGEST_FILE:
                 out.write(path, name)
-        out.writestr("changes.diff", _git("diff", "HEAD", "--", ".", f":(exclude){_DATA}"))
+        out.writestr("changes.diff", _changes())
     draft.replace(target)
     return target
 
 
+def _changes() -> str:
+    """The difference from the commit, without data and without keys."""
+    # Neither the checkout's own diff program nor its filters for showing files: both are run.
+    words = ("diff", "--no-ext-diff", "--no-textconv", "HEAD", "--", ".", f":(exclude){_DATA}")
+    return _git(*words, *not_keys("exclude,glob"))
+
+
 def _git(*words: str) -> str:
-    try:
-        command = subprocess.run(["git", *words], capture_output=True, check=False, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return command.stdout.decode(errors="replace") if command.returncode == 0 else ""
+    return (git(*words) or "").encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _version(name: str) -> str:
