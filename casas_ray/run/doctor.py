@@ -175,15 +175,20 @@ def _ray(machine: Machine) -> list[Check]:
     has_token = os.environ.get("RAY_AUTH_MODE") == "token"
     resources = f"starts; {total.get('CPU', 0):g} CPUs, {total.get('GPU', 0):g} GPUs"
     if has_token:
-        return [Check("ray", "good", f"{resources}; asks for a token"), _ports(ports)]
+        return [Check("ray", "good", f"{resources}; asks for a token"), _ports(ports, machine)]
     fix = "ray get-auth-token --generate, before a cluster that others can reach"
-    return [Check("ray", "odd", f"{resources}; without a token", fix), _ports(ports)]
+    return [Check("ray", "odd", f"{resources}; without a token", fix), _ports(ports, machine)]
 
 
-def _ports(ports: list[int] | None) -> Check:
-    if ports == []:
-        return Check("ports", "good", "Ray listens on this machine's loopback alone")
+def _ports(ports: list[int] | None, machine: Machine) -> Check:
     fix = "let a firewall keep others out; see SECURITY.md"
+    if ports == []:
+        found = "Ray listens on this machine's loopback alone"
+        if machine.workers == 1:
+            return Check("ports", "good", found)
+        # torch binds it to every address, and has no setting against it.
+        more = "workers that train together open one port to the network, torch's store"
+        return Check("ports", "odd", f"{found}; {more}", fix)
     if ports is None:
         return Check("ports", "odd", "this system does not tell which ports are open", fix)
     listed = ", ".join(str(port) for port in ports)

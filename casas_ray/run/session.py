@@ -4,8 +4,9 @@ import contextlib
 import logging
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import ray
@@ -17,6 +18,11 @@ from casas_ray.config import Machine
 from casas_ray.errors import ClusterError, first_line
 from casas_ray.run.environment import cluster_address, guard_token
 from casas_ray.run.worker_code import OwnCode
+
+# Ray's dashboard starts its parts as `python -c`, which imports from the current folder first.
+_JOINED = {"PYTHONSAFEPATH": "1"}
+# Workers of a TorchTrainer would find each other by the address of this host's name.
+_OURS = _JOINED | {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
 
 
 @contextmanager
@@ -52,7 +58,7 @@ def _connect(address: str, machine: Machine, folder: str) -> None:
     # that runs a trainer of its own; without such trials it is start-up time for nothing.
     dashboard = None if address else machine.workers > 1
     try:
-        with _safe_paths():
+        with _given(_JOINED if address else _OURS):
             _begin(address, folder, include_dashboard=dashboard)
         guard_token()  # ray.init may have just written it
     except (ConnectionError, AuthenticationError, RuntimeError, ValueError, OSError) as error:
@@ -82,18 +88,18 @@ def _begin(address: str, folder: str, *, include_dashboard: bool | None) -> None
 
 
 @contextmanager
-def _safe_paths() -> Iterator[None]:
-    """Processes started meanwhile, and theirs in turn, do not import from the current folder."""
-    # Ray's dashboard starts its parts as `python -c`, which looks there first.
-    before = os.environ.get("PYTHONSAFEPATH")
-    os.environ["PYTHONSAFEPATH"] = "1"
+def _given(environment: Mapping[str, str]) -> Iterator[None]:
+    """An environment for the processes that are started meanwhile, and for theirs in turn."""
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ |= environment
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["PYTHONSAFEPATH"]
-        else:
-            os.environ["PYTHONSAFEPATH"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def fits(machine: Machine) -> None:
