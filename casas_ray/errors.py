@@ -16,6 +16,8 @@ Anything else that is raised is a bug, and shows its traceback.
 import difflib
 from collections.abc import Iterable
 
+_LONGEST_LINE = 300
+
 
 class CasasError(Exception):
     """A problem in one line and a hint in another."""
@@ -80,6 +82,13 @@ class RefusedError(CasasError):
 
 class Diverged(AllFailed):
     """The loss is no longer a finite number."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, at most 300 characters; its kind where it is mute."""
+    said = str(error).strip().splitlines()
+    line = said[0] if said else type(error).__name__
+    return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "..."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,17 +1,20 @@
-"""Files and folders that are whole or absent, which of them are ours, their hashes, and how a path
-is shown."""
+"""Files and folders that are whole or absent, which of them are ours, who may enter them, their
+hashes, and how a path is shown."""
 
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
+import tomllib
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from casas_ray.errors import RefusedError
+from casas_ray.errors import DataError, RefusedError
 
 MARK = ".casas-ray"
 """An empty file in a folder that we made; a folder without it is never deleted."""
@@ -62,6 +65,28 @@ def sync_folder(folder: Path) -> None:
     sync_file(folder)
 
 
+def private_folder(folder: Path) -> None:
+    """Make a folder, and those above it, which nobody else may enter; one that is there stays.
+
+    Where the folder above was opened to a group by hand, its group may enter.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+        # A umask can take away bits of mkdir's mode; then not even we could enter.
+        each.chmod(_mode_below(each.parent))
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is not a folder")
+
+
+def _mode_below(parent: Path) -> int:
+    """The mode of a new folder in this one."""
+    mode = stat.S_IMODE(parent.stat().st_mode)
+    # Modes that no usual umask gives: somebody chose them.
+    shared = mode & stat.S_ISGID or (mode & stat.S_IRWXG and not mode & stat.S_IRWXO)
+    return stat.S_IRWXU | (mode & (stat.S_ISGID | stat.S_IRWXG) if shared else 0)
+
+
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """A folder to fill: it becomes `target` when the block ends well, and vanishes otherwise.
@@ -110,17 +135,16 @@ def mended_folder(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def _draft_of(target: Path) -> Iterator[Path]:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(target.parent)
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
+        draft.chmod(_mode_below(target.parent))  # mkdtemp knows of no group, but of the umask
         yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
 def _to_disk(draft: Path) -> None:
-    # mkdtemp makes folders that nobody else may read; prepared sets are shared.
-    draft.chmod(0o755)
     for path in (*draft.rglob("*"), draft):
         sync_file(path)
 
@@ -134,7 +158,7 @@ def scratch_folder(folder: Path) -> Path:
     if is_marked(folder):
         shutil.rmtree(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         strangers = any(folder.iterdir())
     except (FileExistsError, NotADirectoryError):
         strangers = True
@@ -155,6 +179,20 @@ def mark(folder: Path) -> None:
 def is_marked(folder: Path) -> bool:
     """Whether a folder, and not what a link points at, carries our mark."""
     return not folder.is_symlink() and (folder / MARK).is_file()
+
+
+def read_toml(path: Path) -> dict[str, Any]:  # Any: what TOML holds
+    """What a TOML file declares.
+
+    Raises:
+        DataError: it cannot be read as TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    # A ValueError also for what is no UTF-8, and for a number of 5,000 digits; a RecursionError
+    # for lists in lists in lists.
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{shown(path)}: {error}.") from None
 
 
 def sha256_of(path: Path) -> str:

@@ -5,12 +5,15 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
+from types import TracebackType
 
 from casas_ray.cli import data, results, runs, tracking, train
 from casas_ray.cli.app import app
 from casas_ray.cli.console import err
 from casas_ray.errors import CasasError, SetupError
+from casas_ray.names import plain_lines
 
 _INTERRUPTED = 130
 _NO_ROOM = os.strerror(errno.ENOSPC)
@@ -25,7 +28,10 @@ def main() -> None:
     debug = "--debug" in own
     if debug:  # what stands behind `--` is another command's, which submit sends on
         words.remove("--debug")
-    logging.basicConfig(level=logging.WARNING, format="casas-ray: %(message)s")
+    told = logging.StreamHandler()
+    told.setFormatter(_Plain("casas-ray: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[told])
+    sys.excepthook = _tell_bug
     signal.signal(signal.SIGTERM, _terminated)
     sys.exit(run(words, debug=debug))
 
@@ -40,19 +46,19 @@ def run(words: Sequence[str], *, debug: bool) -> int:
     except CasasError as error:
         if debug:
             raise
-        err.print(f"casas-ray: {error.problem}", markup=False)
+        err.print(f"casas-ray: {error.problem}")
         if error.hint:
-            err.print(f"  hint: {error.hint}", markup=False)
+            err.print(f"  hint: {error.hint}")
         return error.exit_code
     # Heavy imports stand inside the commands, so one that is not installed shows only here.
     except ModuleNotFoundError as error:
         if debug or (error.name or "casas_ray").partition(".")[0] == "casas_ray":
             raise
-        err.print(f"casas-ray: '{error.name}' is not installed in {sys.prefix}.", markup=False)
+        err.print(f"casas-ray: '{error.name}' is not installed in {sys.prefix}.")
         err.print(
             f"  hint: {sys.executable} -m pip install casas-ray, or activate its environment;"
         )
-        err.print("  `casas-ray doctor` says what else is missing.", markup=False)
+        err.print("  `casas-ray doctor` says what else is missing.")
         return SetupError.exit_code
     except Exception as error:
         if debug or _NO_ROOM not in str(error):
@@ -83,6 +89,19 @@ def _tags_together(words: Sequence[str]) -> list[str]:
                 tags.append(waiting.pop(0))
             together += [",".join(tags)] if tags else []
     return together
+
+
+class _Plain(logging.Formatter):
+    """Log lines as they are: they quote files and servers."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return plain_lines(super().format(record))
+
+
+def _tell_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    # As Python would, but for what the error quotes.
+    said = "".join(traceback.format_exception(kind, error, trace))
+    print(plain_lines(said), end="", file=sys.stderr)
 
 
 def _terminated(number: int, frame: object) -> None:

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from rich.table import Table
-
+from casas_ray.cli.screen import Table
 from casas_ray.report.table import MAIN_METRIC, METRICS, Spread, StudyTable
 from casas_ray.report.verdicts import ArmVerdict
 

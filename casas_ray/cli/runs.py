@@ -16,7 +16,7 @@ from casas_ray.cli.app import (
     app,
     study_settings,
 )
-from casas_ray.cli.console import listening, out, print_json, say, stepping
+from casas_ray.cli.console import listening, out, pass_on, print_json, say, stepping
 from casas_ray.cli.results import show_study
 
 
@@ -133,4 +133,4 @@ def submit(
     prepare_environment()  # before ray is imported, which reads its token's mode but once
     from casas_ray.run.cluster.submit import submit as send
 
-    raise typer.Exit(send(words, on, lambda text: print(text, flush=True)))
+    raise typer.Exit(send(words, on, pass_on))

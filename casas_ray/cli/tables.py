@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
 from casas_ray import files
+from casas_ray.cli.screen import Table, lines
 from casas_ray.records.run_record import QUICK, with_quick
 from casas_ray.study import BASE_ARM, Study, describe_arm
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from casas_ray.corpus.inventory import HomeAtHand, ReadableWindow
     from casas_ray.run.doctor import Check
     from casas_ray.training.profile import Profile
@@ -109,11 +110,11 @@ def homes(known: Mapping[str, "HomeAtHand"]) -> Table:
     for name, home in known.items():
         sensors = "read off its log" if home.sensors is None else str(home.sensors)
         log = files.shown(home.log) if home.log else "not at hand"
-        sets = "\n".join(
+        sets = [
             f"{files.shown(held.folder)} ({held.windows:,} windows, {held.bytes / 1e6:.1f} MB)"
             for held in home.sets
-        )
-        shown.add_row(name, home.residents or "-", sensors, log, sets or "-")
+        ]
+        shown.add_row(name, home.residents or "-", sensors, log, lines(sets or ["-"]))
     return shown
 
 
@@ -128,9 +129,9 @@ def statistics(columns: Mapping[str, Json]) -> Table:
     return shown
 
 
-def _cell(value: Any) -> str:  # Any: a number, a list of them, or shares by name
+def _cell(value: Any) -> "str | Text":  # Any: a number, a list of them, or shares by name
     if isinstance(value, dict):
-        return "\n".join(f"{name} {share:.1%}" for name, share in value.items()) or "-"
+        return lines([f"{name} {share:.1%}" for name, share in value.items()] or ["-"])
     if isinstance(value, list):
         return ", ".join(f"{each:,g}" for each in value)
     return f"{value:,.3g}" if isinstance(value, float) and value < 100 else f"{value:,.0f}"
@@ -139,10 +140,11 @@ def _cell(value: Any) -> str:  # Any: a number, a list of them, or shares by nam
 def window(readable: "ReadableWindow") -> Table:
     """One window, event by event, with its captions and labels below."""
     labels = ", ".join(f"{name} {share:.0%}" for name, share in readable.labels)
-    captions = "\n".join(f"- {text}" for text in readable.captions)
+    captions = [f"- {text}" for text in readable.captions]
+    below = ["Captions:", *captions, f"Labels, never seen by captions or training: {labels}"]
     shown = Table(
         title=f"A window from {readable.start}",
-        caption=f"Captions:\n{captions}\nLabels, never seen by captions or training: {labels}",
+        caption=lines(below),
         title_justify="left",
         caption_justify="left",
     )

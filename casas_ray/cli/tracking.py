@@ -35,7 +35,7 @@ def sync(
         # lock: a run's own, or that of its whole study.
         with locked(record.folder.parent if record.group else record.folder):
             done = _made_anew(record, failed, tensorboard=tensorboard)
-        out.print(f"{record.name}: {done}", markup=False)
+        out.print(f"{record.name}: {done}")
     if (folder / STUDY_FILE).is_file() and not tensorboard:
         from casas_ray.run.conclude import summarise
 
@@ -148,6 +148,6 @@ def config(
     path = Path(base)
     is_file = path.suffix == ".json"
     asked = read_flat(path).settings if is_file else {}
-    recipe = find_base("milan_baseline" if is_file else base)
+    recipe = find_base("milan_baseline" if is_file else base, here=not is_file)
     recipe, _, tracking = settings(recipe, changes, simulated=False, extra=asked)
     print(written(recipe, tracking))

@@ -96,7 +96,8 @@ def train(
         base, changes = "", [base, *(changes or [])]
     words = changes or []
     flat = _flat(config)
-    recipe = find_base(_base_of(base, experiment, config))
+    # Code of the current folder is run only for a name that was typed.
+    recipe = find_base(_base_of(base, experiment, config), here=bool(base or experiment))
     files = {"train_data": train_data, "val_data": val_data, "test_data": test_data}
     given = _from_json({**flat.files, **_given({**files, "vocab": vocab})})
     if given:

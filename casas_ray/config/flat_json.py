@@ -10,6 +10,7 @@ from casas_ray.config import Recipe, Tracking
 from casas_ray.config.base import flat
 from casas_ray.errors import DataError, SettingsError, did_you_mean
 from casas_ray.files import shown
+from casas_ray.names import json_text
 
 _RENAMED = {
     "d_model": "model.width",
@@ -144,4 +145,4 @@ def _read_together(tree: Flat, config: FlatConfig) -> None:
 def written(recipe: Recipe, tracking: Tracking) -> str:
     """The text of a recipe as one flat JSON object, which `--config` reads back."""
     tree = flat(recipe) | {f"tracking.{name}": value for name, value in flat(tracking).items()}
-    return json.dumps(tree, indent=1)
+    return json_text(tree, ascii_only=True)

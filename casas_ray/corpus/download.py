@@ -12,7 +12,7 @@ from pathlib import Path
 
 from casas_ray.corpus.homes import Home
 from casas_ray.errors import SetupError
-from casas_ray.files import new_folder, sha256_of, shown, write_json
+from casas_ray.files import new_folder, private_folder, sha256_of, shown, write_json
 from casas_ray.paths import raw
 
 Progress = Callable[[int, int], None]
@@ -46,7 +46,7 @@ def fetch(home: Home, *, url: str = "", progress: Progress = lambda have, total:
     if not address:
         raise SetupError(f"nobody wrote where home '{home.home}' is published.", hint=by_hand(home))
     archive = raw() / f".{home.home}.download"
-    archive.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(archive.parent)
     _download(address, archive, home, progress)
     _unpack(archive, target, home)
     archive.unlink()

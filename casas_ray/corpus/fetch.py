@@ -6,7 +6,7 @@ from casas_ray.config import DataConfig
 from casas_ray.corpus.homes import home_or_error, known_homes, load_home
 from casas_ray.corpus.simulate.simulator import TRUTH_NAME, simulated_log
 from casas_ray.errors import DataError, RefusedError, did_you_mean
-from casas_ray.files import shown, whole_file
+from casas_ray.files import private_folder, shown, whole_file
 from casas_ray.paths import raw, safe_name
 
 _USUAL_NAMES = ("data", "data.txt")
@@ -76,7 +76,7 @@ def link_log(home: str, log: Path) -> Path:
     _refuse_simulated(log)
     folder = raw() / safe_name(home, what="home")
     target = folder / _USUAL_NAMES[0]
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     if target.exists() and not target.is_symlink() and not target.samefile(log):
         raise RefusedError(
             f"{shown(target)} is another log of '{home}'.", hint="move it away first."

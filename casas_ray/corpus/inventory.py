@@ -1,6 +1,7 @@
 """What is at hand: logs, prepared sets, and one window of a set as a person reads it."""
 
 import logging
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,14 @@ from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown
 
 log = logging.getLogger(__name__)
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 def logged_homes() -> list[str]:
     """Homes with a folder of raw logs; simulated logs are not homes."""
-    folders = (path for path in paths.raw().glob("*") if path.is_dir())
-    return [path.name for path in folders if "-simulated-" not in path.name]
+    names = (path.name for path in paths.raw().glob("*") if path.is_dir())
+    # Drafts of folders, and whatever else somebody put there, are no homes either.
+    return [name for name in names if "-simulated-" not in name and paths.is_safe_name(name)]
 
 
 def prepared_sets() -> list[PreparedSet]:
@@ -141,5 +144,8 @@ def read_window(prepared: PreparedSet, index: int) -> ReadableWindow:
 
 def set_folder(fingerprint: str) -> Path | None:
     """The folder of the set with this fingerprint, or None."""
+    # It comes from a checkpoint, and a pattern that it held could find any folder.
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        return None
     folders = sorted(paths.aligned().glob(f"*-{fingerprint[:12]}"))
     return folders[0] if folders else None

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from casas_ray.corpus.activities import resident_of
 from casas_ray.corpus.clean import Cleaned
 from casas_ray.corpus.log import RawLog
+from casas_ray.names import cell
 
 Homes = Sequence[tuple[str, RawLog, Cleaned]]
 _LONGEST_TEXT = 200
@@ -67,5 +68,11 @@ def write_quarantine(folder: Path, homes: Homes) -> None:
         out.write("home\tline\treason\ttext\n")
         for name, log, cleaned in homes:
             for row in sorted([*log.rejected, *cleaned.dropped]):
-                # repr, so that a tab, a line break or a control character stays in its cell.
-                out.write(f"{name}\t{row.number}\t{row.reason}\t{row.text[:_LONGEST_TEXT]!r}\n")
+                text = _quoted(row.text[:_LONGEST_TEXT])
+                out.write(f"{name}\t{row.number}\t{cell(row.reason)}\t{text}\n")
+
+
+def _quoted(text: str) -> str:
+    # repr, so that a tab, a line break or a control character stays in its cell; in single quotes
+    # always, for a spreadsheet takes double ones away, and runs what then begins with `=`.
+    return "'" + repr('"' + text)[2:]

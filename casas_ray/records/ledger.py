@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from casas_ray.errors import RefusedError
-from casas_ray.files import shown, sync_folder
+from casas_ray.files import private_folder, shown, sync_folder
 from casas_ray.records.rows import VERSION, Row, is_newer, row_of
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Ledger:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         self.path = folder / LEDGER
 
     def append(self, event: str, step: int, **content: object) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from casas_ray import paths
 from casas_ray.errors import RefusedError, SettingsError
-from casas_ray.files import MARK, mark, shown
+from casas_ray.files import MARK, mark, private_folder, shown
 from casas_ray.records.ledger import LEDGER, rows_of
 
 # Names that are out in the world: runs of earlier versions have them, and no mark.
@@ -57,7 +57,7 @@ def own(folder: Path) -> None:
     """
     refuse_strangers(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         # Before anything else is written: killed after it, the folder is still known for ours.
         mark(folder)
     except OSError as error:

@@ -3,17 +3,20 @@
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import platform
-import subprocess
 import sys
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from casas_ray.files import whole_file
+from casas_ray.files import private_folder, whole_file
 from casas_ray.paths import in_job_copy
+from casas_ray.records.travel import git, not_keys, travellers
+
+log = logging.getLogger(__name__)
 
 _PACKAGES = ("casas-ray", "ray", "torch", "wandb", "transformers", "pyarrow", "numpy")
 _DATA = "data/"
@@ -44,7 +47,7 @@ def code_state() -> Code:
 def _git_state() -> Code:
     commit = _git("rev-parse", "--verify", "HEAD")
     status = _git("status", "--porcelain", "--untracked-files=no")
-    changes = _git("diff", "HEAD")
+    changes = _git("diff", "--no-ext-diff", "--no-textconv", "HEAD")
     if commit is None or status is None or changes is None:
         return UNKNOWN_CODE
     digest = hashlib.sha256(changes.encode(errors="replace")).hexdigest()[:12]
@@ -86,21 +89,22 @@ def snapshot(folder: Path) -> Path | None:
     It holds what git tracks of the working folder, never data, and `changes.diff` against its
     commit.
     """
-    names = [name for name in (_git("ls-files", "-z") or "").split("\0") if name]
-    if not names:
+    tracked = travellers(Path.cwd())
+    if tracked is None or not tracked.free:
         return None
     target = folder / CODE
     if _is_whole(target):
         return target
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
+    if tracked.keys:
+        log.warning("%s stays out of %s: it looks like a key.", tracked.keys[0], CODE)
     with whole_file(target) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as out:
-        for name in names:
+        for name in tracked.free:
             path = Path(name)
-            # A link may point out of the repository, at data or at a key.
-            wanted = not name.startswith(_DATA) and path.is_file() and not path.is_symlink()
+            wanted = not name.startswith(_DATA) and not path.is_symlink()
             if wanted and path.stat().st_size <= _LARGEST_FILE:
                 out.write(path, name)
-        out.writestr("changes.diff", _git("diff", "HEAD", "--", ".", f":(exclude){_DATA}") or "")
+        out.writestr("changes.diff", _changes())
     return target
 
 
@@ -113,13 +117,19 @@ def _is_whole(archive: Path) -> bool:
         return False
 
 
+def _changes() -> str:
+    """The difference from the commit, without data and without keys."""
+    # Neither the checkout's own diff program nor its filters for showing files: both are run.
+    words = ("diff", "--no-ext-diff", "--no-textconv", "HEAD", "--", ".", f":(exclude){_DATA}")
+    return _git(*words, *not_keys("exclude,glob")) or ""
+
+
 def _git(*words: str) -> str | None:
     """What git answers in the working folder; None where it cannot."""
-    try:
-        command = subprocess.run(["git", *words], capture_output=True, check=False, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
+    answer = git(*words)
+    if answer is None:
         return None
-    return command.stdout.decode(errors="replace") if command.returncode == 0 else None
+    return answer.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _version(name: str) -> str:

@@ -4,8 +4,9 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +14,9 @@ from packaging.requirements import Requirement
 
 from casas_ray import paths
 from casas_ray.config import Machine, TextConfig, Tracking
-from casas_ray.errors import CasasError, SetupError
+from casas_ray.errors import CasasError, SetupError, first_line
 from casas_ray.files import shown
+from casas_ray.run.listening import open_ports
 
 State = Literal["good", "odd", "missing"]
 _LEAST_PYTHON = (3, 11)
@@ -47,13 +49,18 @@ def examine(machine: Machine, tracking: Tracking, text: TextConfig) -> list[Chec
         "ray": lambda: _ray(machine),
         "wandb": lambda: _wandb(tracking),
     }
+    return checked(by_name)
+
+
+def checked(by_name: Mapping[str, Callable[[], list[Check]]]) -> list[Check]:
+    """What each check finds; one that fails is a finding too."""
     checks: list[Check] = []
     for name, check in by_name.items():
         try:
             checks += check()
         # Anything at all: a broken torch is a finding too, and must not hide what W&B lacks.
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            reason = f"{type(error).__name__}: {first_line(error)}"
             checks.append(Check(name, "missing", reason, "run casas-ray doctor --debug"))
     return checks
 
@@ -115,7 +122,18 @@ def _storage() -> list[Check]:
     where = f"{shown(root)}, {free:.0f} GB free"
     if not shared:
         where += "; on a cluster of several machines, CASAS_RAY_DATA must name a shared folder"
-    return [Check("storage", state, where, fix)]
+    return [Check("storage", state, where, fix), *_open_folders()]
+
+
+def _open_folders() -> list[Check]:
+    """Folders of ours that anybody on this machine can look into."""
+    folders = [paths.raw(), paths.aligned(), paths.text_cache(), paths.runs()]
+    everyones = [each for each in folders if each.is_dir() and each.stat().st_mode & stat.S_IRWXO]
+    if not everyones or not paths.data_root().stat().st_mode & stat.S_IXOTH:
+        return []
+    names = " ".join(shown(each) for each in everyones)
+    found = f"everybody on this machine can read {names}"
+    return [Check("privacy", "odd", found, f"chmod o= {names}")]
 
 
 def _text_model(config: TextConfig) -> list[Check]:
@@ -146,19 +164,34 @@ def _homes() -> list[Check]:
 def _ray(machine: Machine) -> list[Check]:
     from casas_ray.run.environment import prepare_environment
 
-    prepare_environment()  # Ray reads its environment once, while it is imported
+    prepare_environment(machine)  # Ray reads its environment once, while it is imported
     import ray
 
     from casas_ray.run.session import session
 
     with session(machine):
-        total = ray.cluster_resources()
+        total, ports = ray.cluster_resources(), open_ports()
     has_token = os.environ.get("RAY_AUTH_MODE") == "token"
     resources = f"starts; {total.get('CPU', 0):g} CPUs, {total.get('GPU', 0):g} GPUs"
     if has_token:
-        return [Check("ray", "good", f"{resources}; asks for a token")]
+        return [Check("ray", "good", f"{resources}; asks for a token"), _ports(ports, machine)]
     fix = "ray get-auth-token --generate, before a cluster that others can reach"
-    return [Check("ray", "odd", f"{resources}; without a token", fix)]
+    return [Check("ray", "odd", f"{resources}; without a token", fix), _ports(ports, machine)]
+
+
+def _ports(ports: list[int] | None, machine: Machine) -> Check:
+    fix = "let a firewall keep others out; see SECURITY.md"
+    if ports == []:
+        found = "Ray listens on this machine's loopback alone"
+        if machine.workers == 1:
+            return Check("ports", "good", found)
+        # torch binds it to every address, and has no setting against it.
+        more = "workers that train together open one port to the network, torch's store"
+        return Check("ports", "odd", f"{found}; {more}", fix)
+    if ports is None:
+        return Check("ports", "odd", "this system does not tell which ports are open", fix)
+    listed = ", ".join(str(port) for port in ports)
+    return Check("ports", "odd", f"open to the network while Ray runs: {listed}", fix)
 
 
 def _wandb(tracking: Tracking) -> list[Check]:

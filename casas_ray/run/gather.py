@@ -87,7 +87,7 @@ def check(recipe: Recipe, machine: Machine, prepared: PreparedSet) -> None:
 def _compute_on_gpus(
     captions: Sequence[str], recipe: Recipe, machine: Machine, progress: Progress
 ) -> None:
-    prepare_environment()
+    prepare_environment(machine)
     from casas_ray.run.caption_actors import with_actors  # ray.data takes seconds to import
     from casas_ray.run.session import fits, session
 

@@ -58,7 +58,7 @@ def _one_by_one(
 def _through_tune(
     records: Sequence[RunRecord], machine: Machine, data: Sequence[TrainingData], folder: Path
 ) -> None:
-    prepare_environment()
+    prepare_environment(machine)
     from casas_ray.run.session import fits, session  # ray.tune takes seconds to import
     from casas_ray.run.shared_data import shared_by_trials
     from casas_ray.run.tuner import run_trials
@@ -97,7 +97,7 @@ def run_training(
 
 
 def _through_trainer(record: RunRecord, machine: Machine, data: TrainingData) -> None:
-    prepare_environment()
+    prepare_environment(machine)
     from casas_ray.run.session import fits, session  # ray takes seconds to import
     from casas_ray.run.shared_data import SharedData
     from casas_ray.run.trainer import run_in_trainer

@@ -61,12 +61,17 @@ def run_in_trainer(record: RunRecord, machine: Machine, shared: SharedData) -> N
 
 
 def _failed(record: RunRecord, error: Exception) -> AllFailed:
-    reason = RunResult.read(record.folder).error or str(error).strip().splitlines()[-1]
+    reason = RunResult.read(record.folder).error or _last_line(error)
     return AllFailed(
         f"run '{record.name}' failed: {reason}",
         hint=f"its ledger and last checkpoint are in {shown(record.folder)}; the same command goes "
         "on from there. --debug shows the worker's traceback.",
     )
+
+
+def _last_line(error: Exception) -> str:
+    # Where Ray's own errors say what the worker's was.
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
 def _train_fn_per_worker(config: dict[str, Any]) -> None:  # Any: Ray Train's configuration

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import wandb
 
+from casas_ray.errors import first_line
 from casas_ray.records.provenance import CODE
 
 log = logging.getLogger(__name__)
@@ -31,4 +32,4 @@ def _send_file(run: wandb.Run, path: Path, name: str, artifact: wandb.Artifact) 
     # Anything at all: wandb lets pydantic's errors out too, and whatever ails a file, the metrics
     # must go on.
     except Exception as error:
-        log.warning("W&B has not taken %s: %s", name, str(error).splitlines()[0])
+        log.warning("W&B has not taken %s: %s", name, first_line(error))

@@ -14,7 +14,7 @@ import wandb
 from wandb.errors import AuthenticationError
 
 from casas_ray.config import Tracking
-from casas_ray.errors import SetupError
+from casas_ray.errors import SetupError, first_line
 from casas_ray.files import is_marked, mark
 
 log = logging.getLogger(__name__)
@@ -188,7 +188,7 @@ def begin_or_keep(
             raise
         log.warning(
             "W&B will not have the run (%s); runs are kept offline in their folders.",
-            str(error).strip().splitlines()[0],
+            first_line(error),
         )
         # Its service holds the id of a run that failed; the next run starts another. It also ends
         # every run that is open, which is why none may be.

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import numpy as np
 import wandb
 
+from casas_ray.errors import first_line
 from casas_ray.files import shown
 from casas_ray.records.follow import Tail
 from casas_ray.records.ledger import read_rows
@@ -159,7 +160,7 @@ class WandbMirror:
         try:
             return begin(record.folder, about, mode, wait_seconds=self._wait_seconds)
         except REFUSALS as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             log.warning("W&B will not have %s (%s); casas-ray sync it later.", record.name, reason)
             return None
 

@@ -269,7 +269,7 @@ def test_a_profile_shows_where_time_goes_and_trains_nothing(run, text_model: str
     words = ["train", "milan_tiny", *WORDS, f"text.model={text_model}", "--machine", "debug"]
     code, out, _ = run(*words, "--profile", "--output-dir", tmp_path / "run")
     assert code == 0
-    assert "addmm" in out
+    assert "aten::" in out
     assert "waiting for data" in out
     assert "peak memory" in out
     assert (tmp_path / "run" / "profile" / "trace.json").stat().st_size > 1000

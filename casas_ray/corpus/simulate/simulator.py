@@ -26,6 +26,7 @@ from casas_ray.corpus.simulate.physics import (
 from casas_ray.corpus.simulate.routine import Calendar, Episode, FloorPlan, Routine, load_routine
 from casas_ray.errors import DataError
 from casas_ray.files import mended_folder, new_folder, sha256_of, shown
+from casas_ray.names import cell
 from casas_ray.paths import raw
 from casas_ray.sealed import read_sealed, write_sealed
 
@@ -278,4 +279,4 @@ def _write_truth(path: Path, planted: Sequence[Planted]) -> None:
     with path.open("w", encoding="utf-8") as out:
         out.write("activity\tbegin\tend\n")
         for (activity, _, _), begin, end in zip(planted, begins, ends, strict=True):
-            out.write(f"{activity}\t{begin}\t{end}\n")
+            out.write(f"{cell(activity)}\t{begin}\t{end}\n")
