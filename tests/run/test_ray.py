@@ -274,7 +274,7 @@ def test_the_doctor_tells_each_check_on_a_line_and_a_fault_is_exit_4(
 ):
     monkeypatch.setenv("HOME", str(tmp_path))  # where nobody ever logged in
     names = ["python", "packages", "torch", "memory", "storage", "text model", "homes", "ray"]
-    names += ["wandb key"]
+    names += ["ports", "wandb key"]
     well = casas_ray("doctor")
     assert well.returncode == 0, well.stdout + well.stderr
     lines = [line for line in well.stdout.splitlines() if line.startswith("│")]
@@ -289,7 +289,7 @@ def test_the_doctor_tells_each_check_on_a_line_and_a_fault_is_exit_4(
     for words in ((), ("--json",)):
         ill = casas_ray("doctor", *words)
         assert ill.returncode == 4
-        assert "1 of 9 checks failed: wandb key." in ill.stderr
+        assert "1 of 10 checks failed: wandb key." in ill.stderr
         assert "hint: wandb login" in ill.stderr
         assert "canary" not in ill.stdout + ill.stderr
     states = {check["name"]: check["state"] for check in json.loads(ill.stdout)}
