@@ -1,16 +1,25 @@
 """The door: run a command, and turn how it ends into one line and an exit code."""
 
 import logging
+import os
 import signal
 import sys
+import threading
+from bdb import BdbQuit
 from collections.abc import Sequence
+from pathlib import Path
 
 from casas_ray.cli import data, results, runs, tracking, train
 from casas_ray.cli.app import app
 from casas_ray.cli.console import err
-from casas_ray.errors import CasasError, SetupError
+from casas_ray.errors import CasasError, SetupError, Terminated
+from casas_ray.files import shown, why
+from casas_ray.run.environment import RAY_THREAD
 
 _INTERRUPTED = 130
+_TERMINATED = 143
+_SIGNALS = {_INTERRUPTED: "interrupted", _TERMINATED: "told to end"}
+_ENDED = "casas-ray: {}; what was done stands, and the same command goes on."
 COMMANDS = (data, runs, train, results, tracking)
 """The files whose commands the application has; importing one registers them."""
 
@@ -24,7 +33,14 @@ def main() -> None:
         words.remove("--debug")
     logging.basicConfig(level=logging.WARNING, format="casas-ray: %(message)s")
     signal.signal(signal.SIGTERM, _terminated)
-    sys.exit(run(words, debug=debug))
+    code = run(words, debug=debug)
+    if any(thread.name == RAY_THREAD for thread in threading.enumerate()):
+        # At once: Ray's own end waits a minute for a cluster that is gone, and then aborts.
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(words: Sequence[str], *, debug: bool) -> int:
@@ -37,10 +53,16 @@ def run(words: Sequence[str], *, debug: bool) -> int:
     except CasasError as error:
         if debug:
             raise
-        err.print(f"casas-ray: {error.problem}", markup=False)
-        if error.hint:
-            err.print(f"  hint: {error.hint}", markup=False)
-        return error.exit_code
+        return _told(error)
+    # What the system refuses, a full disk, a folder that is gone or not ours, is no bug of ours.
+    except OSError as error:
+        if debug:
+            raise
+        where = f"{shown(Path(str(error.filename)))}: " if error.filename else ""
+        return _told(SetupError(f"{where}{why(error)}.", hint="--debug shows what wanted it."))
+    except BdbQuit:  # `q` in a debugger
+        err.print(_ENDED.format(_SIGNALS[_INTERRUPTED]))
+        return _INTERRUPTED
     # Heavy imports stand inside the commands, so one that is not installed shows only here.
     except ModuleNotFoundError as error:
         if debug or (error.name or "casas_ray").partition(".")[0] == "casas_ray":
@@ -53,10 +75,17 @@ def run(words: Sequence[str], *, debug: bool) -> int:
         return SetupError.exit_code
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
-        if code == _INTERRUPTED:
-            err.print("casas-ray: interrupted; what was done stands, and the same command goes on.")
+        if code in _SIGNALS:
+            err.print(_ENDED.format(_SIGNALS[code]))
         return code
     return 0
+
+
+def _told(error: CasasError) -> int:
+    err.print(f"casas-ray: {error.problem}", markup=False)
+    if error.hint:
+        err.print(f"  hint: {error.hint}", markup=False)
+    return error.exit_code
 
 
 def _tags_together(words: Sequence[str]) -> list[str]:
@@ -77,4 +106,4 @@ def _tags_together(words: Sequence[str]) -> list[str]:
 
 def _terminated(number: int, frame: object) -> None:
     # An exception rather than death at once: ledgers are ended and Ray's workers shut down.
-    raise SystemExit(128 + number)
+    raise Terminated(_TERMINATED)

@@ -150,10 +150,14 @@ def _ray(machine: Machine) -> list[Check]:
     prepare_environment()  # Ray reads its environment once, while it is imported
     import ray
 
-    from casas_ray.run.session import session
+    from casas_ray.run.attend import Bell, attended
 
-    with session(machine):
-        total = ray.cluster_resources()
+    total: dict[str, float] = {}
+
+    def work(_: Bell) -> None:
+        total.update(ray.cluster_resources())
+
+    attended(machine, work)
     has_token = os.environ.get("RAY_AUTH_MODE") == "token"
     resources = f"starts; {total.get('CPU', 0):g} CPUs, {total.get('GPU', 0):g} GPUs"
     if has_token:
