@@ -2,20 +2,26 @@
 
 import importlib.util
 import inspect
-import tomllib
-from collections.abc import Callable
+import signal
+import sys
+import threading
+from bdb import BdbQuit
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 
 from casas_ray.config import Machine, Recipe
-from casas_ray.errors import SettingsError, did_you_mean
-from casas_ray.files import shown
+from casas_ray.errors import CasasError, SettingsError, Terminated, did_you_mean
+from casas_ray.files import read_toml, shown, why
 from casas_ray.paths import drawer_files
 from casas_ray.study import Study
 
 _DRAWER = "tune_spaces"
 _BASES = "bases"
+_SECONDS_TO_READ = 30
+"""For a study's file; it may import what is slow, but trains nothing."""
 
 
 def study_files() -> dict[str, Path]:
@@ -33,7 +39,7 @@ def find_study(name: str) -> Study:
         SettingsError: there is none, it is a starting point, or its file is no study.
     """
     path = Path(name) if name.endswith(".py") else study_files().get(name)
-    if path is None or not path.is_file():
+    if path is None or not _is_file(path):
         if name in bases():
             raise SettingsError(
                 f"'{name}' is a starting point, not a study.",
@@ -45,8 +51,11 @@ def find_study(name: str) -> Study:
         raise SettingsError(
             f"{shown(path)} defines no STUDY.", hint="see tune_spaces/milan_ablation_mlm.py"
         )
-    # The file's name is the study's: run folders and W&B groups are derived from it.
-    return replace(study, name=path.stem)
+    with _code_of(path):
+        # The file's name is the study's: run folders and W&B groups are derived from it.
+        study = replace(study, name=path.stem)
+        study.trials()  # seeds and arms may be no numbers and no arms
+    return study
 
 
 def bases() -> dict[str, Callable[[], Recipe]]:
@@ -79,7 +88,9 @@ def find_base(name: str) -> Recipe:
                 hint=f"run all its arms: casas-ray tune {name}",
             )
         raise SettingsError(f"no starting point '{name}'.", hint=did_you_mean(name, known))
-    return known[name]()
+    function = known[name]
+    with _code_of(Path(inspect.getfile(function))):
+        return function()
 
 
 def find_machine(name: str) -> Machine:
@@ -92,10 +103,17 @@ def find_machine(name: str) -> Machine:
     if name not in files:
         raise SettingsError(f"no machine '{name}'.", hint=did_you_mean(name, files))
     try:
-        tree = tomllib.loads(files[name].read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        tree = read_toml(files[name])
+    except ValueError as error:
         raise SettingsError(f"{shown(files[name])}: {error}") from None
     return Machine.build({"name": name, **tree})
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long, or a folder that is not ours to look into
+        return False
 
 
 def _drawers() -> list[Path]:
@@ -114,8 +132,51 @@ def _module(path: Path) -> ModuleType:
     # Never put into sys.modules: two drawers may hold files of one name. It runs the file's code,
     # as `import` would: a study from elsewhere is to be read before it is named.
     module = importlib.util.module_from_spec(spec)
-    try:
+    with _code_of(path):
         spec.loader.exec_module(module)
-    except (SyntaxError, ImportError, NameError, AttributeError, TypeError) as error:
-        raise SettingsError(f"{shown(path)}: {type(error).__name__}: {error}") from error
     return module
+
+
+@contextmanager
+def _code_of(path: Path) -> Iterator[None]:
+    """A block that runs code of a study's file; however that ends, the error names the file.
+
+    Raises:
+        SettingsError: it raised, exited, or did not come to an end.
+    """
+    hint = "`python FILE` shows where; a study only declares, see tune_spaces/milan_ablation_mlm.py"
+    try:
+        with _alarm():
+            yield
+    except (CasasError, KeyboardInterrupt, Terminated, BdbQuit):
+        raise
+    except _TooLong:
+        problem = f"{shown(path)}: it was not read in {_SECONDS_TO_READ} s; does it loop?"
+        raise SettingsError(problem, hint=hint) from None
+    except BaseException as error:  # sys.exit among them: whose code this is, nobody knows
+        problem = f"{shown(path)}: {type(error).__name__}: {why(error)}"
+        raise SettingsError(problem, hint=hint) from error
+
+
+class _TooLong(BaseException):
+    """No Exception, or the file's own `except Exception` would take it."""
+
+
+@contextmanager
+def _alarm() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only a main thread can be woken
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        if sys.gettrace() is None:  # a person at a debugger may take as long as they like
+            raise _TooLong
+
+    before = signal.signal(signal.SIGALRM, ring)
+    # Whoever waits for an alarm of their own gets it later, not never.
+    others = signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_READ, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *others)
+        signal.signal(signal.SIGALRM, before)

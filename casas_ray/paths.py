@@ -7,19 +7,28 @@ instead.
 
 import os
 import re
+import tempfile
 from pathlib import Path
 
-from casas_ray.errors import RefusedError
+from casas_ray.errors import RefusedError, SetupError
+from casas_ray.files import shown, why
 
 _PACKAGE = Path(__file__).resolve().parent
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,127}")
 
 
 def data_root() -> Path:
-    """The folder that holds raw logs, prepared sets and runs."""
+    """The folder that holds raw logs, prepared sets and runs.
+
+    Raises:
+        SetupError: CASAS_RAY_DATA names the home of somebody unknown.
+    """
     named = os.environ.get("CASAS_RAY_DATA")
     if named:
-        return Path(named).expanduser().absolute()
+        try:
+            return Path(named).expanduser().absolute()
+        except RuntimeError as error:
+            raise SetupError(f"CASAS_RAY_DATA={named}: {error}", hint="name a folder.") from None
     # Ray's name for its copies of the code. What is written in one is deleted with the job.
     if "working_dir_files" in Path.cwd().parts:
         return Path.home() / "casas_ray_data"
@@ -72,3 +81,22 @@ def safe_name(name: str, *, what: str) -> str:
             hint="use letters, digits, '.', '_', '-', '+' and '='; start with a letter or a digit.",
         )
     return name
+
+
+def writable(folder: Path, *, what: str) -> Path:
+    """The folder itself, made where it is missing, when files can be written into it.
+
+    Raises:
+        SetupError: it cannot be made, or nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Tried, not asked: who is root may write anywhere, but on no file system that takes none.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:
+        raise SetupError(
+            f"{what} {shown(folder)} cannot be written to: {why(error)}.",
+            hint="name another folder, or make room for this one.",
+        ) from None
+    return folder

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from casas_ray import paths
 from casas_ray.catalog import find_base
 from casas_ray.cli.app import (
     AsJson,
@@ -113,6 +114,7 @@ def train(
         tracking = tracking.replace({"mode": "disabled"})
     output_dir = output_dir or flat.files.get("output_dir")
     folder = output_dir.absolute() if output_dir else run_folder(recipe, name, quick=quick)
+    paths.writable(folder, what="the run's folder")
     from casas_ray.run.gather import check, gather
     from casas_ray.run.launch import run_training
 

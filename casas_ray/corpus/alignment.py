@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from casas_ray.corpus.vocab import Vocabulary
 from casas_ray.errors import DataError
-from casas_ray.files import sha256_of, shown, write_json
+from casas_ray.files import sha256_of, shown, why, write_json
 
 MANIFEST, VOCAB, CAPTIONS = "manifest.json", "vocab.json", "captions.parquet"
 FIELD_PREFIX = "id_"
@@ -236,8 +236,8 @@ def input_hash(path: Path, hint: str) -> str:
     """
     try:
         return sha256_of(path)
-    except OSError as error:
-        raise DataError(f"{shown(path)}: {error.strerror or error}.", hint=hint) from None
+    except (OSError, ValueError) as error:  # a name may hold what no path can
+        raise DataError(f"{shown(path)}: {why(error)}.", hint=hint) from None
 
 
 class CaptionIndex:

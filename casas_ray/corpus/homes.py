@@ -1,7 +1,6 @@
 """The facts of a home: its sensors, their rooms and where they hang."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from pydantic import Field
 
 from casas_ray.config.base import Settings
 from casas_ray.errors import DataError, SettingsError, did_you_mean
-from casas_ray.files import shown
+from casas_ray.files import read_toml, shown
 from casas_ray.paths import drawer_files
 
 UNKNOWN_ROOM = "unknown"
@@ -72,8 +71,8 @@ def load_home(name: str) -> Home | None:
     if path is None:
         return None
     try:
-        return Home.build(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, SettingsError) as error:
+        return Home.build(read_toml(path))
+    except (ValueError, SettingsError) as error:
         raise DataError(f"{shown(path)}: {error}", hint="see data/homes/milan.toml") from None
 
 

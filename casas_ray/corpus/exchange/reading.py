@@ -28,7 +28,7 @@ from casas_ray.corpus.manifest import Diversity
 from casas_ray.corpus.split import SPLITS
 from casas_ray.corpus.vocab import MOST_VALUES, REQUIRED_FIELDS, SPECIAL, Vocabulary
 from casas_ray.errors import DataError, SettingsError
-from casas_ray.files import new_folder, shown
+from casas_ray.files import new_folder, require_plain, shown, why
 
 CODE_VERSION = 4
 """Raised when the same files come to give another set."""
@@ -55,6 +55,13 @@ class JsonFiles:
             SettingsError: captions of several styles lie there and none was named.
             DataError: `val.json` or `vocab.json` is missing.
         """
+        try:
+            require_plain(train)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{shown(train)}: {why(error)}.",
+                hint="wanted a train.json with val.json and vocab.json beside it.",
+            ) from None
         suffix = train.name.partition(".")[2]
         windows = {"train": train}
         for split in SPLITS[1:]:

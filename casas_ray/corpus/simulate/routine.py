@@ -1,6 +1,5 @@
 """A resident's weekly routine in a home: which activities, when, where, for how long."""
 
-import tomllib
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,7 +8,8 @@ from pydantic import Field
 
 from casas_ray.config.base import Settings
 from casas_ray.corpus.homes import Home
-from casas_ray.errors import DataError
+from casas_ray.errors import DataError, SettingsError
+from casas_ray.files import read_toml, shown
 from casas_ray.paths import drawer_files
 
 _SPREAD_HOURS = 0.45
@@ -51,9 +51,16 @@ class Routine(Settings):
 
 
 def load_routine(name: str = "adult") -> Routine:
-    """A routine from the drawer `data/routines`."""
+    """A routine from the drawer `data/routines`.
+
+    Raises:
+        DataError: the TOML does not parse or holds something else.
+    """
     path = drawer_files("data/routines", ".toml")[name]
-    return Routine.build(tomllib.loads(path.read_text(encoding="utf-8")))
+    try:
+        return Routine.build(read_toml(path))
+    except (ValueError, SettingsError) as error:
+        raise DataError(f"{shown(path)}: {error}", hint="see data/routines/adult.toml") from None
 
 
 @dataclass(frozen=True)
