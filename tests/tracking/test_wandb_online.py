@@ -19,6 +19,7 @@ from support.wandb_server import ENTITY, KEY, TEAM, WandbServer, serving
 
 from casas_ray.cli.main import run as run_words
 from casas_ray.config import Recipe, Tracking
+from casas_ray.files import mark
 from casas_ray.records.lock import locked
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
@@ -250,16 +251,24 @@ def test_a_study_is_a_run_a_trial_and_a_summary_and_a_sync_doubles_nothing(
     assert_private(server, Path(folder))
 
 
+COMPARISON = """
+import sys
+from pathlib import Path
+from casas_ray.config import Tracking
+from casas_ray.records.study_record import StudyRecord
+from casas_ray.tracking.outgoing import Summary
+from casas_ray.tracking.side_runs import send_summary
+rows = [["arm", "val/recall_mean mean"], ["base", 0.5]]
+study = StudyRecord(Path(sys.argv[1]), "x", "", ("milan",), True, (), ())
+send_summary(Summary(study, rows, {"base": [(0, float(sys.argv[2]))]}), Tracking())
+"""
+
+
 def test_a_comparison_is_sent_once_and_again_when_only_a_curve_has_moved(
     server: WandbServer, tmp_path: Path
 ):
-    code = "import sys, json; from pathlib import Path; from casas_ray.config import Tracking; "
-    code += "from casas_ray.tracking.side_runs import send_summary; "
-    code += "rows = [['arm', 'val/recall_mean mean'], ['base', 0.5]]; told = Tracking(); "
-    code += "send_summary('x', Path(sys.argv[1]), told, [], rows, json.loads(sys.argv[2]))"
-
     def rows_after(value: float) -> int:
-        words = [sys.executable, "-c", code, str(tmp_path), json.dumps({"base": [[0, value]]})]
+        words = [sys.executable, "-c", COMPARISON, str(tmp_path), str(value)]
         ended = done(words, server)
         assert ended.returncode == 0, ended.stderr
         (name,) = server.runs
@@ -364,7 +373,7 @@ def mirrored(
     words = [sys.executable, "-c", LEDGER, entity, rows, mode, *runs]
     ended = done([str(word) for word in words], server, **env)
     assert ended.returncode == 0, ended.stderr
-    assert [RunResult.read(run).status for run in runs] == ["finished"] * len(runs)
+    assert [RunResult.read(run).rows[-1]["status"] for run in runs] == ["finished"] * len(runs)
     return ended
 
 
@@ -407,6 +416,7 @@ def test_a_full_disk_under_wandb_is_told_and_leaves_the_ledger_whole(
 ):
     small = tmp_path / "run" / "wandb"
     small.mkdir(parents=True)
+    mark(tmp_path / "run")  # as a run's folder is before W&B has one in it
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True
     )
