@@ -42,8 +42,10 @@ def main() -> None:
     sys.excepthook = _tell_bug
     signal.signal(signal.SIGTERM, _terminated)
     code = run(words, debug=debug)
-    # Only the end is left, in which Python would give SIGTERM back to the system.
+    # Only the end is left, in which Python would give the signals back to the system.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if code == _INTERRUPTED:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     if any(thread.name == RAY_THREAD for thread in threading.enumerate()):
         # At once: Ray's own end waits a minute for a cluster that is gone, and then aborts.
         logging.shutdown()
