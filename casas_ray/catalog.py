@@ -7,13 +7,19 @@ holds, and whenever it is run that is said.
 import ast
 import importlib.util
 import logging
+import signal
+import sys
+import threading
+from bdb import BdbQuit
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 
 from casas_ray.config import Machine, Recipe
-from casas_ray.errors import DataError, SettingsError, did_you_mean
-from casas_ray.files import read_toml, shown
+from casas_ray.errors import CasasError, DataError, SettingsError, Terminated, did_you_mean
+from casas_ray.files import read_toml, shown, why
 from casas_ray.paths import drawer_file, drawer_files, hides, installed_studies
 from casas_ray.study import Study
 
@@ -21,6 +27,8 @@ log = logging.getLogger(__name__)
 
 _DRAWER = "tune_spaces"
 _BASES = "bases"
+_SECONDS_TO_READ = 30
+"""For a study's file; it may import what is slow, but trains nothing."""
 
 
 def study_files() -> dict[str, Path]:
@@ -38,7 +46,7 @@ def find_study(name: str) -> Study:
         SettingsError: there is none, it is a starting point, or its file is no study.
     """
     path = Path(name) if name.endswith(".py") else study_files().get(name)
-    if path is None or not path.is_file():
+    if path is None or not _is_file(path):
         if name in bases():
             raise SettingsError(
                 f"'{name}' is a starting point, not a study.",
@@ -52,8 +60,11 @@ def find_study(name: str) -> Study:
         raise SettingsError(
             f"{shown(path)} defines no STUDY.", hint="see tune_spaces/milan_ablation_mlm.py"
         )
-    # The file's name is the study's: run folders and W&B groups are derived from it.
-    return replace(study, name=path.stem)
+    with _code_of(path):
+        # The file's name is the study's: run folders and W&B groups are derived from it.
+        study = replace(study, name=path.stem)
+        study.trials()  # seeds and arms may be no numbers and no arms
+    return study
 
 
 def bases(*, here: bool = True) -> dict[str, Path]:
@@ -88,7 +99,9 @@ def find_base(name: str, *, here: bool = True) -> Recipe:
             )
         raise SettingsError(f"no starting point '{name}'.", hint=did_you_mean(name, known))
     _say_if_here(known[name])
-    return getattr(_module(known[name]), name)()
+    function = getattr(_module(known[name]), name)
+    with _code_of(known[name]):
+        return function()
 
 
 def find_machine(name: str) -> Machine:
@@ -106,6 +119,13 @@ def find_machine(name: str) -> Machine:
     except DataError as error:
         raise SettingsError(error.problem) from None
     return Machine.build({"name": name, **tree})
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long, or a folder that is not ours to look into
+        return False
 
 
 def _drawers() -> list[Path]:
@@ -130,8 +150,51 @@ def _module(path: Path) -> ModuleType:
     # Never put into sys.modules: two drawers may hold files of one name. It runs the file's code,
     # as `import` would: a study from elsewhere is to be read before it is named.
     module = importlib.util.module_from_spec(spec)
-    try:
+    with _code_of(path):
         spec.loader.exec_module(module)
-    except (SyntaxError, ImportError, NameError, AttributeError, TypeError) as error:
-        raise SettingsError(f"{shown(path)}: {type(error).__name__}: {error}") from error
     return module
+
+
+@contextmanager
+def _code_of(path: Path) -> Iterator[None]:
+    """A block that runs code of a study's file; however that ends, the error names the file.
+
+    Raises:
+        SettingsError: it raised, exited, or did not come to an end.
+    """
+    hint = "`python FILE` shows where; a study only declares, see tune_spaces/milan_ablation_mlm.py"
+    try:
+        with _alarm():
+            yield
+    except (CasasError, KeyboardInterrupt, Terminated, BdbQuit):
+        raise
+    except _TooLong:
+        problem = f"{shown(path)}: it was not read in {_SECONDS_TO_READ} s; does it loop?"
+        raise SettingsError(problem, hint=hint) from None
+    except BaseException as error:  # sys.exit among them: whose code this is, nobody knows
+        problem = f"{shown(path)}: {type(error).__name__}: {why(error)}"
+        raise SettingsError(problem, hint=hint) from error
+
+
+class _TooLong(BaseException):
+    """No Exception, or the file's own `except Exception` would take it."""
+
+
+@contextmanager
+def _alarm() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only a main thread can be woken
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        if sys.gettrace() is None:  # a person at a debugger may take as long as they like
+            raise _TooLong
+
+    before = signal.signal(signal.SIGALRM, ring)
+    # Whoever waits for an alarm of their own gets it later, not never.
+    others = signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_READ, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *others)
+        signal.signal(signal.SIGALRM, before)

@@ -10,7 +10,8 @@ CasasError
 ├── ClusterError    7  the cluster is out of reach or refused us
 └── RefusedError    8  doing it would overwrite, leak or leave its folder
 
-Anything else that is raised is a bug, and shows its traceback.
+Terminated, like KeyboardInterrupt, is no error but somebody's wish that the process end. Anything
+else that is raised is a bug, and shows its traceback.
 """
 
 import difflib
@@ -82,6 +83,10 @@ class RefusedError(CasasError):
 
 class Diverged(AllFailed):
     """The loss is no longer a finite number."""
+
+
+class Terminated(SystemExit):
+    """The process was told to end, by SIGTERM; its exit code is 143."""
 
 
 def first_line(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """Files and folders that are whole or absent, which of them are ours, who may enter them, their
 hashes, and how a path is shown."""
 
+import errno
 import hashlib
 import json
 import os
@@ -18,6 +19,8 @@ from casas_ray.errors import DataError, RefusedError
 
 MARK = ".casas-ray"
 """An empty file in a folder that we made; a folder without it is never deleted."""
+
+_LARGEST_TEXT = 16 << 20
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -188,11 +191,11 @@ def read_toml(path: Path) -> dict[str, Any]:  # Any: what TOML holds
         DataError: it cannot be read as TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(small_text(path))
     # A ValueError also for what is no UTF-8, and for a number of 5,000 digits; a RecursionError
     # for lists in lists in lists.
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{shown(path)}: {error}.") from None
+        raise DataError(f"{shown(path)}: {why(error)}.") from None
 
 
 def sha256_of(path: Path) -> str:
@@ -201,7 +204,7 @@ def sha256_of(path: Path) -> str:
     Raises:
         OSError: it cannot be read.
     """
-    with path.open("rb") as stream:
+    with require_plain(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -211,3 +214,36 @@ def shown(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def require_plain(path: Path) -> Path:
+    """The path itself, where a plain file lies there.
+
+    Raises:
+        OSError: none does; a folder, say, or a device or a pipe, whose reading may never end.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, wanted a file", str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is a device or a pipe, wanted a file", str(path))
+    return path
+
+
+def small_text(path: Path) -> str:
+    """The text of a file of settings or facts.
+
+    Raises:
+        OSError: it is no plain file, cannot be read, or is too large to be one of these.
+        ValueError: it is not UTF-8.
+    """
+    size = require_plain(path).stat().st_size
+    if size > _LARGEST_TEXT:
+        raise OSError(errno.EFBIG, f"it has {size:,} bytes, too many for settings", str(path))
+    return path.read_text(encoding="utf-8")
+
+
+def why(error: BaseException) -> str:
+    """What an error says, in a line and without the path that is told beside it."""
+    said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return (said.strip().splitlines() or [type(error).__name__])[0]

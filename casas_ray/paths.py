@@ -10,10 +10,11 @@ import functools
 import logging
 import os
 import re
+import tempfile
 from pathlib import Path, PurePosixPath
 
-from casas_ray.errors import RefusedError
-from casas_ray.files import shown
+from casas_ray.errors import RefusedError, SetupError
+from casas_ray.files import private_folder, shown, why
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +24,17 @@ _SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=() -]{0,127}")
 
 
 def data_root() -> Path:
-    """The folder that holds raw logs, prepared sets and runs."""
+    """The folder that holds raw logs, prepared sets and runs.
+
+    Raises:
+        SetupError: CASAS_RAY_DATA names the home of somebody unknown.
+    """
     named = os.environ.get("CASAS_RAY_DATA")
     if named:
-        return Path(named).expanduser().absolute()
+        try:
+            return Path(named).expanduser().absolute()
+        except RuntimeError as error:
+            raise SetupError(f"CASAS_RAY_DATA={named}: {error}", hint="name a folder.") from None
     # What is written in a job's copy of the code is deleted with the job.
     if in_job_copy():
         return Path.home() / "casas_ray_data"
@@ -132,3 +140,22 @@ def safe_path(path: str, *, what: str) -> str:
             hint="write names with '/' between them; each starts with a letter or a digit.",
         )
     return path
+
+
+def writable(folder: Path, *, what: str) -> Path:
+    """The folder itself, made where it is missing, when files can be written into it.
+
+    Raises:
+        SetupError: it cannot be made, or nothing can be written there.
+    """
+    try:
+        private_folder(folder)
+        # Tried, not asked: who is root may write anywhere, but on no file system that takes none.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:
+        raise SetupError(
+            f"{what} {shown(folder)} cannot be written to: {why(error)}.",
+            hint="name another folder, or make room for this one.",
+        ) from None
+    return folder

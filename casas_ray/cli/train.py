@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from casas_ray import paths
 from casas_ray.catalog import find_base
 from casas_ray.cli.app import (
     AsJson,
@@ -118,6 +119,8 @@ def train(
     folder = output_dir.absolute() if output_dir else run_folder(recipe, name, quick=quick)
     # Before anything is prepared, which takes minutes and writes.
     refuse_strangers(folder)
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    paths.writable(there, what="the run's folder lies in")
     from casas_ray.run.gather import check, gather
     from casas_ray.run.launch import run_training
 

@@ -2,9 +2,9 @@
 
 from typing import Self
 
-from pydantic import NonNegativeInt, model_validator
+from pydantic import model_validator
 
-from casas_ray.config.base import Settings
+from casas_ray.config.base import Seed, Settings
 from casas_ray.config.data import DataConfig
 from casas_ray.config.model import ModelConfig, TextConfig
 from casas_ray.config.training import LossConfig, MaskingConfig, OptimConfig
@@ -23,7 +23,7 @@ class Recipe(Settings):
     masking: MaskingConfig = MaskingConfig()
     optim: OptimConfig = OptimConfig()
 
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Draws the first weights, the order of windows, the masks and the dropout."""
 
     @model_validator(mode="after")

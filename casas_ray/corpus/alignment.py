@@ -40,7 +40,7 @@ from casas_ray.corpus.window_table import (
     lengths,
 )
 from casas_ray.errors import DataError
-from casas_ray.files import sha256_of, shown, write_json
+from casas_ray.files import sha256_of, shown, why, write_json
 from casas_ray.sealed import damaged, fitted, read_sealed, write_sealed
 
 __all__ = [
@@ -235,8 +235,8 @@ def input_hash(path: Path, hint: str) -> str:
     """
     try:
         return sha256_of(path)
-    except OSError as error:
-        raise DataError(f"{shown(path)}: {error.strerror or error}.", hint=hint) from None
+    except (OSError, ValueError) as error:  # a name may hold what no path can
+        raise DataError(f"{shown(path)}: {why(error)}.", hint=hint) from None
 
 
 class CaptionIndex:

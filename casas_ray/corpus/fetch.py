@@ -6,7 +6,7 @@ from casas_ray.config import DataConfig
 from casas_ray.corpus.homes import home_or_error, known_homes, load_home
 from casas_ray.corpus.simulate.simulator import TRUTH_NAME, simulated_log
 from casas_ray.errors import DataError, RefusedError, did_you_mean
-from casas_ray.files import private_folder, shown, whole_file
+from casas_ray.files import private_folder, require_plain, shown, whole_file, why
 from casas_ray.paths import raw, safe_name
 
 _USUAL_NAMES = ("data", "data.txt")
@@ -71,8 +71,12 @@ def link_log(home: str, log: Path) -> Path:
         DataError: there is no such file.
         RefusedError: another log of that home, not a link, lies there already, or it is simulated.
     """
-    if not log.is_file():
-        raise DataError(f"{shown(log)}: no such file.", hint="check the path given with --log")
+    try:
+        require_plain(log)
+    except OSError as error:
+        raise DataError(
+            f"{shown(log)}: {why(error)}.", hint="check the path given with --log"
+        ) from None
     _refuse_simulated(log)
     folder = raw() / safe_name(home, what="home")
     target = folder / _USUAL_NAMES[0]

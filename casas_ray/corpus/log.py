@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from casas_ray.errors import DataError
-from casas_ray.files import shown
+from casas_ray.files import require_plain, shown, why
 
 Dialect = Literal["marked", "labelled", "columns"]
 
@@ -143,7 +143,7 @@ def detect_dialect(path: Path) -> Dialect:
 def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         # Bytes that are no UTF-8 become lone surrogates: one bad line must not end the reading.
-        with path.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
+        with require_plain(path).open(encoding="utf-8-sig", errors="surrogateescape") as stream:
             # A line without an end must not fill the memory, so lines are read in bounded pieces.
             number = 0
             while piece := stream.readline(_LONGEST_LINE + 1):
@@ -154,7 +154,7 @@ def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, text.rstrip("\r\n")
     except OSError as error:
         raise DataError(
-            f"{shown(path)}: {error.strerror or error}.", hint="name a log file with --log PATH"
+            f"{shown(path)}: {why(error)}.", hint="name a log file with --log PATH"
         ) from None
 
 

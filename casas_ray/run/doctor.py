@@ -167,10 +167,17 @@ def _ray(machine: Machine) -> list[Check]:
     prepare_environment(machine)  # Ray reads its environment once, while it is imported
     import ray
 
-    from casas_ray.run.session import session
+    from casas_ray.run.attend import Bell, attended
 
-    with session(machine):
-        total, ports = ray.cluster_resources(), open_ports()
+    total: dict[str, float] = {}
+    ports: list[int] | None = None
+
+    def work(_: Bell) -> None:
+        nonlocal ports
+        total.update(ray.cluster_resources())
+        ports = open_ports()
+
+    attended(machine, work)
     has_token = os.environ.get("RAY_AUTH_MODE") == "token"
     resources = f"starts; {total.get('CPU', 0):g} CPUs, {total.get('GPU', 0):g} GPUs"
     if has_token:

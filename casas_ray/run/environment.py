@@ -16,8 +16,12 @@ _DEFAULTS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger is the record
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours to answer, with 130
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # a late call must never start a Ray of its own
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # reports are a barrier, and are heard this often
 }
+RAY_THREAD = "ray"
+"""The name of the thread that Ray is used from; one that is left when all is done hangs in Ray."""
+
 _TOKEN = Path(".ray") / "auth_token"
 
 

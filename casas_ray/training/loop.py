@@ -1,6 +1,7 @@
 """The training loop, whole on one screen; the same in a worker, a trial and a debugger."""
 
 import functools
+from bdb import BdbQuit
 from collections.abc import Callable
 
 import torch
@@ -11,13 +12,13 @@ from casas_ray.loader.loader import Loader
 from casas_ray.records.provenance import environment
 from casas_ray.training import checkpoint
 from casas_ray.training.recorder import RunRecorder
-from casas_ray.training.step import TrainState, train_step
+from casas_ray.training.step import TrainState, train_step, wished_by_any
 from casas_ray.training.validation import validate
 
 
 def train(recorder: RunRecorder, recipe: Recipe, loader: Loader) -> TrainState:
-    """The state at the end of a training on this worker's windows, from the run's last checkpoint
-    when it has one.
+    """The state at the end of a training on this worker's windows, or where it was asked to stop;
+    from the run's last checkpoint when it has one.
 
     Raises:
         Diverged: a loss or a gradient is not finite.
@@ -32,6 +33,10 @@ def train(recorder: RunRecorder, recipe: Recipe, loader: Loader) -> TrainState:
         # Asked before the step: a run may be taken up when it was done but had not said so.
         if state.is_done:
             break
+        # Between steps only: what is stopped here and taken up is the run that never stopped.
+        if wished_by_any(recorder.context.is_asked_to_stop(), loader.device):
+            recorder.stop(state)
+            return state
         losses = train_step(state, batch, in_detail=recorder.wants_log(state.step + 1))
         if recorder.wants_log(state.step):
             recorder.report_training(state.step, losses, batch_size=recipe.optim.batch_size)
@@ -78,9 +83,12 @@ def train_to_the_end(
     except Diverged as error:
         # A result, not a failure: it must not be tried again, for it would diverge again.
         recorder.end("diverged", error.problem)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         recorder.end("stopped", "interrupted")
         raise
+    except BdbQuit:  # `q` in a debugger is a wish, as Ctrl-C is
+        recorder.end("stopped", "left the debugger")
+        raise KeyboardInterrupt from None
     except Exception as error:
         no_memory = out_of_memory(error, recipe)
         reason = no_memory or error

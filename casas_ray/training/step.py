@@ -255,6 +255,14 @@ def train_step(
     return {f"train/{name}": value for name, value in (losses | extras).items()}
 
 
+def wished_by_any(wish: bool, device: torch.device) -> bool:
+    """Whether any worker wishes it: the same answer on all of them."""
+    if workers() == 1:
+        return wish
+    # Else one worker would stop, and the others wait for it in the next step for ever.
+    return bool(summed(torch.tensor(float(wish), device=device)))
+
+
 @torch.no_grad()
 def _move_average(state: TrainState) -> None:
     if state.average is None:

@@ -50,7 +50,7 @@ def test_prepare_tells_what_it_found_and_gives_the_same_as_json(run):
         (["train", "--train-data", "x.json"], 2, "alignment JSON needs --vocab, --val-data too"),
         (["tune", "milan_ablation_mlm", "data.homes=cairo"], 3, "no log of home 'cairo'"),
         (["tune", "milan_ablation_mlm", "data.homes=nowhere"], 3, "no log of home 'nowhere'"),
-        (["prepare", "here", "--log", "nowhere.txt"], 3, "nowhere.txt: no such file"),
+        (["prepare", "here", "--log", "nowhere.txt"], 3, "nowhere.txt: No such file"),
         (["table", "nowhere"], 3, "nowhere holds no study"),
         (["evaluate", "nowhere"], 3, "nowhere has no best checkpoint"),
         (["prepare", "../../x"], 8, "home '../../x' would leave its folder"),
@@ -280,7 +280,7 @@ def test_settings_are_listed_and_a_field_that_the_data_lacks_is_refused_before_t
     run, text_model: str, tmp_path: Path
 ):
     _, out, _ = run("settings")
-    assert "loss.bank_size=0  (int ≥ 0)" in out
+    assert "loss.bank_size=0  (int ≥ 0 ≤ 1e+09)" in out
     words = ["train", "milan_tiny", *WORDS, f"text.model={text_model}", "--machine", "debug"]
     code, _, err = run(*words, "model.fields=sensor,floor", "--output-dir", tmp_path / "run")
     assert code == 2

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ray.job_submission import JobSubmissionClient
 from support.gate import Gates
 from support.ledgers import rows_of, weights
 from support.recipes import WORDS
@@ -199,8 +200,8 @@ def test_ctrl_c_ends_a_study_with_130_and_the_same_command_goes_on(
     next(line for line in process.stderr if line.startswith("[2/"))
     gates.wait_for("small-seed1", driver=process)
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=LONG)
     gates.let_go("small-seed1")
+    _, rest = process.communicate(timeout=LONG)
     assert process.returncode == 130
     assert "interrupted" in rest
     again = casas_ray("tune", stopped_study, "--no-wandb")
@@ -219,11 +220,11 @@ def test_ctrl_c_ends_a_trainer_with_130_and_the_same_command_goes_on(
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     gates.wait_for("milan_baseline-seed0", driver=process)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=LONG)
     gates.let_go("milan_baseline-seed0")
+    _, err = process.communicate(timeout=LONG)
     assert process.returncode == 130
     assert "interrupted" in err
-    assert RunResult.read(tmp_path / "out").status == "running"
+    assert RunResult.read(tmp_path / "out").status == "stopped"
     assert casas_ray(*words).returncode == 0
     assert RunResult.read(tmp_path / "out").step == 10 * 18
 
@@ -296,11 +297,32 @@ def test_the_doctor_tells_each_check_on_a_line_and_a_fault_is_exit_4(
     assert [name for name, state in states.items() if state == "missing"] == ["wandb key"]
 
 
+def test_a_job_that_is_stopped_ends_with_143_and_a_checkpoint(
+    dashboard: str, tmp_path: Path, text_model: str, gates: Gates
+):
+    words = ["train", "milan_baseline", *WORDS, f"text.model={text_model}", "--no-wandb"]
+    words += ["--output-dir", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "casas_ray", "submit", "--dashboard", dashboard, "--", *words]
+    gates.hold("milan_baseline-seed0", step=5)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    job = next(line for line in process.stdout if line.startswith("job ")).split()[1]
+    gates.wait_for("milan_baseline-seed0", driver=process)
+    JobSubmissionClient(dashboard).stop_job(job)
+    gates.let_go("milan_baseline-seed0")
+    said, _ = process.communicate(timeout=LONG)
+    assert process.returncode == 143, said
+    assert "told to end" in said
+    result = RunResult.read(tmp_path / "out")
+    assert (result.status, result.error) == ("stopped", "asked to stop")
+    assert (tmp_path / "out" / "checkpoints" / f"step-{result.step:08d}").is_dir()
+
+
 def test_a_cluster_that_does_not_answer_is_exit_7():
     (port,) = free_ports(1)
     ended = casas_ray("submit", "--dashboard", f"http://127.0.0.1:{port}", "--", "plan", "x")
     assert ended.returncode == 7
-    assert f"no Ray dashboard answers at http://127.0.0.1:{port}" in ended.stderr
+    assert f"no Ray dashboard answers at machine.dashboard=http://127.0.0.1:{port}" in ended.stderr
 
 
 def test_only_what_git_tracks_travels(tmp_path: Path):

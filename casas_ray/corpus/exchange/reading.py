@@ -29,7 +29,7 @@ from casas_ray.corpus.set_checks import set_to_fill, usable
 from casas_ray.corpus.split import SPLITS
 from casas_ray.corpus.vocab import MOST_VALUES, REQUIRED_FIELDS, SPECIAL, Vocabulary
 from casas_ray.errors import DataError, SettingsError
-from casas_ray.files import shown
+from casas_ray.files import require_plain, shown, why
 
 CODE_VERSION = 5
 """Raised when the same files come to give another set."""
@@ -56,6 +56,13 @@ class JsonFiles:
             SettingsError: captions of several styles lie there and none was named.
             DataError: `val.json` or `vocab.json` is missing.
         """
+        try:
+            require_plain(train)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{shown(train)}: {why(error)}.",
+                hint="wanted a train.json with val.json and vocab.json beside it.",
+            ) from None
         suffix = train.name.partition(".")[2]
         windows = {"train": train}
         for split in SPLITS[1:]:

@@ -8,8 +8,12 @@ import shlex
 import shutil
 import tempfile
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 
 from aiohttp import ClientError
@@ -17,14 +21,29 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from casas_ray.config import Machine
-from casas_ray.errors import CasasError, ClusterError, RefusedError, SettingsError, first_line
+from casas_ray.errors import (
+    CasasError,
+    ClusterError,
+    RefusedError,
+    SettingsError,
+    Terminated,
+    first_line,
+)
+from casas_ray.files import why
 from casas_ray.records.provenance import send_code_state
 from casas_ray.records.travel import git, travellers
+from casas_ray.run.reach import in_time
 
 Say = Callable[[str], None]
 
 _NO_AGENT = "No available agent"
 _AGENT_SECONDS = 60.0
+_STOPPED = 143
+_STOP_WAIT = "RAY_JOB_STOP_WAIT_TIME_S"
+_STOP_SECONDS = 30
+"""From the signal that stops a job to its death: Ray's own 3 s are too few for a checkpoint."""
+
+_ANSWER_SECONDS = 5.0
 
 
 def submit(command: Sequence[str], machine: Machine, say: Say) -> int:
@@ -59,9 +78,16 @@ def _run(command: Sequence[str], machine: Machine, say: Say) -> int:
             say(f"{len(new)} files that git does not track stay here, {new[0]} among them")
         # Quoted, for the head gives the line to a shell.
         job = _sent(client, shlex.join(["casas-ray", *command]), folder, say)
-    say(f"job {job} (stop it with: ray job stop {job} --address {machine.dashboard})")
-    asyncio.run(_follow(client, job, say))
-    return _exit_code(client, job)
+    stop = f"ray job stop {job} --address {machine.dashboard}"
+    say(f"job {job} (stop it with: {stop})")
+    try:
+        asyncio.run(_follow(client, job, say))
+        return _exit_code(client, job)
+    except (KeyboardInterrupt, Terminated):
+        say(f"no longer following job {job}, which goes on; stop it with: {stop}")
+        raise
+    except OSError as error:
+        raise _unreachable(machine.dashboard, f"job {job} may go on, but {why(error)}") from None
 
 
 @contextmanager
@@ -83,9 +109,10 @@ def _trusting_no_answer(dashboard: str) -> Iterator[None]:
 def _sent(client: JobSubmissionClient, entrypoint: str, folder: str, say: Say) -> str:
     """The id of the job; a head that was just started is given time to find its agents."""
     end = time.monotonic() + _AGENT_SECONDS
+    environment = {"working_dir": folder, "env_vars": {_STOP_WAIT: str(_STOP_SECONDS)}}
     while True:
         try:
-            return client.submit_job(entrypoint=entrypoint, runtime_env={"working_dir": folder})
+            return client.submit_job(entrypoint=entrypoint, runtime_env=environment)
         except RuntimeError as error:
             if _NO_AGENT not in str(error):
                 raise
@@ -100,6 +127,7 @@ def _sent(client: JobSubmissionClient, entrypoint: str, folder: str, say: Say) -
 
 def _client(dashboard: str) -> JobSubmissionClient:
     try:
+        in_time(lambda: _knock(dashboard), seconds=2 * _ANSWER_SECONDS)
         return JobSubmissionClient(dashboard)
     except AuthenticationError:
         raise ClusterError(
@@ -107,11 +135,35 @@ def _client(dashboard: str) -> JobSubmissionClient:
             hint="put it into ~/.ray/auth_token (mode 0600) or name its file in "
             "RAY_AUTH_TOKEN_PATH, and set RAY_AUTH_MODE=token",
         ) from None
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ClusterError(
-            f"no Ray dashboard answers at {dashboard}: {first_line(error)}",
-            hint="start a head with `ray start --head`, or give another --dashboard",
-        ) from None
+    except (OSError, HTTPException, RuntimeError, ValueError) as error:
+        raise _unreachable(dashboard, why(error)) from None
+
+
+def _knock(dashboard: str) -> None:
+    """Nothing, when somebody answers at an address; Ray's client would wait for that for ever.
+
+    Raises:
+        OSError, HTTPException, ValueError: nobody does, or it is no address.
+    """
+    address = dashboard if "://" in dashboard else f"http://{dashboard}"
+    parts = urllib.parse.urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("wanted an address such as http://127.0.0.1:8265")
+    version = f"{address.rstrip('/')}/api/version"
+    try:
+        with urllib.request.urlopen(version, timeout=_ANSWER_SECONDS):
+            pass
+    except urllib.error.HTTPError:
+        pass  # somebody: whether it is Ray, and will have us, its client finds out
+    except urllib.error.URLError as error:
+        raise OSError(str(error.reason)) from None
+
+
+def _unreachable(dashboard: str, reason: str) -> ClusterError:
+    return ClusterError(
+        f"no Ray dashboard answers at machine.dashboard={dashboard}: {reason}",
+        hint="start a head with `ray start --head`, or give another --dashboard",
+    )
 
 
 def copy_tracked(source: Path, target: Path) -> int:
@@ -149,7 +201,7 @@ async def _follow(client: JobSubmissionClient, job: str, say: Say) -> None:
     try:
         async for text in client.tail_job_logs(job):
             say(text.rstrip("\n"))
-    except (OSError, ClientError) as error:
+    except (OSError, RuntimeError, ClientError) as error:  # its status decides, not its log
         say(f"the job's log cannot be followed further: {first_line(error)}")
 
 
@@ -162,6 +214,7 @@ def _exit_code(client: JobSubmissionClient, job: str) -> int:
         code = int(info.driver_exit_code)
         # The system keeps a byte: 256 would be success.
         return code if 0 <= code < 256 else 1
-    if str(info.status) == "SUCCEEDED":
-        return 0
+    ends = {"SUCCEEDED": 0, "STOPPED": _STOPPED}
+    if str(info.status) in ends:
+        return ends[str(info.status)]
     raise ClusterError(f"job {job} ended as {info.status}: {info.message or 'no reason given'}")
