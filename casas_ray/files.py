@@ -126,5 +126,7 @@ def read_toml(path: Path) -> dict[str, object]:
 
 def why(error: BaseException) -> str:
     """What an error says, in a line and without the path that is told beside it."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
     said = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return (said.strip().splitlines() or [type(error).__name__])[0]

@@ -1,5 +1,6 @@
 """The door: run a command, and turn how it ends into one line and an exit code."""
 
+import atexit
 import logging
 import os
 import signal
@@ -33,14 +34,22 @@ def main() -> None:
         words.remove("--debug")
     logging.basicConfig(level=logging.WARNING, format="casas-ray: %(message)s")
     signal.signal(signal.SIGTERM, _terminated)
-    code = run(words, debug=debug)
-    if any(thread.name == RAY_THREAD for thread in threading.enumerate()):
-        # At once: Ray's own end waits a minute for a cluster that is gone, and then aborts.
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    _leave(run(words, debug=debug))
+
+
+def _leave(code: int) -> None:
+    hangs_in_ray = any(thread.name == RAY_THREAD for thread in threading.enumerate())
+    if not hangs_in_ray and code not in _SIGNALS:
+        sys.exit(code)
+    for number in (signal.SIGINT, signal.SIGTERM):  # one more of them ends as the first one does
+        signal.signal(number, lambda *_: os._exit(code))
+    if not hangs_in_ray:
+        atexit._run_exitfuncs()
+    # Not sys.exit: Ray's own end waits a minute for a cluster that is gone, and then aborts; and
+    # late in Python's a signal kills, and the code is lost.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def run(words: Sequence[str], *, debug: bool) -> int:

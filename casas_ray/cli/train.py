@@ -114,7 +114,7 @@ def train(
         tracking = tracking.replace({"mode": "disabled"})
     output_dir = output_dir or flat.files.get("output_dir")
     folder = output_dir.absolute() if output_dir else run_folder(recipe, name, quick=quick)
-    paths.writable(folder, what="the run's folder")
+    paths.require_writable(folder, what="the run's folder")
     from casas_ray.run.gather import check, gather
     from casas_ray.run.launch import run_training
 

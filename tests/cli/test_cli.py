@@ -276,7 +276,7 @@ def test_settings_are_listed_and_a_field_that_the_data_lacks_is_refused_before_t
     run, text_model: str, tmp_path: Path
 ):
     _, out, _ = run("settings")
-    assert "loss.bank_size=0  (int ≥ 0)" in out
+    assert "loss.bank_size=0  (int ≥ 0 ≤ 1e+09)" in out
     words = ["train", "milan_tiny", *WORDS, f"text.model={text_model}", "--machine", "debug"]
     code, _, err = run(*words, "model.fields=sensor,floor", "--output-dir", tmp_path / "run")
     assert code == 2
