@@ -206,7 +206,8 @@ def test_ctrl_c_ends_a_study_with_130_and_the_same_command_goes_on(
     assert "interrupted" in rest
     again = casas_ray("tune", stopped_study, "--no-wandb")
     assert again.returncode == 5
-    assert re.search(r"2 of 6 trials ended before; they stand", again.stderr)
+    # The one that diverges may do so in its very first step, before it hears that it is to stop.
+    assert re.search(r"[23] of 6 trials ended before; they stand", again.stderr)
     assert "3 of 6 trials did not finish: 3 diverged" in again.stderr
 
 
