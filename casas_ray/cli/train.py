@@ -7,6 +7,7 @@ import typer
 
 from casas_ray import paths
 from casas_ray.catalog import find_base
+from casas_ray.cli import completion
 from casas_ray.cli.app import (
     AsJson,
     Changes,
@@ -19,7 +20,8 @@ from casas_ray.cli.app import (
     WandbNotes,
     WandbProject,
     WandbTags,
-    app,
+    command,
+    path_option,
     settings,
     tracking_words,
 )
@@ -41,33 +43,45 @@ if TYPE_CHECKING:
 
 # The earlier scripts' options are typed with underscores; both spellings stay.
 TrainData = Annotated[
-    Path | None, typer.Option("--train-data", "--train_data", help="Alignment JSON.")
+    Path | None, path_option("--train-data", "--train_data", help="Alignment JSON.")
 ]
-Vocab = Annotated[Path | None, typer.Option("--vocab", help="Its vocabulary.")]
+Vocab = Annotated[Path | None, path_option("--vocab", help="Its vocabulary.")]
 ValData = Annotated[
     Path | None,
-    typer.Option("--val-data", "--val_data", help="Validation JSON; else val.json beside."),
+    path_option("--val-data", "--val_data", help="Validation JSON; else val.json beside."),
 ]
 TestData = Annotated[
-    Path | None, typer.Option("--test-data", "--test_data", help="Test JSON, if any.")
+    Path | None, path_option("--test-data", "--test_data", help="Test JSON, if any.")
 ]
 OutputDir = Annotated[
-    Path | None, typer.Option("--output-dir", "--output_dir", help="The run's folder.")
+    Path | None, path_option("--output-dir", "--output_dir", help="The run's folder.")
 ]
 Experiment = Annotated[
-    str, typer.Option(help="milan_baseline or multi_dataset, with its name, notes and tags.")
+    str,
+    typer.Option(
+        help="milan_baseline or multi_dataset, with its name, notes and tags.",
+        autocompletion=completion.starting_points,
+    ),
 ]
 FlatJson = Annotated[
-    Path | None, typer.Option(help="A flat JSON configuration, as of the earlier scripts.")
+    Path | None,
+    path_option("--config", help="A flat JSON configuration, as of the earlier scripts."),
 ]
 OnlyProfile = Annotated[
     bool, typer.Option("--profile", help="Only show where the time of a few steps goes.")
 ]
 
 
-@app.command()
+@command("tune", "runs", "evaluate", "probe", "plot", "settings")
 def train(
-    base: Annotated[str, typer.Argument(help="A starting point; else `recommended`.")] = "",
+    base: Annotated[
+        str,
+        typer.Argument(
+            metavar="BASE",
+            help="A starting point; else `recommended`.",
+            autocompletion=completion.first_of_train,
+        ),
+    ] = "",
     changes: Changes = None,
     train_data: TrainData = None,
     vocab: Vocab = None,
