@@ -1,5 +1,6 @@
 """Where output goes: tables and JSON to the standard output, progress and errors beside it."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 _LOG_WIDTH = 160
 """Columns of a table that goes to a file or to a job's log, where rich would take 80."""
 
-out = Screen(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
+# COLUMNS, where somebody says it, is heeded by rich.
+_KNOWS_WIDTH = sys.stdout.isatty() or "COLUMNS" in os.environ
+out = Screen(highlight=False, width=None if _KNOWS_WIDTH else _LOG_WIDTH)
 err = Screen(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
 
 
