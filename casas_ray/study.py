@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from casas_ray import paths
-from casas_ray.config import Recipe
+from casas_ray.config import Recipe, Tracking
 from casas_ray.config.base import differences, flat
 from casas_ray.errors import RefusedError, SettingsError
 
@@ -22,6 +22,8 @@ QUICK = {
 """What `--quick` changes: the tiny model, few epochs, fewer captions."""
 
 QUICK_SIMULATED_DAYS = 6
+QUICK_LOG_EVERY = 5
+"""Steps between rows of training metrics: a quick run has few steps, and would have no row."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,11 @@ class Study:
 def quickened(recipe: Recipe) -> Recipe:
     """The recipe with the tiny model and few epochs, and a short simulation if it is simulated."""
     return recipe.replace({**QUICK, "data.simulate.days": QUICK_SIMULATED_DAYS})
+
+
+def usual_tracking(*, quick: bool) -> Tracking:
+    """How runs are tracked where nobody says it."""
+    return Tracking(log_every=QUICK_LOG_EVERY) if quick else Tracking()
 
 
 def _refuse_no_folder(trial: str, study: str) -> None:

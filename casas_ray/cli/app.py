@@ -17,7 +17,7 @@ from casas_ray.config import Machine, Recipe, Setup, Tracking
 from casas_ray.config.base import parse_overrides, split_overrides
 from casas_ray.config.spelling import refuse_unknown
 from casas_ray.errors import SettingsError
-from casas_ray.study import Study
+from casas_ray.study import Study, usual_tracking
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -155,7 +155,9 @@ def study_settings(
     study = find_study(name)
     study = study.quickened() if quick else study
     words = _parsed(changes)
-    recipe_changes, on, tracking = _resolved(words, simulated=simulated, machine=machine)
+    recipe_changes, on, tracking = _resolved(
+        words, quick=quick, simulated=simulated, machine=machine
+    )
     return study.with_base(recipe_changes), on, tracking
 
 
@@ -163,6 +165,7 @@ def settings(
     recipe: Recipe,
     changes: list[str] | None,
     *,
+    quick: bool = False,
     simulated: bool,
     machine: str = "laptop",
     extra: dict[str, object] | None = None,
@@ -174,7 +177,9 @@ def settings(
     """
     # The last one wins: what was typed, over what an option or a file stands for.
     words = {**(extra or {}), **_parsed(changes)}
-    recipe_changes, on, tracking = _resolved(words, simulated=simulated, machine=machine)
+    recipe_changes, on, tracking = _resolved(
+        words, quick=quick, simulated=simulated, machine=machine
+    )
     return recipe.replace(recipe_changes), on, tracking
 
 
@@ -185,7 +190,7 @@ def _parsed(changes: list[str] | None) -> dict[str, object]:
 
 
 def _resolved(
-    words: dict[str, object], *, simulated: bool, machine: str
+    words: dict[str, object], *, quick: bool, simulated: bool, machine: str
 ) -> tuple[dict[str, object], Machine, Tracking]:
     recipe, on, tracking = split_overrides(words)
     if simulated:
@@ -193,5 +198,6 @@ def _resolved(
     # As parts of the whole, so that an error names the whole path.
     every = {f"machine.{path}": value for path, value in on.items()}
     every |= {f"tracking.{path}": value for path, value in tracking.items()}
-    setup = Setup(machine=find_machine(machine)).replace(every)
+    usual = Setup(machine=find_machine(machine), tracking=usual_tracking(quick=quick))
+    setup = usual.replace(every)
     return recipe, setup.machine, setup.tracking

@@ -2,12 +2,13 @@
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from casas_ray.cli.screen import Screen
+from casas_ray.cli.screen import Screen, literal
 from casas_ray.names import json_text, plain, plain_lines
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from casas_ray.records.follow import Listener
     from casas_ray.records.run_record import RunRecord
     from casas_ray.run.gather import Steps
+
+_SILENCE_S = 2.0
+"""Seconds after which a log hears what takes so long."""
 
 _LOG_WIDTH = 160
 """Columns of a table that goes to a file or to a job's log, where rich would take 80."""
@@ -79,6 +83,23 @@ def stepping() -> Iterator["Steps"]:
             bar.update(tasks[what], completed=done)
 
         yield advance
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A block that may take long: a spinner in a terminal meanwhile, and in a log a line once it
+    took two seconds."""
+    if err.is_terminal:
+        with err.status(literal(f"{what} ...")):
+            yield
+        return
+    line = threading.Timer(_SILENCE_S, say, [f"{what} ..."])
+    line.daemon = True
+    line.start()
+    try:
+        yield
+    finally:
+        line.cancel()
 
 
 @contextmanager

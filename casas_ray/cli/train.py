@@ -123,6 +123,7 @@ def train(
     recipe, on, tracking = settings(
         quickened(recipe) if quick else recipe,
         [*wandb_words, *words],
+        quick=quick,
         simulated=simulated,
         machine=machine,
         extra={**_tracking_of(experiment), **flat.settings, **_home_of(given)},
