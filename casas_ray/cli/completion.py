@@ -3,6 +3,7 @@
 Every Tab starts a process, so nothing here imports more than declarations, and no study is run.
 """
 
+import re
 import typing
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,13 +18,15 @@ from casas_ray.config.spelling import setting_paths
 from casas_ray.corpus.homes import known_homes, logged_homes
 from casas_ray.errors import CasasError
 from casas_ray.files import shown
-from casas_ray.paths import drawer_files, is_safe_name
+from casas_ray.paths import drawer_files
 from casas_ray.records.own_folder import RUN_FILE, STUDY_FILE
+
+# A shell evaluates what it is offered, and names of files come from anywhere.
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
 
 
 def _offered(names: Iterable[str], typed: str) -> list[str]:
-    # A shell evaluates what it is offered, and names of files come from anywhere.
-    return sorted(name for name in names if name.startswith(typed) and is_safe_name(name))
+    return sorted(name for name in names if name.startswith(typed) and _PLAIN.fullmatch(name))
 
 
 def studies(incomplete: str) -> list[str]:
@@ -74,7 +77,7 @@ def _folders(root: Path, typed: str, marks: Iterable[str]) -> list[str]:
     below = typed.startswith(f"{shown(root)}/")
     folder = Path(typed.rpartition("/")[0]) if below else root
     found = [path for path in folder.glob("*") if any((path / mark).is_file() for mark in marks)]
-    names = [shown(path) for path in found if is_safe_name(path.name)]
+    names = [shown(path) for path in found if _PLAIN.fullmatch(path.name)]
     return sorted(name for name in names if name.startswith(typed))
 
 

@@ -7,7 +7,7 @@ from casas_ray import files
 from casas_ray.cli.fitting import Table
 from casas_ray.cli.screen import lines
 from casas_ray.records.run_record import QUICK, with_quick
-from casas_ray.study import BASE_ARM, Study, describe_arm
+from casas_ray.study import BASE_ARM, Study, as_written, describe_arm
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -37,10 +37,12 @@ def plan(study: Study) -> Table:
     shown.add_column("changes")
     shown.add_column("seeds")
     seeds = ", ".join(str(seed) for seed in study.seeds)
-    base = ", ".join(f"{path}={value}" for path, value in study.base_values().items())
+    base = ", ".join(f"{path}={as_written(value)}" for path, value in study.base_values().items())
     shown.add_row(BASE_ARM, f"nothing ({base})" if base else "nothing", seeds)
     for arm in study.arms:
-        changes = [f"{path}={value}" for path, value in describe_arm(study, arm).items()]
+        changes = [
+            f"{path}={as_written(value)}" for path, value in describe_arm(study, arm).items()
+        ]
         shown.add_row(arm.name, ", ".join(changes), seeds)
     return shown
 

@@ -36,7 +36,7 @@ def offered(line: str, *, folder: Path | None = None) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "wanted"),
     [
-        ("casas-ray pl", ["plan"]),
+        ("casas-ray pla", ["plan"]),
         ("casas-ray plan milan_ablation_m", ["milan_ablation_mlm"]),
         ("casas-ray tune milan_abl", ["milan_ablation_mlm", "milan_ablation_temperature"]),
         ("casas-ray train --machine two", ["two-workers"]),
