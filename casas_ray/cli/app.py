@@ -9,14 +9,16 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from casas_ray import __version__
+from casas_ray import __version__, paths
 from casas_ray.catalog import find_machine, find_study
 from casas_ray.cli import completion
 from casas_ray.cli.console import out, pass_on
 from casas_ray.config import Machine, Recipe, Setup, Tracking
 from casas_ray.config.base import parse_overrides, split_overrides
+from casas_ray.config.flat_json import FlatConfig, read_flat
 from casas_ray.config.spelling import refuse_unknown
-from casas_ray.errors import SettingsError
+from casas_ray.errors import DataError, SettingsError
+from casas_ray.files import shown
 from casas_ray.study import Study, usual_tracking
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -78,6 +80,23 @@ def a_path(text: str) -> Path:
     if not text.strip():
         raise typer.BadParameter("a path cannot be empty; `.` is the current folder")
     return Path(text)
+
+
+def configuration(path: Path) -> FlatConfig:
+    """What a flat JSON configuration that was typed asks for.
+
+    Raises:
+        DataError: there is none, or it cannot be read as one JSON object.
+        SettingsError: it has a key that nobody knows.
+    """
+    if not path.exists():
+        example = paths.example_configuration()
+        lies = f"; an example is {shown(example)}" if example else ""
+        raise DataError(
+            f"no such file: {shown(path)}.",
+            hint=f"`casas-ray config milan_baseline > mine.json` writes one{lies}",
+        )
+    return read_flat(path)
 
 
 def path_option(*names: str, help: str) -> typer.models.OptionInfo:

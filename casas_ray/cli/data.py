@@ -10,7 +10,7 @@ from casas_ray.cli import completion
 from casas_ray.cli.app import AsJson, Changes, Simulated, a_path, command, path_option, settings
 from casas_ray.cli.console import out, print_json, say, stepping
 from casas_ray.config import Recipe, SimulateConfig
-from casas_ray.errors import SettingsError
+from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown
 
 if TYPE_CHECKING:
@@ -208,6 +208,9 @@ def describe(
     from casas_ray.corpus.alignment import PreparedSet
     from casas_ray.corpus.inventory import read_window
 
+    if not folder.exists():
+        hint = paths.meant(folder, paths.aligned(), otherwise="`casas-ray homes` lists the sets.")
+        raise DataError(f"there is no prepared set {shown(folder)}.", hint=hint)
     prepared = PreparedSet(folder)
     prepared.check()
     summary = tables.summary(prepared.manifest)

@@ -89,7 +89,7 @@ def _one_recipe(arm: ArmVerdict, title: str) -> Table:
             str(column[metric]) if metric in column else "-" for column in arm.columns.values()
         ]
         shown.add_row(metric, *cells)
-    shown.caption = _said_of([arm])
+    shown.caption = _said_of([arm]) or ""
     return shown
 
 
@@ -110,7 +110,7 @@ def _recipes(arms: Sequence[ArmVerdict], title: str) -> Table:
     shown.add_section()
     for label, seeds, column in baselines:
         shown.add_row(f"{label}, {arms[0].arm}", seeds, *_cells(column, metrics), style="dim")
-    shown.caption = _said_of(arms)
+    shown.caption = _said_of(arms) or ""
     return shown
 
 

@@ -1,5 +1,7 @@
 """Commands about W&B and this machine: sync, audit, doctor, config."""
 
+import importlib.util
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -7,10 +9,10 @@ import typer
 
 from casas_ray.catalog import find_base
 from casas_ray.cli import completion
-from casas_ray.cli.app import AsJson, Changes, OnMachine, a_path, command, settings
+from casas_ray.cli.app import AsJson, Changes, OnMachine, a_path, command, configuration, settings
 from casas_ray.cli.console import out, print_json, say
 from casas_ray.config import Recipe
-from casas_ray.config.flat_json import read_flat, written
+from casas_ray.config.flat_json import written
 from casas_ray.errors import SetupError
 from casas_ray.files import shown
 from casas_ray.records.run_record import RunRecord, records_in
@@ -49,7 +51,9 @@ def sync(
         with locked(record.folder.parent if record.group else record.folder):
             done = _made_anew(record, failed, tensorboard=tensorboard)
         out.print(f"{record.name}: {done}")
-    if (folder / STUDY_FILE).is_file() and not tensorboard:
+    if tensorboard:
+        out.print(_how_to_open(folder))
+    elif (folder / STUDY_FILE).is_file():
         from casas_ray.run.conclude import summarise
 
         summarise(read_study(folder), records[0].tracking.replace({"mode": "auto"}), say)
@@ -58,6 +62,14 @@ def sync(
             f"{len(failed)} of {len(records)} runs were not sent: {failed[0]} first.",
             hint="their ledgers are whole; the same command sends them later.",
         )
+
+
+def _how_to_open(folder: Path) -> str:
+    """One folder shows all runs of a study, named by arm and seed."""
+    has_it = importlib.util.find_spec("tensorboard") is not None
+    first = "" if has_it else "pip install tensorboard, then: "
+    place = shlex.quote(shown(folder))
+    return f"Open them with: {first}tensorboard --logdir {place}  (at http://localhost:6006)"
 
 
 def _made_anew(record: RunRecord, failed: list[str], *, tensorboard: bool) -> str:
@@ -78,7 +90,7 @@ def _sent(record: RunRecord, *, tensorboard: bool) -> str:
         from casas_ray.tracking.tensorboard import rebuild
 
         rebuild(record)
-        return f"made anew: tensorboard --logdir {shown(record.folder)}"
+        return "made anew"
     from casas_ray.records.verdict import recorded_verdict
     from casas_ray.tracking.side_runs import send_verdict
     from casas_ray.tracking.wandb_mirror import sync as sync_run
@@ -172,7 +184,7 @@ def config(
     """
     path = Path(base)
     is_file = path.suffix == ".json"
-    asked = read_flat(path).settings if is_file else {}
+    asked = configuration(path).settings if is_file else {}
     recipe = find_base("milan_baseline" if is_file else base, here=not is_file)
     recipe, _, tracking = settings(recipe, changes, simulated=False, extra=asked)
     print(written(recipe, tracking))

@@ -21,6 +21,7 @@ from casas_ray.cli.app import (
     WandbProject,
     WandbTags,
     command,
+    configuration,
     path_option,
     settings,
     tracking_words,
@@ -28,7 +29,7 @@ from casas_ray.cli.app import (
 from casas_ray.cli.console import listening, out, print_json, say, stepping
 from casas_ray.cli.results import show_run
 from casas_ray.config import Machine, Recipe
-from casas_ray.config.flat_json import FlatConfig, read_flat
+from casas_ray.config.flat_json import FlatConfig
 from casas_ray.errors import SettingsError
 from casas_ray.files import shown
 from casas_ray.records.own_folder import refuse_strangers
@@ -154,7 +155,7 @@ def train(
 
 
 def _flat(config: Path | None) -> FlatConfig:
-    flat = read_flat(config) if config else FlatConfig()
+    flat = configuration(config) if config else FlatConfig()
     for key, why in flat.no_effect.items():
         say(f"{key} in {config} has no effect: {why}.")
     return flat

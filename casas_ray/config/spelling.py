@@ -74,7 +74,8 @@ def refuse_unknown(words: Iterable[str], parsed: Mapping[str, object]) -> None:
     Raises:
         SettingsError: one is no setting's, and one that is near is known.
     """
-    values, known = dict(word.partition("=")[::2] for word in words), setting_paths()
+    values = {path: value for path, _, value in (word.partition("=") for word in words)}
+    known = setting_paths()
     for path in parsed:
         if any(f"{each}.".startswith(f"{path}.") or path.startswith(f"{each}.") for each in known):
             continue  # a setting, a group of them, or something in a setting: told elsewhere

@@ -10,7 +10,7 @@ from casas_ray.errors import CasasError, DataError
 from casas_ray.files import shown
 from casas_ray.records.ledger import finite
 from casas_ray.records.lock import is_locked
-from casas_ray.records.own_folder import RUN_FILE, STUDY_FILE
+from casas_ray.records.own_folder import RUN_FILE, STUDY_FILE, hint_for_run
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
 from casas_ray.records.study_record import read_study
@@ -75,7 +75,7 @@ def on_disk(folder: Path) -> list[OnDisk]:
         DataError: it is no folder.
     """
     if not folder.is_dir():
-        raise DataError(f"{shown(folder)} is no folder.", hint="see data/runs/")
+        raise DataError(f"{shown(folder)} is no folder.", hint=hint_for_run(folder))
     places = (
         [folder] if _is_ours(folder) else [path for path in folder.glob("*/") if _is_ours(path)]
     )

@@ -17,7 +17,7 @@ from casas_ray.config import Tracking
 from casas_ray.errors import DataError
 from casas_ray.files import shown
 from casas_ray.records.lock import locked
-from casas_ray.records.own_folder import RUN_FILE, STUDY_FILE, own
+from casas_ray.records.own_folder import RUN_FILE, STUDY_FILE, hint_for_run, own
 from casas_ray.records.run_record import RunRecord, with_quick
 from casas_ray.records.run_result import RunResult
 from casas_ray.sealed import fitted, read_sealed, write_sealed
@@ -85,7 +85,7 @@ def read_study(folder: Path) -> StudyRecord:
     """
     path = folder / STUDY_FILE
     if not path.exists():
-        raise DataError(f"{shown(folder)} holds no study.", hint="see data/runs/")
+        raise DataError(f"{shown(folder)} holds no study.", hint=hint_for_run(folder))
     hint = "the same `casas-ray tune` again writes it anew; trials that ended stand."
     about = fitted(_About, read_sealed(path, hint=hint), path, hint=hint)
     for _, _, name in about.trials:
