@@ -37,40 +37,58 @@ class PairedMarks:
     irregular: Counter[str] = field(default_factory=Counter)
 
 
-def spans_of(marks: Sequence[Mark]) -> PairedMarks:
+def spans_of(marks: Sequence[Mark], lone: Sequence[tuple[int, str]] = ()) -> PairedMarks:
     """The activities that marks tell of: begins paired with ends, activity by activity.
 
     A second begin before an end opens a span of its own and leaves the first with its begin event
     alone. An end with no begin labels its own event, and all before it when it is the log's first
     mark: the log then starts within that activity. A begin with no end labels its own event.
+
+    `lone` has rows that name an activity alone, with the name. One that is open goes on at least
+    to there; of one that is not, every run of such rows is an activity.
     """
     paired = PairedMarks()
-    open_since: dict[str, int] = {}
-    for index, mark in enumerate(marks):
+    open_since: dict[str, Span] = {}
+    named = [Mark(row, activity, "") for row, activity in lone]
+    first = marks[0] if marks else None
+    for mark in sorted([*marks, *named], key=lambda mark: mark.row):
         if mark.kind == "begin":
             _begin(paired, open_since, mark)
+        elif mark.kind == "end":
+            _end(paired, open_since, mark, is_first=mark is first)
         else:
-            _end(paired, open_since, mark, is_first=index == 0)
-    for activity, row in open_since.items():
+            _name(paired, open_since, mark)
+    for span in open_since.values():
         paired.irregular["begin without end"] += 1
-        paired.spans.append(Span(row, row, activity))
+        paired.spans.append(span)
     return paired
 
 
-def _begin(paired: PairedMarks, open_since: dict[str, int], mark: Mark) -> None:
+def _begin(paired: PairedMarks, open_since: dict[str, Span], mark: Mark) -> None:
     if mark.activity in open_since:
         paired.irregular["begin while open"] += 1
-        row = open_since[mark.activity]
-        paired.spans.append(Span(row, row, mark.activity))
-    open_since[mark.activity] = mark.row
+        paired.spans.append(open_since[mark.activity])
+    open_since[mark.activity] = Span(mark.row, mark.row, mark.activity)
 
 
-def _end(paired: PairedMarks, open_since: dict[str, int], mark: Mark, *, is_first: bool) -> None:
-    begun = open_since.pop(mark.activity, None)
-    if begun is None:
+def _end(paired: PairedMarks, open_since: dict[str, Span], mark: Mark, *, is_first: bool) -> None:
+    span = open_since.pop(mark.activity, None)
+    begun = span.first if span else mark.row
+    if span is None:
         paired.irregular["end without begin"] += 1
         begun = 0 if is_first else mark.row
     paired.spans.append(Span(begun, mark.row, mark.activity))
+
+
+def _name(paired: PairedMarks, open_since: dict[str, Span], mark: Mark) -> None:
+    if mark.activity in open_since:
+        open_since[mark.activity] = open_since[mark.activity]._replace(last=mark.row)
+        return
+    latest = paired.spans[-1] if paired.spans else None
+    if latest and latest.activity == mark.activity and latest.last == mark.row - 1:
+        paired.spans[-1] = latest._replace(last=mark.row)
+    else:
+        paired.spans.append(Span(mark.row, mark.row, mark.activity))
 
 
 def resident_of(activity: str) -> str:

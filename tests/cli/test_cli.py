@@ -236,15 +236,24 @@ def test_a_simulated_log_has_the_truth_beside_it_and_its_numbers_above(run, data
 
 def test_homes_shows_what_is_known_and_what_is_at_hand(run, tmp_path: Path):
     log = tmp_path / "log"
-    log.write_text("2009-10-16 08:00:02\tM012\tON\n")
-    run("prepare", "one_day", "--log", log)
+    days = [
+        f"2009-10-{day} 08:{minute}:02\tM012\tON"
+        for day in range(16, 19)
+        for minute in range(10, 30)
+    ]
+    log.write_text("\n".join(days))
+    run("prepare", "three_days", "--log", log)
+    log.write_text("no log\n")
+    assert run("prepare", "refused", "--log", log)[0] == 3
+    log.write_text("\n".join(days))
     code, out, _ = run("homes", "--json")
     homes = json.loads(out)
     assert code == 0
-    assert {"milan", "aruba", "cairo", "kyoto", "tulum", "one_day"} <= set(homes)
+    assert {"milan", "aruba", "cairo", "kyoto", "tulum", "three_days"} <= set(homes)
+    assert "refused" not in homes
     assert homes["milan"]["sensors"] == 33
     assert homes["cairo"]["log"] is None
-    assert homes["one_day"]["log"].endswith("one_day/data")
+    assert homes["three_days"]["log"].endswith("three_days/data")
     assert not [name for name in homes if "simulated" in name]
     assert run("homes")[0] == 0
 

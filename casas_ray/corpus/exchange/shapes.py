@@ -41,11 +41,6 @@ class Sample:
     shares: list[tuple[str, float]]
     """Its labels, the window's own first."""
 
-    @property
-    def is_b(self) -> bool:
-        """Whether it has shape B, whose times are text."""
-        return self.names is SHAPE_B
-
 
 def sample_of(value: Json, where: str, captions: Mapping[str, tuple[str, ...]] | None) -> Sample:
     """A sample of either shape, checked; `captions` by sample id, where a file has them apart.
