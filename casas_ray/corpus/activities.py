@@ -59,15 +59,20 @@ def spans_of(marks: Sequence[Mark], lone: Sequence[tuple[int, str]] = ()) -> Pai
         else:
             _name(paired, open_since, mark)
     for span in open_since.values():
-        paired.irregular["begin without end"] += 1
-        paired.spans.append(span)
+        _leave(paired, span, "begin without end")
     return paired
+
+
+def _leave(paired: PairedMarks, span: Span, irregular: str) -> None:
+    # Where labels alone say how long it lasted, nothing is missing.
+    if span.first == span.last:
+        paired.irregular[irregular] += 1
+    paired.spans.append(span)
 
 
 def _begin(paired: PairedMarks, open_since: dict[str, Span], mark: Mark) -> None:
     if mark.activity in open_since:
-        paired.irregular["begin while open"] += 1
-        paired.spans.append(open_since[mark.activity])
+        _leave(paired, open_since[mark.activity], "begin while open")
     open_since[mark.activity] = Span(mark.row, mark.row, mark.activity)
 
 

@@ -23,7 +23,7 @@ _ENDS = frozenset({"end", "ends", "ended"})
 _STARTS = {"start": BEGIN, "started": BEGIN, "stop": END, "stopped": END, "finish": END}
 _ASSIGNED = re.compile(r"\s*[=:]+\s*(?=[\"'“”‘’]*(?:beg|end|start|stop|finish))", re.IGNORECASE)
 _ASIDE = re.compile(r"(?:^|(?<=\s))(?:\([^()]*\)|\[[^\[\]]*\]|(?:#|//|--\s).*$)")
-_GLUED = re.compile(r"(?P<label>.*?[A-Za-z0-9])(?:[_\-.:](?P<mark>[A-Za-z]+)|(?P<camel>Begin|End))")
+_GLUED = re.compile(r"(?P<label>.*[A-Za-z0-9])(?:[_\-.:](?P<mark>[A-Za-z]+)|(?P<camel>Begin|End))")
 _QUOTES = "\"'“”‘’"
 _FRINGE = " \t,;:?!*.=" + _QUOTES
 
@@ -58,31 +58,22 @@ class Grammar:
     glued: bool = False
     """Whether marks hang on their labels: Sleep_begin, SleepBegin."""
 
-    one_word: bool = False
-    """Whether labels that stand alone are one word, so that a second one is a note."""
-
     @classmethod
     def of(cls, tails: Iterable[Sequence[str]], *, separated: bool) -> "Grammar":
         """The grammar of a log, from the columns after the values of many of its lines."""
-        filled = [[text for text in tail if text.strip()] for tail in tails]
-        filled = [tail for tail in filled if tail]
+        every = [[text for text in tail if text.strip()] for tail in tails]
+        filled = [tail for tail in every if tail]
         text = [" ".join(tail) for tail in filled]
         plain = cls(separated=separated)
         begins = sum(any(plain.mark(word) == BEGIN for word in each.split()) for each in text)
         typed = sum(is_type(tail[0]) for tail in filled)
-        grammar = cls(
+        return cls(
             separated=separated,
-            types=typed >= 0.9 * len(filled) > 0,
+            # A few words beside a log without types may sound like one: "battery changed".
+            types=typed >= 0.9 * len(filled) and 2 * len(filled) > len(every),
             starts=not begins and _pairs_up(text),
             glued=_hangs(text),
         )
-        return grammar._with_words(filled)
-
-    def _with_words(self, filled: Sequence[Sequence[str]]) -> "Grammar":
-        alone = [found.label for tail in filled if (found := self.read(tail)).label]
-        single = sum(" " not in label for label in alone)
-        one_word = not self.separated and single >= 0.9 * len(alone) > 0
-        return Grammar(self.separated, self.types, self.starts, self.glued, one_word)
 
     def mark(self, word: str) -> str:
         """`begin` or `end` for a word that means one; else nothing."""
@@ -110,6 +101,11 @@ class Grammar:
     def _labelled(
         self, columns: list[str], notes: list[str]
     ) -> tuple[str, tuple[tuple[str, str], ...]]:
+        if self.separated and len(columns) > 1 and (marks := self._column(columns[0])):
+            # A column that says it all leaves the others to speak for themselves.
+            label, more = self._labelled(columns[1:], notes)
+            notes += ["note after a mark"] if label else []
+            return "", marks + more
         words = self._words(" ".join(columns), notes)
         if any(self.mark(word) for word in words):
             return "", self._marks(words, notes)
@@ -117,11 +113,11 @@ class Grammar:
             # Of several columns the first is the label; which other could be one, nobody knows.
             notes += ["column after the label"] * (len(columns) - 1)
             words = self._words(columns[0], [])
-        words = _without_numbers(words, notes)
-        if self.one_word and len(words) > 1:
-            notes.append("word after a label")
-            words = words[:1]
-        return _label(words), ()
+        return _label(_without_numbers(words, notes)), ()
+
+    def _column(self, column: str) -> tuple[tuple[str, str], ...]:
+        words = self._words(column, [])
+        return self._marks(words, []) if any(self.mark(word) for word in words) else ()
 
     def _words(self, text: str, notes: list[str]) -> list[str]:
         if _ASIDE.search(text):

@@ -12,7 +12,7 @@ from casas_ray.corpus.activities import Mark, Span, label_rows, runs_of, spans_o
 from casas_ray.corpus.events import NO_ACTIVITY, US_PER_DAY, Coded, Events, date_text
 from casas_ray.corpus.facts import facts_for, faults
 from casas_ray.corpus.homes import Home
-from casas_ray.corpus.labels import alone
+from casas_ray.corpus.labels import alone, named_by_marks
 from casas_ray.corpus.raw_log import RawLog, Rejected
 from casas_ray.corpus.stamps import NO_TIME
 from casas_ray.errors import DataError
@@ -169,8 +169,10 @@ def _labels(log: RawLog, ordered: _Sorted) -> tuple[list[str], list[Span]]:
     if not marked[said].any():
         labels = [name or NO_ACTIVITY for name in named]
         return labels, runs_of(labels)
+    means, reread = named_by_marks(log, said)
+    ordered.noticed.update(reread)
     marks = [
-        Mark(row, activity, kind)
+        Mark(row, means[activity], kind)
         for row in np.flatnonzero(marked[said]).tolist()
         for activity, kind in log.meanings[said[row]].marks
     ]

@@ -6,31 +6,47 @@ activity that lasts, or one of a single line; words that name no activity are co
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from casas_ray.corpus.raw_log import RawLog
 
-_RARE_SHARE = 0.02
+_RARE_SHARE = 0.1
 _LEAST_LINES = 2
+_MANY_LABELS = 3
 _NOT_UNDERSTOOD = "words that are no activity"
+
+
+def named_by_marks(log: RawLog, said: NDArray[np.int32]) -> tuple[dict[str, str], Counter[str]]:
+    """The activity that each label of a begin or an end means; and a count of those that mean
+    another than they say. `said` has the meaning of every row."""
+    counts = np.bincount(said, minlength=len(log.meanings)).tolist()
+    kinds: dict[str, Counter[str]] = {}
+    for each, count in zip(log.meanings, counts, strict=True):
+        for activity, kind in each.marks if count else ():
+            kinds.setdefault(activity, Counter())[kind] += count
+    means: dict[str, str] = {}
+    noticed: Counter[str] = Counter()
+    for label, found in kinds.items():
+        # `begin Bathe maybe`: what never ends, or never begins, is another label and a word.
+        first = _beginning(label, kinds.keys() - {label}) if len(found) == 1 else ""
+        means[label] = first or label
+        if first:
+            noticed["word after a label"] += found.total()
+    return means, noticed
 
 
 def alone(log: RawLog, said: NDArray[np.int32]) -> tuple[list[str], Counter[str]]:
     """By meaning of the log the activity that it names by a label alone, or nothing; and a count
-    of labels that were not taken for one. `said` has the meaning of every row."""
-    counts = np.bincount(said, minlength=len(log.meanings)).tolist()
-    lines: Counter[str] = Counter()
-    known: set[str] = set()
-    for each, count in zip(log.meanings, counts, strict=True):
-        if count:
-            lines[each.label] += count
-            known.update(activity for activity, _ in each.marks)
-    del lines[""]
-    activity = _of_marked(lines, known) if known else _of_unmarked(lines, len(said))
+    of labels that were not taken for one. `said` has the meaning of every row, in order of time."""
+    means, _ = named_by_marks(log, said)
+    known = set(means.values())
+    rows = _Rows.of([each.label for each in log.meanings], said)
+    activity = _of_marked(rows.lines, known) if known else _of_unmarked(rows)
     noticed: Counter[str] = Counter()
-    for label, count in lines.items():
+    for label, count in rows.lines.items():
         if not activity[label]:
             noticed[_NOT_UNDERSTOOD] += count
         elif activity[label] != label:
@@ -38,10 +54,57 @@ def alone(log: RawLog, said: NDArray[np.int32]) -> tuple[list[str], Counter[str]
     return [activity.get(each.label, "") for each in log.meanings], noticed
 
 
-def _of_unmarked(lines: Counter[str], rows: int) -> dict[str, str]:
-    """Every label, unless labels are so few and so various that they are somebody's notes."""
-    are_notes = lines.total() < _RARE_SHARE * rows and max(lines.values(), default=0) <= 2
-    return {label: "" if are_notes else label for label in lines}
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a log by the label that stands alone on them."""
+
+    codes: NDArray[np.int64]
+    """By row the index of its label in `names`; the first is no label."""
+
+    names: list[str]
+    lines: Counter[str]
+
+    @classmethod
+    def of(cls, labels: list[str], said: NDArray[np.int32]) -> "_Rows":
+        names = list(dict.fromkeys(["", *labels]))
+        index = {name: code for code, name in enumerate(names)}
+        codes = np.array([index[label] for label in labels])[said]
+        counts = np.bincount(codes, minlength=len(names)).tolist()
+        lines = Counter({name: count for name, count in zip(names, counts, strict=True) if count})
+        del lines[""]
+        return cls(codes, names, lines)
+
+    def beside(self, label: str, other: str) -> float:
+        """Of the rows with a label, the share that have a row with the other next to them."""
+        is_other = self.codes == self.names.index(other)
+        near = np.zeros(len(self.codes), np.bool_)
+        near[1:] |= is_other[:-1]
+        near[:-1] |= is_other[1:]
+        return float(near[self.codes == self.names.index(label)].mean())
+
+
+def _of_unmarked(rows: _Rows) -> dict[str, str]:
+    """Every label, unless labels are so few and so scattered that they are somebody's notes."""
+    lines = rows.lines
+    if lines.total() < _RARE_SHARE * len(rows.codes):
+        together = sum(rows.beside(label, label) * count for label, count in lines.items())
+        if together < 0.3 * lines.total():
+            return dict.fromkeys(lines, "")
+    firsts = {label: _beginning(label, lines.keys() - {label}) for label in lines}
+    # A word after many labels, or here and there after a usual one, is no part of them.
+    after = Counter(label.removeprefix(first) for label, first in firsts.items() if first)
+    return {
+        label: first if first and _is_note(rows, after, label, first) else label
+        for label, first in firsts.items()
+    }
+
+
+def _is_note(rows: _Rows, after: Counter[str], label: str, first: str) -> bool:
+    if after[label.removeprefix(first)] >= _MANY_LABELS:
+        return True
+    if rows.lines[label] <= 2 and rows.lines[first] >= 10:
+        return True
+    return rows.beside(label, first) > 0.6 and rows.beside(label, label) < 0.3
 
 
 def _of_marked(lines: Counter[str], known: set[str]) -> dict[str, str]:

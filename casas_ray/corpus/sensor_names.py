@@ -168,7 +168,7 @@ def is_type(text: str, *, strict: bool = False) -> bool:
     with_maker = _TYPE.fullmatch(text)
     if with_maker:
         return bool(_family(with_maker[1])) or text.startswith(_MAKERS)
-    return not strict and bool(_family(text)) and len(parts_of(text)) <= 2
+    return not strict and text.isalnum() and bool(_family(text)) and len(parts_of(text)) <= 2
 
 
 def type_from_name(sensor: str) -> str:

@@ -186,7 +186,7 @@ def day_comes_first(stamps: Sequence[str]) -> bool | None:
     found = [match for stamp in stamps if (match := STAMP.fullmatch(stamp)) and match["first"]]
     if not found:
         return None
-    if any(int(match["first"]) > 12 for match in found):
+    if found[0]["mark"] == "." or any(int(match["first"]) > 12 for match in found):
         return True
     if any(int(match["second"]) > 12 for match in found):
         return False
