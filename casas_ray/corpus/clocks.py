@@ -19,6 +19,7 @@ _NO_HOMES_BEFORE = np.datetime64("1990-01-01", "us").astype(np.int64)
 # Where clocks begin that were never set, and how long such a span may last.
 _BEGINNINGS = ("1970-01-01", "1980-01-01", "1999-12-31", "2000-01-01", "2001-01-01", "2010-01-01")
 _DAYS_UNSET = 40
+_MOST_NIGHTS = 100
 _AUTUMN = (2, 3, 4, 9, 10, 11)
 """Months in which clocks go back, on either half of the earth."""
 
@@ -69,10 +70,10 @@ def hours_twice(time_us: Times, zone: NDArray[np.int32]) -> list[TwiceHour]:
     """
     found: list[TwiceHour] = []
     back = np.flatnonzero((np.diff(time_us) < -_MINUTE) & (np.diff(time_us) >= -_HOUR)) + 1
-    for row in back.tolist():
+    back = [row for row in back.tolist() if _is_put_back(int(time_us[row - 1]), zone[row - 1 :])]
+    # A clock is put back once a year; so many are lines out of order.
+    for row in back if len(back) <= _MOST_NIGHTS else []:
         peak = int(time_us[row - 1])
-        if not _is_put_back(peak, zone[row - 1 : row + 1]):
-            continue
         after = row + int(np.argmax(time_us[row:] > peak)) if time_us[row:].max() > peak else None
         end = len(time_us) if after is None else after
         if np.diff(time_us[row:end]).min(initial=0) < -_MINUTE:
@@ -84,7 +85,7 @@ def hours_twice(time_us: Times, zone: NDArray[np.int32]) -> list[TwiceHour]:
 
 
 def _is_put_back(peak_us: int, zones: NDArray[np.int32]) -> bool:
-    before, after = zones.tolist()
+    before, after = zones[:2].tolist()
     if before != NO_ZONE and after != NO_ZONE:
         return after < before
     day, hour = peak_us // US_PER_DAY, peak_us % US_PER_DAY // _HOUR

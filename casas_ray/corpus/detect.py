@@ -31,6 +31,9 @@ HEAD = 20_000
 """Lines that are judged by, and read at a time."""
 
 _JUDGED = 4_000
+_MOST_HELD = 64 << 20
+"""Characters that are held while the first state is looked for."""
+
 _SEPARATORS = ("\t", ",", ";", "|", WHITE)
 _MOST_BEFORE_VALUE = 4
 
@@ -46,10 +49,12 @@ def detect_dialect(
     head = list(islice(lines, HEAD))
     dialect = dialect_of(sampled(head))
     # Thousands of temperatures may come before the first state; it tells where values stand.
-    while not (dialect and _has_states(head[-HEAD:], dialect)):
+    held = 0
+    while held < _MOST_HELD and not (dialect and _has_states(head[-HEAD:], dialect)):
         more = list(islice(lines, HEAD))
         if not more:
             break
+        held += sum(len(text) for _, text in more)
         dialect = dialect_of(sampled(more)) or dialect
         head += more
     if dialect is None:

@@ -4,6 +4,7 @@ the value. Columns before the value name the sensor and its place, those after i
 
 import csv
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -100,9 +101,11 @@ def columns_of(text: str, separator: str) -> list[str]:
         return text.split()
     if separator == "\t":  # runs of tabs are padding
         return [part for each in text.split("\t") if (part := each.strip())]
+    parts = text.split(separator)
     if '"' in text:
-        return [part.strip() for part in next(csv.reader([text], delimiter=separator))]
-    return [part.strip() for part in text.split(separator)]
+        with suppress(csv.Error):  # quotes that make no sense are letters like others
+            parts = next(csv.reader([text], delimiter=separator), parts)
+    return [part.strip() for part in parts]
 
 
 def is_stamp(text: str, *, epoch: bool) -> bool:

@@ -5,7 +5,7 @@ activity that lasts, or one of a single line; words that name no activity are co
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from casas_ray.corpus.raw_log import RawLog
 _RARE_SHARE = 0.1
 _LEAST_LINES = 2
 _MANY_LABELS = 3
+_MOST_LABELS = 500
 _NOT_UNDERSTOOD = "words that are no activity"
 
 
@@ -31,7 +32,7 @@ def named_by_marks(log: RawLog, said: NDArray[np.int32]) -> tuple[dict[str, str]
     noticed: Counter[str] = Counter()
     for label, found in kinds.items():
         # `begin Bathe maybe`: what never ends, or never begins, is another label and a word.
-        first = _beginning(label, kinds.keys() - {label}) if len(found) == 1 else ""
+        first = _beginning(label, kinds.keys()) if len(found) == 1 else ""
         means[label] = first or label
         if first:
             noticed["word after a label"] += found.total()
@@ -74,6 +75,14 @@ class _Rows:
         del lines[""]
         return cls(codes, names, lines)
 
+    def together(self) -> float:
+        """Of the rows with a label, the share that have the same label on a row next to them."""
+        same = (self.codes[1:] == self.codes[:-1]) & (self.codes[1:] != 0)
+        near = np.zeros(len(self.codes), np.bool_)
+        near[1:] |= same
+        near[:-1] |= same
+        return float(near[self.codes != 0].mean()) if self.lines else 1.0
+
     def beside(self, label: str, other: str) -> float:
         """Of the rows with a label, the share that have a row with the other next to them."""
         is_other = self.codes == self.names.index(other)
@@ -86,11 +95,9 @@ class _Rows:
 def _of_unmarked(rows: _Rows) -> dict[str, str]:
     """Every label, unless labels are so few and so scattered that they are somebody's notes."""
     lines = rows.lines
-    if lines.total() < _RARE_SHARE * len(rows.codes):
-        together = sum(rows.beside(label, label) * count for label, count in lines.items())
-        if together < 0.3 * lines.total():
-            return dict.fromkeys(lines, "")
-    firsts = {label: _beginning(label, lines.keys() - {label}) for label in lines}
+    if lines.total() < _RARE_SHARE * len(rows.codes) and rows.together() < 0.3:
+        return dict.fromkeys(lines, "")
+    firsts = {label: _beginning(label, lines.keys()) for label in lines}
     # A word after many labels, or here and there after a usual one, is no part of them.
     after = Counter(label.removeprefix(first) for label, first in firsts.items() if first)
     return {
@@ -104,11 +111,13 @@ def _is_note(rows: _Rows, after: Counter[str], label: str, first: str) -> bool:
         return True
     if rows.lines[label] <= 2 and rows.lines[first] >= 10:
         return True
+    if len(rows.lines) > _MOST_LABELS:  # each would be looked for in the whole log
+        return False
     return rows.beside(label, first) > 0.6 and rows.beside(label, label) < 0.3
 
 
 def _of_marked(lines: Counter[str], known: set[str]) -> dict[str, str]:
-    activity = {label: _beginning(label, known) for label in lines}
+    activity = {label: label if label in known else _beginning(label, known) for label in lines}
     # Only where labels alone are this log's manner is one of its own an activity of single lines.
     understood = sum(count for label, count in lines.items() if activity[label])
     if understood > 0.5 * lines.total():
@@ -118,9 +127,11 @@ def _of_marked(lines: Counter[str], known: set[str]) -> dict[str, str]:
     return activity
 
 
-def _beginning(label: str, known: Iterable[str]) -> str:
-    fitting = [each for each in known if label == each or label.startswith(f"{each} ")]
-    return max(fitting, key=len, default="")
+def _beginning(label: str, known: Collection[str]) -> str:
+    """The longest known label that a label begins with and is not; else nothing."""
+    words = label.split(" ")
+    starts = (" ".join(words[:count]) for count in range(len(words) - 1, 0, -1))
+    return next((start for start in starts if start in known), "")
 
 
 def _is_name(label: str) -> bool:

@@ -45,6 +45,8 @@ _JOINED = "\x1f"
 
 _FEW_UNFIT = 10
 _MOST_UNFIT = 0.2
+_MOST_SET_ASIDE = 1_000_000
+"""More lines than that are not kept for a log that is mostly none."""
 
 
 def read_log(path: Path) -> RawLog:
@@ -107,6 +109,11 @@ class _Reader:
             stamps.append(stamp)
             codes.append(self._learn(rest) if code is None else code)
         self._log.total = piece[-1][0]
+        if len(self._log.rejected) > max(_MOST_SET_ASIDE, self._log.total // 2):
+            raise DataError(
+                f"{shown(self._log.path)}: most of its first {self._log.total:,} lines are nothing "
+                f"that can be used: {self._log.rejected[-1].reason}."
+            )
         self._settle(numbers, texts, stamps, codes)
 
     def _slow(self, text: str) -> tuple[str, str] | None:

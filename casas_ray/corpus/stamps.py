@@ -37,7 +37,7 @@ STAMP = re.compile(rf"{_DATE}[T ]{{1,4}}{_TIME}{_ZONE}")
 EPOCH = re.compile(r"(?P<whole>\d{9,19})(?:[.,](?P<part>\d{0,9}))?")
 _PART_OF_TIME = re.compile(rf"{_DATE}|{_TIME}{_ZONE}|[AaPp]\.?[Mm]\.?|(?:{_ANY_ZONE})")
 _PLAIN = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{0,6})?")
-_PLAIN_ZONED = re.compile(rf"({_PLAIN.pattern}){_ZONE}")
+_PLAIN_ZONED = re.compile(rf"({_PLAIN.pattern})\d{{0,3}}{_ZONE}")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _UNITS = ((10**11, 10**6, "seconds"), (10**14, 10**3, "milliseconds"), (10**17, 1, "microseconds"))
 """Epoch times below a limit, how many microseconds one of them is, and what they are."""
@@ -56,21 +56,18 @@ class StampForm:
     def read(self, stamps: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Microseconds since 1970 as the clock showed them, NO_TIME where there is no such moment,
         and each one's minutes east of Greenwich, or NO_ZONE."""
-        time_us, zone = _all_plain(stamps)
-        if time_us is None:
-            return self._in_parts(stamps)
+        if all(map(_PLAIN.fullmatch, stamps)):
+            return _of_plain(stamps), np.full(len(stamps), NO_ZONE, dtype=np.int32)
+        time_us = np.full(len(stamps), NO_TIME, dtype=np.int64)
+        zone = np.full(len(stamps), NO_ZONE, dtype=np.int32)
+        plain: dict[int, str] = {}
+        for index, stamp in enumerate(stamps):
+            if found := _PLAIN_ZONED.fullmatch(stamp):
+                plain[index], zone[index] = found[1], _minutes_east(found["zone"])
+            else:
+                time_us[index], zone[index] = self.moment(stamp)
+        time_us[list(plain)] = _of_plain(list(plain.values()))
         return time_us, zone
-
-    def _in_parts(self, stamps: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        # The fast way reads all or none: halved until the one that spoils it stands alone.
-        if len(stamps) <= 64:
-            read = [self.moment(stamp) for stamp in stamps]
-            times = np.array([time_us for time_us, _ in read], dtype=np.int64)
-            return times, np.array([zone for _, zone in read], dtype=np.int32)
-        middle = len(stamps) // 2
-        times, zones = self.read(stamps[:middle])
-        later, their_zones = self.read(stamps[middle:])
-        return np.concatenate([times, later]), np.concatenate([zones, their_zones])
 
     @staticmethod
     def has_zone(text: str) -> bool:
@@ -119,23 +116,16 @@ def _epoch_us(text: str) -> int:
     return whole * us + int((part + "000000")[:6]) * us // US_PER_SECOND
 
 
-def _all_plain(
-    stamps: Sequence[str],
-) -> tuple[NDArray[np.int64] | None, NDArray[np.int32]]:
-    """All stamps at once where every one has the usual form; else no times."""
-    zone = np.full(len(stamps), NO_ZONE, dtype=np.int32)
-    plain = stamps
-    if not all(map(_PLAIN.fullmatch, stamps)):
-        found = [_PLAIN_ZONED.fullmatch(stamp) for stamp in stamps]
-        if not all(found):
-            return None, zone
-        plain = [each[1] for each in found if each]
-        zone = np.array([_minutes_east(each["zone"]) for each in found if each], dtype=np.int32)
+def _of_plain(stamps: Sequence[str]) -> NDArray[np.int64]:
+    """The usual form all at once; where one is no moment, halved until it stands alone."""
     try:
-        time_us = np.array(plain, dtype="datetime64[us]").astype(np.int64)
-    except ValueError:  # no such moment
-        return None, zone
-    return np.maximum(time_us, NO_TIME), zone
+        time_us = np.array(stamps, dtype="datetime64[us]").astype(np.int64)
+    except ValueError:
+        if len(stamps) == 1:
+            return np.array([NO_TIME], dtype=np.int64)
+        middle = len(stamps) // 2
+        return np.concatenate([_of_plain(stamps[:middle]), _of_plain(stamps[middle:])])
+    return np.maximum(time_us, NO_TIME)
 
 
 def _us_of(found: re.Match[str], day_first: bool) -> int:
