@@ -37,27 +37,28 @@ class PairedMarks:
     irregular: Counter[str] = field(default_factory=Counter)
 
 
-def spans_of(marks: Sequence[Mark], lone: Sequence[tuple[int, str]] = ()) -> PairedMarks:
+def spans_of(marks: Sequence[Mark], lone: Sequence[Span] = ()) -> PairedMarks:
     """The activities that marks tell of: begins paired with ends, activity by activity.
 
     A second begin before an end opens a span of its own and leaves the first with its begin event
     alone. An end with no begin labels its own event, and all before it when it is the log's first
     mark: the log then starts within that activity. A begin with no end labels its own event.
 
-    `lone` has rows that name an activity alone, with the name. One that is open goes on at least
-    to there; of one that is not, every run of such rows is an activity.
+    `lone` has runs of events that name an activity alone. One that is open goes on at least to
+    there; one that is not is an activity from the first event of the run to its last.
     """
     paired = PairedMarks()
     open_since: dict[str, Span] = {}
-    named = [Mark(row, activity, "") for row, activity in lone]
     first = marks[0] if marks else None
-    for mark in sorted([*marks, *named], key=lambda mark: mark.row):
-        if mark.kind == "begin":
-            _begin(paired, open_since, mark)
-        elif mark.kind == "end":
-            _end(paired, open_since, mark, is_first=mark is first)
+    steps: list[tuple[int, Mark | Span]] = [(mark.row, mark) for mark in marks]
+    steps += [(run.first, run) for run in lone]
+    for _, step in sorted(steps, key=lambda step: step[0]):
+        if isinstance(step, Span):
+            _name(paired, open_since, step)
+        elif step.kind == "begin":
+            _begin(paired, open_since, step)
         else:
-            _name(paired, open_since, mark)
+            _end(paired, open_since, step, is_first=step is first)
     for span in open_since.values():
         _leave(paired, span, "begin without end")
     return paired
@@ -85,15 +86,11 @@ def _end(paired: PairedMarks, open_since: dict[str, Span], mark: Mark, *, is_fir
     paired.spans.append(Span(begun, mark.row, mark.activity))
 
 
-def _name(paired: PairedMarks, open_since: dict[str, Span], mark: Mark) -> None:
-    if mark.activity in open_since:
-        open_since[mark.activity] = open_since[mark.activity]._replace(last=mark.row)
-        return
-    latest = paired.spans[-1] if paired.spans else None
-    if latest and latest.activity == mark.activity and latest.last == mark.row - 1:
-        paired.spans[-1] = latest._replace(last=mark.row)
+def _name(paired: PairedMarks, open_since: dict[str, Span], run: Span) -> None:
+    if run.activity in open_since:
+        open_since[run.activity] = open_since[run.activity]._replace(last=run.last)
     else:
-        paired.spans.append(Span(mark.row, mark.row, mark.activity))
+        paired.spans.append(run)
 
 
 def resident_of(activity: str) -> str:

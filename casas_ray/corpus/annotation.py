@@ -7,7 +7,7 @@ Everything is understood or counted; nothing here makes a line unusable.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -74,6 +74,11 @@ class Grammar:
             starts=not begins and _pairs_up(text),
             glued=_hangs(text),
         )
+
+    @classmethod
+    def of_labels(cls, labels: Collection[str], *, has_begins: bool) -> "Grammar":
+        """How marks are written that were taken for labels, or for parts of them."""
+        return cls(starts=not has_begins and _pairs_up(labels), glued=_hangs(labels))
 
     def mark(self, word: str) -> str:
         """`begin` or `end` for a word that means one; else nothing."""

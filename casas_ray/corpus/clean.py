@@ -70,9 +70,8 @@ def clean(log: RawLog, home: Home | None, *, name: str, drop_types: Sequence[str
     """
     facts, notes = facts_for(log, home, name)
     ordered = _in_time_order(log)
-    # Labels before lines are dropped: a begin or an end may stand on a line that is no event.
-    labels, spans = _labels(log, ordered)
     kept, dropped = _wanted(log, ordered, facts, frozenset(drop_types))
+    labels, spans = _labels(log, ordered, kept)
     types = dict(Counter(row.reason.rpartition(" ")[2] for row in dropped))
     if not len(kept):
         raise DataError(
@@ -109,6 +108,8 @@ def _in_time_order(log: RawLog) -> _Sorted:
     noticed = log.counted()
     _set_aside_unset(log)
     rows = np.arange(len(log.number))
+    marked = np.array([bool(each.marks) for each in log.meanings], np.bool_)
+    counts = log.is_event | marked[log.said]
     timed = log.time_us != NO_TIME
     twice = clocks.hours_twice(log.time_us[timed], log.zone[timed])
     second = np.zeros(len(rows), np.bool_)
@@ -117,8 +118,8 @@ def _in_time_order(log: RawLog) -> _Sorted:
     repeated = np.zeros(len(rows), np.bool_)
     repeated[timed] = clocks.repeats(log.time_us[timed], log.said[timed], second[timed])
     _set_aside_repeats(log, repeated)
-    rows, timed, second = (column[~repeated] for column in (rows, timed, second))
-    return _sorted(log, rows, timed, noticed)
+    stays = counts & ~repeated
+    return _sorted(log, rows[stays], timed[stays], noticed)
 
 
 def _sorted(
@@ -160,30 +161,41 @@ def _set_aside_repeats(log: RawLog, repeated: NDArray[np.bool_]) -> None:
         log.reject_row(row, "exact repeat of an earlier line")
 
 
-def _labels(log: RawLog, ordered: _Sorted) -> tuple[list[str], list[Span]]:
+def _labels(log: RawLog, ordered: _Sorted, kept: NDArray[np.int64]) -> tuple[list[str], list[Span]]:
+    """The label of every ordered row, and the activities; `kept` has the rows of events."""
     said = log.said[ordered.rows]
-    marked = np.array([bool(each.marks) for each in log.meanings], np.bool_)
     names, understood = alone(log, said)
     ordered.noticed.update(understood)
-    named = [names[code] for code in said.tolist()]
-    if not marked[said].any():
-        labels = [name or NO_ACTIVITY for name in named]
-        return labels, runs_of(labels)
+    named = [names[code] or NO_ACTIVITY for code in said.tolist()]
+    # Among events: a temperature in between is no end of what a label tells.
+    runs = [
+        Span(int(kept[run.first]), int(kept[run.last]), run.activity)
+        for run in runs_of([named[row] for row in kept.tolist()])
+    ]
+    marks = _marks(log, said, ordered.noticed)
+    if not marks:
+        return named, runs
+    paired = spans_of(marks, runs)
+    ordered.noticed.update(paired.irregular)
+    spans = sorted(paired.spans, key=lambda span: span.first)
+    labels = label_rows(spans, len(said))
+    # What a line says itself stands above what is open around it.
+    own = (
+        label if name == NO_ACTIVITY else name for label, name in zip(labels, named, strict=True)
+    )
+    return list(own), spans
+
+
+def _marks(log: RawLog, said: NDArray[np.int32], noticed: Counter[str]) -> list[Mark]:
+    # They also act on lines that are no events, or an activity would never end.
     means, reread = named_by_marks(log, said)
-    ordered.noticed.update(reread)
-    marks = [
+    noticed.update(reread)
+    marked = np.array([bool(each.marks) for each in log.meanings], np.bool_)
+    return [
         Mark(row, means[activity], kind)
         for row in np.flatnonzero(marked[said]).tolist()
         for activity, kind in log.meanings[said[row]].marks
     ]
-    lone = [(row, name) for row, name in enumerate(named) if name]
-    paired = spans_of(marks, lone)
-    ordered.noticed.update(paired.irregular)
-    spans = sorted(paired.spans, key=lambda span: span.first)
-    labels = label_rows(spans, len(said))
-    for row, name in lone:  # what the line says itself stands above what is open around it
-        labels[row] = name
-    return labels, spans
 
 
 def _wanted(

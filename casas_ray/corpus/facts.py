@@ -78,13 +78,13 @@ def _with_strangers(written: Home, seen: Mapping[str, _Seen]) -> tuple[Home, lis
         )
         for sensor, about in strangers.items()
     }
-    known = len(seen) - len(strangers)
+    known = len(seen.keys() & written.sensors.keys())
     found = (f"{sensor} ({about.lines:,} lines)" for sensor, about in strangers.items())
     note = (
         f"the facts of home '{written.home}' cover {known} of the log's {len(seen)} sensors; kept "
         f"in rooms of their own names: {_some(found)}"
     )
-    return written.replace({}).model_copy(update={"sensors": sensors}), [note]
+    return written.model_copy(update={"sensors": sensors}), [note]
 
 
 def _some(names: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from casas_ray.corpus.annotation import NUMBER
+from casas_ray.corpus.annotation import BEGIN, NUMBER, Grammar
 from casas_ray.corpus.detect import HEAD, detect_dialect
 from casas_ray.corpus.dialect import (
     STATE_OF,
@@ -128,7 +128,8 @@ class _Reader:
         for row in np.flatnonzero(time_us == NO_TIME).tolist():
             time_us[row], said[row], stamps[row] = self._again(texts[row])
         flaws = np.array([bool(each.flaw) for each in self._log.meanings], dtype=np.bool_)
-        marked = np.array([bool(each.marks) for each in self._log.meanings], dtype=np.bool_)
+        # A label may turn out to be a mark when all of them are known.
+        marked = np.array([bool(each.marks or each.label) for each in self._log.meanings], np.bool_)
         is_event = (time_us != NO_TIME) & ~flaws[said]
         for row in np.flatnonzero(~is_event).tolist():
             self._set_aside(numbers[row], texts[row], stamps[row], said[row], time_us[row])
@@ -146,7 +147,8 @@ class _Reader:
             columns = columns_of(text, way)
             if place := place_of(columns, epoch=epoch):
                 time_us, _ = self._dialect.form.moment(place.time_in(columns))
-                rest = columns[: place.before] + columns[place.before + place.takes :]
+                second = self._dialect.second_time if way == separator else 0
+                rest = columns[: place.before] + columns[place.before + place.takes + second :]
                 if time_us != NO_TIME or way == WHITE:
                     return time_us, self._code(self._said(rest)), place.time_in(columns)
         return NO_TIME, self._code(self._said([])), ""
@@ -206,6 +208,7 @@ class _Reader:
                 hint=f"lines were set aside for: {reasons or 'nothing; it is empty'}",
             )
         resolve_numbers(log)
+        resolve_marks(log)
         return log
 
 
@@ -220,6 +223,20 @@ def resolve_numbers(log: RawLog) -> None:
             for said in log.meanings
         ]
         log.notes.append("values are 0 and 1 only; read as OFF and ON")
+
+
+def resolve_marks(log: RawLog) -> None:
+    """Read labels as marks where all labels together show that marks hang on them, or that
+    activities start and stop: the first lines may have had too few."""
+    grammar = Grammar.of_labels(
+        {said.label for said in log.meanings if said.label},
+        has_begins=any(kind == BEGIN for said in log.meanings for _, kind in said.marks),
+    )
+    if not grammar.starts and not grammar.glued:
+        return
+    for code, said in enumerate(log.meanings):
+        if said.label and (marks := grammar.read([said.label]).marks):
+            log.meanings[code] = said._replace(label="", marks=marks)
 
 
 def _unreadable(text: str) -> str:

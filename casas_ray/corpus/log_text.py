@@ -194,6 +194,9 @@ def _narrow(start: bytes, stream: IO[bytes]) -> str:
     words: set[bytes] = set()
     rest = b""
     while start:
+        if rest.isascii() and start.isascii():  # most logs, and all of them
+            rest, start = b"", stream.read(_PIECE)
+            continue
         *whole, rest = re.split(rb"[\r\n]", rest + start)
         for line in whole:
             if not line.isascii():

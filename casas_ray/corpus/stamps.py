@@ -22,7 +22,7 @@ _DATE = (
     r"(?:(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})"
     r"|(?P<first>\d{1,2})(?P<mark>[-/.])(?P<second>\d{1,2})(?P=mark)(?P<late_year>\d{4})"
     r"|(?P<named_day>\d{1,2})[- ]?(?P<name>[A-Za-z]{3,9})[-, ]{0,2}(?P<named_year>\d{4})"
-    r"|(?P<run>\d{8}))"
+    r"|(?P<run>(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])))"
 )
 _TIME = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<seconds>\d\d)(?:[.,](?P<fraction>\d{0,9}))?)?"
@@ -91,7 +91,8 @@ class StampForm:
 
 def is_time(text: str) -> bool:
     """Whether a text is a time that is written out, or half of one, or a zone."""
-    return bool(STAMP.fullmatch(text) or _PART_OF_TIME.fullmatch(text))
+    # Digits alone are a sensor's number sooner than a date.
+    return bool(STAMP.fullmatch(text) or (_PART_OF_TIME.fullmatch(text) and not text.isdecimal()))
 
 
 def epoch_unit(whole: int) -> tuple[int, str]:

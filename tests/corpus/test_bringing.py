@@ -147,7 +147,7 @@ def test_facts_that_cover_part_of_the_sensors_say_so_and_keep_the_others(
     (tmp_path / "log").write_text(text + "2016-03-12 23:59:59\tM0O1\tON\n")
     code, out, err = run("prepare", "mine", "--log", tmp_path / "log")
     assert code == 0
-    assert "the facts of home 'mine' cover 2 of the log's 7 sensors" in err
+    assert "the facts of home 'mine' cover 1 of the log's 7 sensors" in err
     assert "M002 (48 lines)" in err
     rooms = "bedroom 1, kitchen 1"
     assert rooms in out

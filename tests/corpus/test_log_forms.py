@@ -26,7 +26,7 @@ from support.logs import (
     unlabelled,
 )
 
-from casas_ray.corpus.activities import Mark, label_rows, spans_of
+from casas_ray.corpus.activities import Mark, Span, label_rows, spans_of
 from casas_ray.corpus.annotation import Grammar
 from casas_ray.corpus.events import NO_ACTIVITY
 from casas_ray.corpus.stamps import NO_TIME, StampForm
@@ -455,7 +455,7 @@ def test_a_stray_word_after_labels_on_every_line_is_no_part_of_them(tmp_path: Pa
 def test_an_activity_of_single_lines_is_one_where_labels_alone_are_usual():
     grammar = Grammar()
     assert grammar.read(["Toilet"]).label == "Toilet"
-    found = spans_of([Mark(0, "Sleep", "begin"), Mark(4, "Sleep", "end")], [(2, "Toilet")])
+    found = spans_of([Mark(0, "Sleep", "begin"), Mark(4, "Sleep", "end")], [Span(2, 2, "Toilet")])
     assert label_rows(found.spans, 6) == ["Sleep", "Sleep", "Toilet", "Sleep", "Sleep", NO_ACTIVITY]
 
 
