@@ -23,7 +23,7 @@ from casas_ray.corpus.dialect import (
 )
 from casas_ray.corpus.log_text import LONGEST_LINE, numbered_lines
 from casas_ray.corpus.refusals import unlike
-from casas_ray.corpus.sensor_names import looks_like_ids
+from casas_ray.corpus.sensor_names import looks_like_ids, room_from_name
 from casas_ray.corpus.stamps import EPOCH, STAMP, StampForm, day_comes_first, epoch_unit, is_time
 from casas_ray.errors import DataError
 
@@ -174,15 +174,16 @@ def _fits(rest: Sequence[str], value_at: int) -> bool:
 
 def _described(reading: Reading) -> Dialect:
     fitting = [rest for rest in reading.rests if _fits(rest, reading.value_at)]
-    grammar = Grammar.of(
-        (rest[reading.value_at + 1 :] for rest in fitting), separated=reading.separator != WHITE
-    )
     sensor_at, room_at = _before_value(fitting, reading.value_at)
     form, notes = form_of(reading)
-    dialect = Dialect(reading.separator, reading.place, reading.second_time, reading.value_at)
-    return replace(
-        dialect, sensor_at=sensor_at, room_at=room_at, form=form, grammar=grammar, notes=notes
-    )
+    if sensor_at is not None and room_at is None:
+        room_at = _room_after(fitting, sensor_at, reading.value_at + 1)
+        notes += ("the column after the value is read as the room",) if room_at else ()
+    place, second_time = reading.place, reading.second_time
+    dialect = Dialect(reading.separator, place, second_time, reading.value_at, sensor_at, room_at)
+    tails = (rest[dialect.annotation_at :] for rest in fitting)
+    grammar = Grammar.of(tails, separated=reading.separator != WHITE)
+    return replace(dialect, form=form, grammar=grammar, notes=notes)
 
 
 def _before_value(fitting: Sequence[Sequence[str]], value_at: int) -> tuple[int | None, int | None]:
@@ -197,6 +198,16 @@ def _before_value(fitting: Sequence[Sequence[str]], value_at: int) -> tuple[int 
     if looks_like_ids(second) and not looks_like_ids(first):
         return 1, 0
     return None, 0
+
+
+def _room_after(fitting: Sequence[Sequence[str]], sensor_at: int, column: int) -> int | None:
+    """The column after the value where it has one room for each sensor, which no activity has."""
+    pairs = {(rest[sensor_at], rest[column]) for rest in fitting if len(rest) > column}
+    sensors, rooms = {sensor for sensor, _ in pairs}, {room for _, room in pairs}
+    is_room = sum(bool(room_from_name(room)) for room in rooms) >= 0.8 * len(rooms)
+    everywhere = sum(len(rest) > column for rest in fitting) > 0.9 * len(fitting)
+    one_each = len(pairs) == len(sensors) > 1
+    return column if one_each and everywhere and is_room and len(rooms) > 1 else None
 
 
 def _counts_up(fitting: Sequence[Sequence[str]]) -> bool:

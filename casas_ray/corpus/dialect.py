@@ -75,9 +75,9 @@ class Dialect:
         return _SHAPES[self.value_at]
 
     @property
-    def has_types(self) -> bool:
-        """Whether there is a column for the sensor's type."""
-        return self.grammar.types
+    def annotation_at(self) -> int:
+        """The first column after the value, and after the room where that comes behind it."""
+        return self.value_at + 1 + (self.room_at == self.value_at + 1)
 
     def split(self, text: str) -> list[str]:
         """The columns of a line."""

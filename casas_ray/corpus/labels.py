@@ -16,6 +16,7 @@ from casas_ray.corpus.raw_log import RawLog
 _RARE_SHARE = 0.1
 _LEAST_LINES = 2
 _MANY_LABELS = 3
+_LEAST_RUN = 3
 _MOST_LABELS = 500
 _NOT_UNDERSTOOD = "words that are no activity"
 
@@ -75,13 +76,13 @@ class _Rows:
         del lines[""]
         return cls(codes, names, lines)
 
-    def together(self) -> float:
-        """Of the rows with a label, the share that have the same label on a row next to them."""
-        same = (self.codes[1:] == self.codes[:-1]) & (self.codes[1:] != 0)
-        near = np.zeros(len(self.codes), np.bool_)
-        near[1:] |= same
-        near[:-1] |= same
-        return float(near[self.codes != 0].mean()) if self.lines else 1.0
+    def in_runs(self) -> float:
+        """Of the rows with a label, the share that stand in runs of three or more of it."""
+        starts = np.flatnonzero(np.diff(self.codes, prepend=-1))
+        lengths = np.diff(starts, append=len(self.codes))
+        named = self.codes[starts] != 0
+        long = int(lengths[named & (lengths >= _LEAST_RUN)].sum())
+        return long / max(1, int(lengths[named].sum()))
 
     def beside(self, label: str, other: str) -> float:
         """Of the rows with a label, the share that have a row with the other next to them."""
@@ -95,7 +96,7 @@ class _Rows:
 def _of_unmarked(rows: _Rows) -> dict[str, str]:
     """Every label, unless labels are so few and so scattered that they are somebody's notes."""
     lines = rows.lines
-    if lines.total() < _RARE_SHARE * len(rows.codes) and rows.together() < 0.3:
+    if lines.total() < _RARE_SHARE * len(rows.codes) and rows.in_runs() < 0.5:
         return dict.fromkeys(lines, "")
     firsts = {label: _beginning(label, lines.keys()) for label in lines}
     # A word after many labels, or here and there after a usual one, is no part of them.

@@ -182,7 +182,7 @@ class _Reader:
         columns = [column.strip("\"'") for column in columns[: at + 1]] + columns[at + 1 :]
         sensor, room = _place_of(columns, dialect)
         value = STATE_OF.get(columns[at].upper(), columns[at])
-        found = dialect.grammar.read(columns[at + 1 :])
+        found = dialect.grammar.read(columns[dialect.annotation_at :])
         flaw = _flaw(sensor, value, columns, at, found.type)
         return Said(sensor, value, room, found.type, found.label, found.marks, found.notes, flaw)
 
@@ -252,7 +252,7 @@ def _place_of(columns: Sequence[str], dialect: Dialect) -> tuple[str, str]:
     if dialect.sensor_at is None:
         area, location = columns[0], columns[1]
         return area if area == location else f"{area}.{location}", area
-    rooms = [columns[dialect.room_at]] if dialect.room_at is not None else []
+    rooms = [columns[at] for at in [dialect.room_at] if at is not None and at < len(columns)]
     if dialect.value_at > 2:  # a sensor nobody placed may still have a location
         rooms.append(columns[2])
     return columns[dialect.sensor_at], next((room for room in rooms if not is_no_room(room)), "")

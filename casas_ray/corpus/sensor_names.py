@@ -12,7 +12,6 @@ _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-zß-ÿ]+|\d+")
 _ROOMS = {
     "living": "living_room",
     "lounge": "living_room",
-    "family": "living_room",
     "kitchen": "kitchen",
     "dining": "dining_room",
     "bathroom": "bathroom",
@@ -22,7 +21,6 @@ _ROOMS = {
     "restroom": "bathroom",
     "bedroom": "bedroom",
     "office": "office",
-    "work": "office",
     "study": "office",
     "hall": "hallway",
     "hallway": "hallway",
@@ -32,11 +30,7 @@ _ROOMS = {
     "entryway": "entrance",
     "entrance": "entrance",
     "foyer": "entrance",
-    "outside": "entrance",
-    "front": "entrance",
     "frontdoor": "entrance",
-    "main": "entrance",
-    "back": "back_door",
     "garage": "garage",
     "laundry": "laundry",
     "stairs": "stairs",
@@ -46,6 +40,16 @@ _ROOMS = {
     "patio": "patio",
     "balcony": "balcony",
 }
+_HALF_ROOMS = {
+    "work": "office",
+    "family": "living_room",
+    "outside": "entrance",
+    "front": "entrance",
+    "main": "entrance",
+    "back": "back_door",
+}
+"""Rooms only where nothing else is named: there are front bedrooms."""
+
 _THINGS = {
     "bed": "bedroom",
     "nightstand": "bedroom",
@@ -139,7 +143,7 @@ def parts_of(name: str) -> list[str]:
 def room_from_name(sensor: str) -> str:
     """The room that a sensor's name tells, such as kitchen of `KitchenASink`; else nothing."""
     parts = parts_of(sensor)
-    for table in (_ROOMS, _THINGS):
+    for table in (_ROOMS, _HALF_ROOMS, _THINGS):
         for part in parts:
             if part in table:
                 return table[part]

@@ -412,6 +412,48 @@ def test_numbers_of_a_sensor_beside_its_states_are_left_out_by_the_lines_own_typ
     assert cleaned.home.sensors["M001"].type == "motion"
 
 
+def test_a_room_after_the_value_is_no_activity(tmp_path: Path):
+    def write(told: Told) -> str:
+        line = f"{told.time:{STAMP}},{told.sensor},{told.state},{ROOMS[told.sensor]}"
+        return line + (f",{told.annotation}" if told.mark else "")
+
+    (tmp_path / "log").write_text(lines(write))
+    log, cleaned = read(tmp_path / "log")
+    assert (len(cleaned.activities), unlabelled(cleaned), log.rejected) == (ACTIVITIES, 0, [])
+    assert cleaned.home.sensors["M001"].room == "Bed Room"
+    assert cleaned.notes == ("the column after the value is read as the room",)
+
+
+def test_the_first_state_may_come_after_fifty_thousand_numbers(tmp_path: Path):
+    start = datetime(2016, 3, 1)
+    numbers = "".join(
+        f"{start + timedelta(seconds=10 * index):{STAMP}}\tT001\t{20 + index % 9 / 2}\n"
+        for index in range(50_000)
+    )
+    (tmp_path / "log").write_text(numbers + lines())
+    _, cleaned = read(tmp_path / "log")
+    assert (len(cleaned.events), len(cleaned.activities)) == (EVENTS, ACTIVITIES)
+    assert cleaned.dropped_types == {"temperature": 50_000}
+
+
+@pytest.mark.parametrize("mark", ["{0}_{1}", "{0} {2}"])
+def test_marks_that_come_first_after_the_head_are_still_marks(tmp_path: Path, mark: str):
+    start = datetime(2016, 2, 1)
+    before = "".join(
+        f"{start + timedelta(seconds=10 * index, microseconds=5):{STAMP}}\tM009\tON\n"
+        for index in range(30_000)
+    )
+
+    def write(told: Told) -> str:
+        return spelled(
+            told, mark.format(told.activity, told.mark, "start" if told.mark == "begin" else "stop")
+        )
+
+    (tmp_path / "log").write_text(before + lines(write))
+    _, cleaned = read(tmp_path / "log")
+    assert (len(cleaned.activities), unlabelled(cleaned)) == (ACTIVITIES, 30_000)
+
+
 NOTES = ("battery changed", "visitor?", "guests came over", "# odd", "(nobody home)", "12")
 
 
