@@ -92,10 +92,12 @@ def _logs_in(packed: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 def by_hand(home: Home) -> str:
     """A hint: how to bring the log without us."""
     folder = shown(raw() / home.home)
+    where = f"unpack it in {folder}/ (the log is {home.log_in_archive})"
+    if not home.log_in_archive:
+        where = f"put its log in {folder}/{_USUAL_NAME}"
     return (
-        f"download {home.archive or 'it'} yourself and unpack it in {folder}/ "
-        f"(the log is {home.log_in_archive or _USUAL_NAME}), or "
-        f"`casas-ray prepare {home.home} --log PATH`"
+        f"download {home.archive or 'it'} yourself and {where}, or `casas-ray prepare {home.home} "
+        "--log PATH`"
     )
 
 

@@ -76,13 +76,14 @@ class _Rows:
         del lines[""]
         return cls(codes, names, lines)
 
-    def in_runs(self) -> float:
-        """Of the rows with a label, the share that stand in runs of three or more of it."""
+    def in_runs(self, label: str = "") -> float:
+        """Of the rows with a label, or with this one, the share in runs of three or more of it."""
         starts = np.flatnonzero(np.diff(self.codes, prepend=-1))
         lengths = np.diff(starts, append=len(self.codes))
-        named = self.codes[starts] != 0
-        long = int(lengths[named & (lengths >= _LEAST_RUN)].sum())
-        return long / max(1, int(lengths[named].sum()))
+        of = self.codes[starts]
+        wanted = of == self.names.index(label) if label else of != 0
+        long = int(lengths[wanted & (lengths >= _LEAST_RUN)].sum())
+        return long / max(1, int(lengths[wanted].sum()))
 
     def beside(self, label: str, other: str) -> float:
         """Of the rows with a label, the share that have a row with the other next to them."""
@@ -114,7 +115,7 @@ def _is_note(rows: _Rows, after: Counter[str], label: str, first: str) -> bool:
         return True
     if len(rows.lines) > _MOST_LABELS:  # each would be looked for in the whole log
         return False
-    return rows.beside(label, first) > 0.6 and rows.beside(label, label) < 0.3
+    return rows.beside(label, first) > 0.6 and rows.in_runs(label) < 0.5
 
 
 def _of_marked(lines: Counter[str], known: set[str]) -> dict[str, str]:
