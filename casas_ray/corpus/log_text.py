@@ -78,6 +78,12 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         DataError: it cannot be read, is torn, or is something else than text.
     """
     refuse_no_file(path)
+    if path.is_fifo():  # a log is read more than once, and to open a pipe again waits for ever
+        raise DataError(
+            f"{shown(path)} is a pipe, which can be read only once.",
+            hint="`casas-ray prepare HOME --log` keeps what comes out of one; elsewhere write it "
+            "to a file first.",
+        )
     try:
         with path.open("rb") as stream:
             start = stream.read(512)

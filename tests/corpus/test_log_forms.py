@@ -5,6 +5,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -295,8 +296,10 @@ def test_a_refusal_says_what_the_file_has_that_no_log_has(tmp_path: Path, what: 
     assert str(tmp_path / "log") in caught.value.problem
 
 
-def test_what_is_neither_file_nor_pipe_is_named_for_what_it_is(tmp_path: Path):
+def test_what_is_no_file_is_named_for_what_it_is(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
     for path, wanted in (
+        (tmp_path / "pipe", "is a pipe, which can be read only once"),
         (tmp_path, "is a folder"),
         (Path("/dev/zero"), "is a device"),
         (tmp_path / "nowhere", "no such file"),
