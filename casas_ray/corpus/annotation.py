@@ -22,6 +22,7 @@ _BEGINS = frozenset({"begin", "begins", "begun", "began", "begub"})
 _ENDS = frozenset({"end", "ends", "ended"})
 _STARTS = {"start": BEGIN, "started": BEGIN, "stop": END, "stopped": END, "finish": END}
 _ASSIGNED = re.compile(r"\s*[=:]+\s*(?=[\"'“”‘’]*(?:beg|end|start|stop|finish))", re.IGNORECASE)
+_BETWEEN = re.compile(r"[\s;,]+|[\"'“”‘’]*=+[\"'“”‘’]*")
 _ASIDE = re.compile(r"(?:^|(?<=\s))(?:\([^()]*\)|\[[^\[\]]*\]|(?:#|//|--\s).*$)")
 _GLUED = re.compile(r"(?P<label>.*[A-Za-z0-9])(?:[_\-.:](?P<mark>[A-Za-z]+)|(?P<camel>Begin|End))")
 _QUOTES = "\"'“”‘’"
@@ -128,7 +129,7 @@ class Grammar:
         if _ASIDE.search(text):
             notes.append("note beside an annotation")
             text = _ASIDE.sub(" ", text)
-        words = re.split(r"[\s;,]+", _ASSIGNED.sub(" ", text).strip())
+        words = _BETWEEN.split(_ASSIGNED.sub(" ", text).strip())
         words = [word for word in words if word.strip(_FRINGE)]
         return [part for word in words for part in self._unglued(word)]
 

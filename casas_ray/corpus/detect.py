@@ -24,7 +24,15 @@ from casas_ray.corpus.dialect import (
 from casas_ray.corpus.log_text import LONGEST_LINE, numbered_lines
 from casas_ray.corpus.refusals import unlike
 from casas_ray.corpus.sensor_names import looks_like_ids, room_from_name
-from casas_ray.corpus.stamps import EPOCH, STAMP, StampForm, day_comes_first, epoch_unit, is_time
+from casas_ray.corpus.stamps import (
+    EPOCH,
+    STAMP,
+    StampForm,
+    day_comes_first,
+    epoch_unit,
+    is_date,
+    is_time,
+)
 from casas_ray.errors import DataError
 
 HEAD = 20_000
@@ -147,7 +155,10 @@ def _second_time(rests: Sequence[Sequence[str]], *, epoch: bool) -> int:
     counts: Counter[int] = Counter()
     for rest in rests:
         taken = range(min(1 if epoch else MOST_OF_TIME, len(rest)), 0, -1)
-        counts[next((n for n in taken if is_stamp(" ".join(rest[:n]), epoch=epoch)), 0)] += 1
+        parts = ((count, " ".join(rest[:count])) for count in taken)
+        # A date of its own, such as the day on which a log was exported, is one too.
+        is_second = (count for count, text in parts if is_stamp(text, epoch=epoch) or is_date(text))
+        counts[next(is_second, 0)] += 1
     return counts.most_common(1)[0][0] if counts else 0
 
 

@@ -5,7 +5,7 @@ activity that lasts, or one of a single line; words that name no activity are co
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,7 @@ def named_by_marks(log: RawLog, said: NDArray[np.int32]) -> tuple[dict[str, str]
         means[label] = first or label
         if first:
             noticed["word after a label"] += found.total()
-    return means, noticed
+    return _settled(means), noticed
 
 
 def alone(log: RawLog, said: NDArray[np.int32]) -> tuple[list[str], Counter[str]]:
@@ -102,10 +102,20 @@ def _of_unmarked(rows: _Rows) -> dict[str, str]:
     firsts = {label: _beginning(label, lines.keys()) for label in lines}
     # A word after many labels, or here and there after a usual one, is no part of them.
     after = Counter(label.removeprefix(first) for label, first in firsts.items() if first)
-    return {
-        label: first if first and _is_note(rows, after, label, first) else label
-        for label, first in firsts.items()
-    }
+    return _settled(
+        {
+            label: first if first and _is_note(rows, after, label, first) else label
+            for label, first in firsts.items()
+        }
+    )
+
+
+def _settled(means: Mapping[str, str]) -> dict[str, str]:
+    """What each label means in the end, where one means another that means a third."""
+    settled: dict[str, str] = {}
+    for label in sorted(means, key=len):  # what a label means is shorter than it is
+        settled[label] = settled.get(means[label], means[label])
+    return settled
 
 
 def _is_note(rows: _Rows, after: Counter[str], label: str, first: str) -> bool:

@@ -35,6 +35,7 @@ _ANY_ZONE = rf"(?:UTC|GMT)?[+-]\d\d(?::?\d\d)?|{'|'.join(_ZONES)}|z"
 _ZONE = rf"(?:[ ]?(?P<zone>{_ANY_ZONE}))?"
 STAMP = re.compile(rf"{_DATE}[T ]{{1,4}}{_TIME}{_ZONE}")
 EPOCH = re.compile(r"(?P<whole>\d{9,19})(?:[.,](?P<part>\d{0,9}))?")
+_DAY = re.compile(_DATE)
 _PART_OF_TIME = re.compile(rf"{_DATE}|{_TIME}{_ZONE}|[AaPp]\.?[Mm]\.?|(?:{_ANY_ZONE})")
 _PLAIN = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{0,6})?")
 _PLAIN_ZONED = re.compile(rf"({_PLAIN.pattern})\d{{0,3}}{_ZONE}")
@@ -93,6 +94,11 @@ def is_time(text: str) -> bool:
     """Whether a text is a time that is written out, or half of one, or a zone."""
     # Digits alone are a sensor's number sooner than a date.
     return bool(STAMP.fullmatch(text) or (_PART_OF_TIME.fullmatch(text) and not text.isdecimal()))
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is a date that is written out, without a time."""
+    return bool(_DAY.fullmatch(text)) and not text.isdecimal()
 
 
 def epoch_unit(whole: int) -> tuple[int, str]:

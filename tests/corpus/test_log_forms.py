@@ -119,6 +119,9 @@ TIMED: dict[str, Write] = {
         f"{told.time:{STAMP}} {told.time + timedelta(hours=8):{STAMP}} {told.sensor} {told.state}"
         f"{tail(told, ' ')}"
     ),
+    "a date after the time": lambda told: (
+        f"{told.time:{STAMP}}\t{told.time:%Y-%m-%d}\t{told.sensor}\t{told.state}{tail(told)}"
+    ),
     "nine digits": lambda told: f"{told.time:{STAMP}}123\t{told.sensor}\t{told.state}{tail(told)}",
     "no seconds": lambda told: (
         f"{told.time:%Y-%m-%d %H:%M}\t{told.sensor}\t{told.state}{tail(told)}"
@@ -140,6 +143,7 @@ ANNOTATED: dict[str, Write] = {
     "assigned with spaces": lambda told: spelled(told, f"{told.activity} = '{told.mark}'"),
     "hanging on": lambda told: spelled(told, f"{told.activity}_{told.mark}"),
     "hanging on in capitals": lambda told: spelled(told, told.activity + told.mark.title()),
+    "assigned the other way round": lambda told: spelled(told, f'{told.mark}="{told.activity}"'),
     "after a colon": lambda told: spelled(told, f"{told.activity}:{told.mark}"),
     "shouted": lambda told: spelled(told, f"{told.activity} {told.mark.upper()}"),
     "before the label": lambda told: spelled(told, f"{told.mark} {told.activity}"),
@@ -490,6 +494,7 @@ def test_notes_between_begins_and_ends_are_no_activity(tmp_path: Path, note: str
 def test_a_stray_word_after_labels_on_every_line_is_no_part_of_them(tmp_path: Path):
     def write(told: Told) -> str:
         word = " maybe" if told.time.second % 9 == 0 else ""
+        word += " maybe" if told.time.second % 27 == 0 else ""
         return f"{told.time:{STAMP}} Room Room {told.state} {told.activity}{word}"
 
     (tmp_path / "log").write_text(lines(write))
