@@ -56,6 +56,9 @@ class Grammar:
     starts: bool = False
     """Whether activities start and stop, and do not begin and end."""
 
+    marks_first: bool = False
+    """Whether marks stand before their labels, so that a word behind may be no part of one."""
+
     glued: bool = False
     """Whether marks hang on their labels: Sleep_begin, SleepBegin."""
 
@@ -67,14 +70,21 @@ class Grammar:
         text = [" ".join(tail) for tail in filled]
         plain = cls(separated=separated)
         begins = sum(any(plain.mark(word) == BEGIN for word in each.split()) for each in text)
+        before = sum(bool(plain.mark(plain.first_word(each))) for each in text)
         typed = sum(is_type(tail[0]) for tail in filled)
         return cls(
             separated=separated,
             # A few words beside a log without types may sound like one: "battery changed".
             types=typed >= 0.9 * len(filled) and 2 * len(filled) > len(every),
             starts=not begins and _pairs_up(text),
+            marks_first=before > begins,
             glued=_hangs(text),
         )
+
+    @staticmethod
+    def first_word(text: str) -> str:
+        """The first word of an annotation, without what sets it apart from the next."""
+        return _BETWEEN.split(text, maxsplit=1)[0]
 
     @classmethod
     def of_labels(cls, labels: Collection[str], *, has_begins: bool) -> "Grammar":
@@ -139,8 +149,8 @@ class Grammar:
         return [found["label"], mark] if found and mark and self.mark(mark) else [word]
 
     def _marks(self, words: list[str], notes: list[str]) -> tuple[tuple[str, str], ...]:
-        if self.mark(words[0]) and len(words) > 1:
-            words = _turned(words, self)  # `begin Sleep`
+        if self.mark(words[0]) and len(words) > 1:  # `begin Sleep`
+            words = _turned(_without_numbers(words, notes), self)
         marks: list[tuple[str, str]] = []
         label: list[str] = []
         for word in words:

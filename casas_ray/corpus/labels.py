@@ -32,10 +32,11 @@ def named_by_marks(log: RawLog, said: NDArray[np.int32]) -> tuple[dict[str, str]
     means: dict[str, str] = {}
     noticed: Counter[str] = Counter()
     for label, found in kinds.items():
-        # `begin Bathe maybe`: what never ends, or never begins, is another label and a word.
-        first = _beginning(label, kinds.keys()) if len(found) == 1 else ""
-        means[label] = first or label
-        if first:
+        first = _beginning(label, kinds.keys()) if log.dialect.grammar.marks_first else ""
+        # `begin Bathe maybe`: what never ends, or is rare beside it, is another label and a word.
+        is_note = first and (len(found) == 1 or 4 * found.total() < kinds[first].total())
+        means[label] = first if is_note else label
+        if is_note:
             noticed["word after a label"] += found.total()
     return _settled(means), noticed
 

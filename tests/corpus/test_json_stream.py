@@ -6,7 +6,7 @@ import resource
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from casas_ray.corpus.exchange import json_stream
@@ -29,6 +29,7 @@ def written(folder: Path, content: str | bytes) -> Path:
     return path
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(OBJECTS, max_size=6), st.sampled_from([None, 1, 2]), st.booleans())
 def test_arrays_lines_and_wrapped_lists_give_the_same_values(
     tmp_path_factory, rows: list[dict], indent: int | None, packed: bool

@@ -502,6 +502,33 @@ def test_a_stray_word_after_labels_on_every_line_is_no_part_of_them(tmp_path: Pa
     assert set(labels_of(cleaned)) == {each.activity for each in story()}
 
 
+def test_a_word_behind_a_label_that_follows_its_mark_is_no_part_of_it(tmp_path: Path):
+    told = story()
+    # Of the first nap's begin and end, and of one begin of another activity.
+    noted = {told[0].time: "maybe", told[7].time: "maybe", told[8].time: "0.93"}
+
+    def write(each: Told) -> str:
+        line = f"{each.time:{STAMP}} {each.sensor} {each.state}"
+        tail = f" {each.mark} {each.activity} {noted.get(each.time, '')}" if each.mark else ""
+        return line + tail.rstrip()
+
+    (tmp_path / "log").write_text(lines(write))
+    _, cleaned = read(tmp_path / "log")
+    assert set(labels_of(cleaned)) == {each.activity for each in told}
+    assert (len(cleaned.activities), unlabelled(cleaned)) == (ACTIVITIES, 0)
+
+
+def test_a_label_that_begins_like_another_is_its_own(tmp_path: Path):
+    def write(told: Told) -> str:
+        label = f"{told.activity} at last" if told.time.day == 9 else told.activity
+        return spelled(told, f"{label} {told.mark}")
+
+    (tmp_path / "log").write_text(lines(write))
+    _, cleaned = read(tmp_path / "log")
+    labels = {each.activity for each in story()}
+    assert set(labels_of(cleaned)) == labels | {f"{label} at last" for label in labels}
+
+
 def test_an_activity_of_single_lines_is_one_where_labels_alone_are_usual():
     grammar = Grammar()
     assert grammar.read(["Toilet"]).label == "Toilet"
