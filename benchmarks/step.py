@@ -28,7 +28,7 @@ SIZES: dict[str, dict[str, object]] = {
     for size, changes in NAMED.items()
 }
 TEXT_SIZE = 384
-_SECONDS = 6.0
+_SECONDS, _GPU_SECONDS = 6.0, 1.5
 
 
 def seconds_each(
@@ -110,26 +110,37 @@ def recipe_of(size: str, events: int, batch: int, **changes: object) -> Recipe:
     return Recipe().replace({**SIZES[size], **data, "optim.batch_size": batch, **changes})
 
 
+@functools.cache
+def bf16_rate() -> float:
+    """FLOP/s of a large bf16 product on the GPU."""
+    square = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
+    each = seconds_each(lambda: (square @ square, torch.cuda.synchronize()), seconds=2.0)
+    return 2 * 8192**3 / each
+
+
 def measure_on_gpu(size: str, events: int, batch: int, how: str) -> dict[str, float]:
     """samples/s on a GPU in bf16, the share of the rate of a large bf16 product there, the share of
     a step that its batch is waited for, and peak memory; `how` is eager, compiled or cuda_graphs.
     """
-    device = torch.device("cuda")
+    device, rate = torch.device("cuda"), bf16_rate()
+    # Each setting has shapes compiled for it and memory of its own, as in a process of its own.
+    torch.compiler.reset()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    keep_freed()  # as a training does; without it batches seem to be waited for
     kind = {"eager": "off", "compiled": "on"}.get(how, how)
     recipe = recipe_of(size, events, batch, **{"optim.precision": "bf16", "optim.compile": kind})
     loader = loader_of(recipe, device)
-    square = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16)
-    # Work on a GPU is only queued by the call; without synchronize we would time the queueing.
-    product = seconds_each(lambda: (square @ square, torch.cuda.synchronize()))
     timer = StepTimer()
     step = our_step(recipe, loader, timer)
-    seconds_each(lambda: (step(), torch.cuda.synchronize()), seconds=2.0)
+    # Work on a GPU is only queued by the call; without synchronize we would time the queueing.
+    seconds_each(lambda: (step(), torch.cuda.synchronize()), seconds=0.5, warm_up=4)
     timer.waited_seconds()
     began = time.perf_counter()
-    ours = seconds_each(lambda: (step(), torch.cuda.synchronize()))
+    ours = seconds_each(lambda: (step(), torch.cuda.synchronize()), seconds=_GPU_SECONDS)
     return {
         "samples/s": batch / ours,
-        "share of bf16 matmul": needed_flops(recipe, loader) / ours / (2 * 8192**3 / product),
+        "share of bf16 matmul": needed_flops(recipe, loader) / ours / rate,
         "data wait": timer.waited_seconds() / (time.perf_counter() - began),
         "peak GiB": torch.cuda.max_memory_allocated() / 2**30,
     }

@@ -11,10 +11,13 @@ from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare as prepare_set
 from casas_ray.evals.trained_run import TrainedRun
+from casas_ray.files import shown
+from casas_ray.records.own_folder import refuse_strangers
 from casas_ray.records.run_record import RunRecord, run_folder, unsettled
 from casas_ray.records.run_result import RunResult
-from casas_ray.records.study_record import StudyRecord, lay_out, write_results
+from casas_ray.records.study_record import StudyRecord, lay_out
 from casas_ray.report.table import StudyTable, study_table
+from casas_ray.run.conclude import conclude
 from casas_ray.run.gather import Steps, Watch, check, gather, gather_study
 from casas_ray.run.launch import run_study, run_training
 from casas_ray.study import Study
@@ -53,16 +56,19 @@ def train(
 
     Raises:
         SettingsError, DataError, SetupError: it cannot start.
-        RefusedError: the folder holds a run of another recipe, or is in use.
+        RefusedError: the folder holds a run of another recipe or what is not ours, or is in use.
         AllFailed: it failed or diverged.
         ClusterError: Ray does not answer, or has no room for the run.
     """
-    on, folder = _machine(machine), folder or run_folder(recipe)
+    on, folder = _machine(machine), (folder or run_folder(recipe)).absolute()
+    refuse_strangers(folder)
     data = gather(recipe, on, watch, steps)
     check(recipe, on, data.prepared)
+    if RunResult.read(folder).status == "finished":
+        watch(f"{shown(folder)} finished before; nothing is trained.")
     record = RunRecord(
         folder.name,
-        folder.absolute(),
+        folder,
         recipe,
         tracking or Tracking(),
         caveats=data.prepared.caveats,
@@ -98,7 +104,7 @@ def tune(
     open_runs = [runs[index] for index in waiting]
     open_data = [data[index] for index in waiting]
     run_study(record.folder, open_runs, on, open_data, views_of(open_runs))
-    write_results(record, compare(record).as_dict())
+    conclude(record, tracking or Tracking(), watch, is_news=bool(open_runs))
     return record
 
 

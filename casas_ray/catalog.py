@@ -1,21 +1,34 @@
-"""Finding studies, starting points and machines by name; yours may live in another repository."""
+"""Finding studies, starting points and machines by name; yours may live in another repository.
 
+What lies in ./tune_spaces is code: it is run when a name in it is asked for, never to see what it
+holds, and whenever it is run that is said.
+"""
+
+import ast
 import importlib.util
-import inspect
-import tomllib
-from collections.abc import Callable
+import logging
+import signal
+import sys
+import threading
+from bdb import BdbQuit
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 
 from casas_ray.config import Machine, Recipe
-from casas_ray.errors import SettingsError, did_you_mean
-from casas_ray.files import shown
-from casas_ray.paths import drawer_files
+from casas_ray.errors import CasasError, DataError, SettingsError, Terminated, did_you_mean
+from casas_ray.files import read_toml, shown, why
+from casas_ray.paths import drawer_file, drawer_files, hides, installed_studies
 from casas_ray.study import Study
+
+log = logging.getLogger(__name__)
 
 _DRAWER = "tune_spaces"
 _BASES = "bases"
+_SECONDS_TO_READ = 30
+"""For a study's file; it may import what is slow, but trains nothing."""
 
 
 def study_files() -> dict[str, Path]:
@@ -33,45 +46,51 @@ def find_study(name: str) -> Study:
         SettingsError: there is none, it is a starting point, or its file is no study.
     """
     path = Path(name) if name.endswith(".py") else study_files().get(name)
-    if path is None or not path.is_file():
+    if path is None or not _is_file(path):
         if name in bases():
             raise SettingsError(
                 f"'{name}' is a starting point, not a study.",
                 hint=f"train it: casas-ray train {name}",
             )
         raise SettingsError(f"no study '{name}'.", hint=did_you_mean(name, study_files()))
+    if path != Path(name):
+        _say_if_here(path)
     study = getattr(_module(path), "STUDY", None)
     if not isinstance(study, Study):
         raise SettingsError(
             f"{shown(path)} defines no STUDY.", hint="see tune_spaces/milan_ablation_mlm.py"
         )
-    # The file's name is the study's: run folders and W&B groups are derived from it.
-    return replace(study, name=path.stem)
+    with _code_of(path):
+        # The file's name is the study's: run folders and W&B groups are derived from it.
+        study = replace(study, name=path.stem)
+        study.trials()  # seeds and arms may be no numbers and no arms
+    return study
 
 
-def bases() -> dict[str, Callable[[], Recipe]]:
-    """Name to function of every starting point: those installed, then ./tune_spaces/bases.py."""
-    functions: dict[str, Callable[[], Recipe]] = {}
-    for folder in _drawers():
-        path = folder / f"{_BASES}.py"
-        if path.is_file():
-            module = _module(path)
-            functions |= {
-                name: function
-                for name, function in inspect.getmembers(module, inspect.isfunction)
-                # What bases.py merely imports is no starting point.
-                if function.__module__ == module.__name__ and not name.startswith("_")
-            }
-    return functions
+def bases(*, here: bool = True) -> dict[str, Path]:
+    """Name to file of every starting point: those installed, then, unless `here` is off, those in
+    ./tune_spaces/bases.py. The files are read, and not run."""
+    files = [folder / f"{_BASES}.py" for folder in (_drawers() if here else _drawers()[:1])]
+    return {name: path for path in files if path.is_file() for name in _functions(path)}
 
 
-def find_base(name: str) -> Recipe:
-    """The starting point of this name.
+def _functions(path: Path) -> list[str]:
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise SettingsError(f"{shown(path)}: {type(error).__name__}: {error}") from None
+    # What bases.py merely imports is no starting point.
+    names = [part.name for part in body if isinstance(part, ast.FunctionDef)]
+    return [name for name in names if not name.startswith("_")]
+
+
+def find_base(name: str, *, here: bool = True) -> Recipe:
+    """The starting point of this name; with `here` off, the one installed.
 
     Raises:
         SettingsError: there is none, or it is a study.
     """
-    known = bases()
+    known = bases(here=here)
     if name not in known:
         if name in study_files():
             raise SettingsError(
@@ -79,7 +98,10 @@ def find_base(name: str) -> Recipe:
                 hint=f"run all its arms: casas-ray tune {name}",
             )
         raise SettingsError(f"no starting point '{name}'.", hint=did_you_mean(name, known))
-    return known[name]()
+    _say_if_here(known[name])
+    function = getattr(_module(known[name]), name)
+    with _code_of(known[name]):
+        return function()
 
 
 def find_machine(name: str) -> Machine:
@@ -88,23 +110,37 @@ def find_machine(name: str) -> Machine:
     Raises:
         SettingsError: there is none, or its file holds something else.
     """
-    files = drawer_files("cluster", ".toml")
-    if name not in files:
-        raise SettingsError(f"no machine '{name}'.", hint=did_you_mean(name, files))
+    path = drawer_file("cluster", ".toml", name)
+    if path is None:
+        known = drawer_files("cluster", ".toml")
+        raise SettingsError(f"no machine '{name}'.", hint=did_you_mean(name, known))
     try:
-        tree = tomllib.loads(files[name].read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{shown(files[name])}: {error}") from None
+        tree = read_toml(path)
+    except DataError as error:
+        raise SettingsError(error.problem) from None
     return Machine.build({"name": name, **tree})
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long, or a folder that is not ours to look into
+        return False
+
+
 def _drawers() -> list[Path]:
-    installed = importlib.util.find_spec(_DRAWER)
-    packaged = (
-        [Path(folder) for folder in installed.submodule_search_locations or ()] if installed else []
-    )
-    here = Path.cwd() / _DRAWER
-    return [*packaged, *([here] if here.is_dir() and here not in packaged else [])]
+    # Ours lie beside this package. Python's own search would take the current folder for installed.
+    installed, here = installed_studies(), Path.cwd() / _DRAWER
+    is_other = here.is_dir() and not (installed.is_dir() and here.samefile(installed))
+    return [installed, here] if is_other else [installed]
+
+
+def _say_if_here(path: Path) -> None:
+    """Say aloud that code of the current folder is run."""
+    installed = installed_studies()
+    if path.parent != installed:
+        instead = ", not the installed one" if hides(path, installed / path.name) else ""
+        log.warning("running %s of the current folder%s.", shown(path), instead)
 
 
 def _module(path: Path) -> ModuleType:
@@ -114,8 +150,51 @@ def _module(path: Path) -> ModuleType:
     # Never put into sys.modules: two drawers may hold files of one name. It runs the file's code,
     # as `import` would: a study from elsewhere is to be read before it is named.
     module = importlib.util.module_from_spec(spec)
-    try:
+    with _code_of(path):
         spec.loader.exec_module(module)
-    except (SyntaxError, ImportError, NameError, AttributeError, TypeError) as error:
-        raise SettingsError(f"{shown(path)}: {type(error).__name__}: {error}") from error
     return module
+
+
+@contextmanager
+def _code_of(path: Path) -> Iterator[None]:
+    """A block that runs code of a study's file; however that ends, the error names the file.
+
+    Raises:
+        SettingsError: it raised, exited, or did not come to an end.
+    """
+    hint = "`python FILE` shows where; a study only declares, see tune_spaces/milan_ablation_mlm.py"
+    try:
+        with _alarm():
+            yield
+    except (CasasError, KeyboardInterrupt, Terminated, BdbQuit):
+        raise
+    except _TooLong:
+        problem = f"{shown(path)}: it was not read in {_SECONDS_TO_READ} s; does it loop?"
+        raise SettingsError(problem, hint=hint) from None
+    except BaseException as error:  # sys.exit among them: whose code this is, nobody knows
+        problem = f"{shown(path)}: {type(error).__name__}: {why(error)}"
+        raise SettingsError(problem, hint=hint) from error
+
+
+class _TooLong(BaseException):
+    """No Exception, or the file's own `except Exception` would take it."""
+
+
+@contextmanager
+def _alarm() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only a main thread can be woken
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        if sys.gettrace() is None:  # a person at a debugger may take as long as they like
+            raise _TooLong
+
+    before = signal.signal(signal.SIGALRM, ring)
+    # Whoever waits for an alarm of their own gets it later, not never.
+    others = signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_READ, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *others)
+        signal.signal(signal.SIGALRM, before)

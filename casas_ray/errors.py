@@ -10,11 +10,14 @@ CasasError
 ├── ClusterError    7  the cluster is out of reach or refused us
 └── RefusedError    8  doing it would overwrite, leak or leave its folder
 
-Anything else that is raised is a bug, and shows its traceback.
+Terminated, like KeyboardInterrupt, is no error but somebody's wish that the process end. Anything
+else that is raised is a bug, and shows its traceback.
 """
 
 import difflib
 from collections.abc import Iterable
+
+_LONGEST_LINE = 300
 
 
 class CasasError(Exception):
@@ -80,6 +83,17 @@ class RefusedError(CasasError):
 
 class Diverged(AllFailed):
     """The loss is no longer a finite number."""
+
+
+class Terminated(SystemExit):
+    """The process was told to end, by SIGTERM; its exit code is 143."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, at most 300 characters; its kind where it is mute."""
+    said = str(error).strip().splitlines()
+    line = said[0] if said else type(error).__name__
+    return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "..."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,29 +1,49 @@
-"""Where files lie: the user's data folder, and the drawers of homes and machines.
+"""Where files lie: the user's data folder, and the drawers of homes and machines; the one door that
+names and paths from files come through.
 
 `CASAS_RAY_DATA` names the data folder; without it, it is `data/` in the working directory. A Ray
 job works in a copy of the code that Ray deletes afterwards, so there it is `~/casas_ray_data`
 instead.
 """
 
+import functools
+import logging
 import os
 import re
-from pathlib import Path
+import tempfile
+from pathlib import Path, PurePosixPath
 
-from casas_ray.errors import RefusedError
+from casas_ray.errors import RefusedError, SetupError
+from casas_ray.files import private_folder, shown, why
+
+log = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).resolve().parent
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,127}")
+_SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=() -]{0,127}")
 
 
 def data_root() -> Path:
-    """The folder that holds raw logs, prepared sets and runs."""
+    """The folder that holds raw logs, prepared sets and runs.
+
+    Raises:
+        SetupError: CASAS_RAY_DATA names the home of somebody unknown.
+    """
     named = os.environ.get("CASAS_RAY_DATA")
     if named:
-        return Path(named).expanduser().absolute()
-    # Ray's name for its copies of the code. What is written in one is deleted with the job.
-    if "working_dir_files" in Path.cwd().parts:
+        try:
+            return Path(named).expanduser().absolute()
+        except RuntimeError as error:
+            raise SetupError(f"CASAS_RAY_DATA={named}: {error}", hint="name a folder.") from None
+    # What is written in a job's copy of the code is deleted with the job.
+    if in_job_copy():
         return Path.home() / "casas_ray_data"
     return Path.cwd() / "data"
+
+
+def in_job_copy() -> bool:
+    """Whether this process works in a copy of the code that Ray made for a job."""
+    return "working_dir_files" in Path.cwd().parts  # Ray's name for its copies
 
 
 def raw() -> Path:
@@ -51,11 +71,45 @@ def drawer_files(drawer: str, suffix: str) -> dict[str, Path]:
 
     The working directory comes first, then the source tree, then the wheel's own copy.
     """
-    packaged = _PACKAGE / "_drawers" / Path(drawer).name
     # The last of a name wins, so the nearest folder stands last.
-    folders = [packaged, _PACKAGE.parent / drawer, Path.cwd() / drawer]
+    folders = [*_installed(drawer), Path.cwd() / drawer]
     files = (path for folder in folders for path in sorted(folder.glob(f"*{suffix}")))
-    return {path.stem: path for path in files}
+    # What cannot be a folder's name is no home's and no machine's.
+    return {path.stem: path for path in files if is_safe_name(path.stem)}
+
+
+def drawer_file(drawer: str, suffix: str, name: str) -> Path | None:
+    """The declaration of this name, or None; said aloud where one here hides an installed one."""
+    path = drawer_files(drawer, suffix).get(name)
+    if path is not None and path.parent == Path.cwd() / drawer:
+        _say_if_hiding(path, tuple(folder / path.name for folder in _installed(drawer)))
+    return path
+
+
+def _installed(drawer: str) -> list[Path]:
+    return [_PACKAGE / "_drawers" / Path(drawer).name, _PACKAGE.parent / drawer]
+
+
+def installed_studies() -> Path:
+    """The folder of the studies that came with this package."""
+    return _PACKAGE.parent / "tune_spaces"
+
+
+@functools.cache  # once a process is aloud enough
+def _say_if_hiding(path: Path, others: tuple[Path, ...]) -> None:
+    if any(hides(path, other) for other in others):
+        log.warning("%s of the current folder is taken, not the installed one.", shown(path))
+
+
+def hides(path: Path, installed: Path) -> bool:
+    """Whether a file is taken in place of an installed one."""
+    return installed.is_file() and not installed.samefile(path)
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether it can be the name of one folder and nothing more."""
+    # fullmatch, since a `$` would let a line break at the end through.
+    return bool(_SAFE_NAME.fullmatch(name))
 
 
 def safe_name(name: str, *, what: str) -> str:
@@ -64,11 +118,44 @@ def safe_name(name: str, *, what: str) -> str:
     Raises:
         RefusedError: it has a slash, `..`, or something a file system may not like.
     """
-    # Names come from command lines and study files, and become folders that are written to.
-    # fullmatch, since a `$` would let a line break at the end through.
-    if not _SAFE_NAME.fullmatch(name):
+    # Names come from command lines and files, and become folders that are written to.
+    if not is_safe_name(name):
         raise RefusedError(
             f"{what} '{name}' would leave its folder or cannot be a folder's name.",
             hint="use letters, digits, '.', '_', '-', '+' and '='; start with a letter or a digit.",
         )
     return name
+
+
+def safe_path(path: str, *, what: str) -> str:
+    """The path itself, when it stays below the folder that it is joined to.
+
+    Raises:
+        RefusedError: it is absolute, goes up, or has a part that a file system may not like.
+    """
+    parts = PurePosixPath(path).parts
+    if not parts or "/".join(parts) != path or not all(map(_SAFE_PART.fullmatch, parts)):
+        raise RefusedError(
+            f"{what} '{path}' would leave its folder or cannot be a path in it.",
+            hint="write names with '/' between them; each starts with a letter or a digit.",
+        )
+    return path
+
+
+def writable(folder: Path, *, what: str) -> Path:
+    """The folder itself, made where it is missing, when files can be written into it.
+
+    Raises:
+        SetupError: it cannot be made, or nothing can be written there.
+    """
+    try:
+        private_folder(folder)
+        # Tried, not asked: who is root may write anywhere, but on no file system that takes none.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:
+        raise SetupError(
+            f"{what} {shown(folder)} cannot be written to: {why(error)}.",
+            hint="name another folder, or make room for this one.",
+        ) from None
+    return folder

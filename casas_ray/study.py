@@ -4,9 +4,10 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from casas_ray import paths
 from casas_ray.config import Recipe
 from casas_ray.config.base import differences, flat
-from casas_ray.errors import SettingsError
+from casas_ray.errors import RefusedError, SettingsError
 
 BASE_ARM = "base"
 
@@ -62,6 +63,7 @@ class Study:
     quick: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
+        self._refuse_like_names()
         # By digest, not by changes: a default written out is the base under another name.
         arm_names = {self.base.digest(): BASE_ARM}
         for arm in self.arms:
@@ -72,6 +74,31 @@ class Study:
                     hint="the base runs as an arm by itself; leave its value out.",
                 )
             arm_names[digest] = arm.name
+            if "seed" in arm.changes:
+                raise SettingsError(
+                    f"study '{self.name}': arm '{arm.name}' changes the seed, which is an axis.",
+                    hint="give the study other `seeds`; every arm runs with each.",
+                )
+
+    def _refuse_like_names(self) -> None:
+        # As the recipe reads them: True and 1.0 are the seed 1.
+        seeds = [str(self.base.replace({"seed": seed}).seed) for seed in self.seeds]
+        if not seeds:
+            raise SettingsError(f"study '{self.name}' has no seed.", hint="seeds=(0, 1, 2)")
+        arms = [BASE_ARM, *(arm.name for arm in self.arms)]
+        for name in arms:
+            _refuse_no_folder(f"{name}-seed{max(seeds, key=len)}", self.name)
+        # Trials of one name would share a folder, and each go on from the other's checkpoint. In
+        # small letters: some file systems know no other difference.
+        for what, names in (("arm", arms), ("seed", seeds)):
+            small = [name.casefold() for name in names]
+            twice = [name for at, name in enumerate(names) if small[at] in small[:at]]
+            if twice:
+                raise SettingsError(
+                    f"study '{self.name}': {what} '{twice[0]}' is there twice; two trials would "
+                    "share a folder.",
+                    hint=f"'{BASE_ARM}' runs by itself, and capital letters are no difference.",
+                )
 
     def with_base(self, changes: Mapping[str, object]) -> "Study":
         """The same question asked of a changed base.
@@ -109,6 +136,12 @@ class Study:
             for arm in arms
         ]
 
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What must be said of the data of any arm."""
+        every = (caveat for trial in self.trials() for caveat in trial.recipe.data.caveats)
+        return tuple(dict.fromkeys(every))
+
     def base_values(self) -> dict[str, object]:
         """What the base holds for each setting that some arm varies."""
         varied = {path for arm in self.arms for path in arm.changes}
@@ -118,6 +151,13 @@ class Study:
 def quickened(recipe: Recipe) -> Recipe:
     """The recipe with the tiny model and few epochs, and a short simulation if it is simulated."""
     return recipe.replace({**QUICK, "data.simulate.days": QUICK_SIMULATED_DAYS})
+
+
+def _refuse_no_folder(trial: str, study: str) -> None:
+    try:
+        paths.safe_name(trial, what="trial")
+    except RefusedError as error:
+        raise SettingsError(f"study '{study}': {error.problem}", hint=error.hint) from None
 
 
 def each(path: str, values: Iterable[object]) -> list[Arm]:

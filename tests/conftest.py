@@ -2,7 +2,10 @@
 
 import os
 import secrets
+import signal
+import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from support.gate import Gates, new_gates
@@ -25,6 +28,7 @@ os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": _token_path}
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
@@ -36,6 +40,11 @@ from casas_ray.training.loop import train
 from casas_ray.training.recorder import RunRecorder
 
 torch.set_num_threads(1)
+# A busy machine is slow, not wrong.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
+# Where the suite runs in the background, shells ignore SIGINT, and what it starts would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -133,3 +142,15 @@ def study(tmp_path: Path, text_model: str) -> Path:
         "    arms=each('optim.learning_rate', [1e30]))\n"
     )
     return path
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.getuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a small file system, and not everywhere")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

@@ -9,7 +9,7 @@ from casas_ray.catalog import bases, find_base, find_machine, find_study, study_
 from casas_ray.config import Recipe
 from casas_ray.errors import SettingsError
 from casas_ray.paths import drawer_files
-from casas_ray.study import Study, cross, each
+from casas_ray.study import Arm, Study, cross, each
 
 
 @pytest.mark.parametrize("name", sorted(study_files()))
@@ -54,6 +54,35 @@ def test_an_arm_that_equals_the_base_is_refused_at_import():
 def test_a_misspelt_arm_is_refused_at_import():
     with pytest.raises(SettingsError, match="unknown setting"):
         Study(question="?", base=Recipe(), arms=each("loss.mlm_wait", [0.1]))
+
+
+@pytest.mark.parametrize(
+    ("arms", "seeds", "problem"),
+    [
+        (["a", "a"], (0,), "arm 'a' is there twice"),
+        (["a", "A"], (0,), "arm 'A' is there twice"),
+        (["base"], (0,), "arm 'base' is there twice"),
+        (["Base"], (0,), "arm 'Base' is there twice"),
+        (["a"], (0, 0), "seed '0' is there twice"),
+        (["a"], (1, True), "seed '1' is there twice"),
+        (["a"], (0, 1, 1.0), "seed '1' is there twice"),
+        (["a"], (), "has no seed"),
+        (["a/b"], (0,), "cannot be a folder's name"),
+        (["../a"], (0,), "cannot be a folder's name"),
+        (["a" * 127], (0,), "cannot be a folder's name"),
+    ],
+)
+def test_trials_that_would_share_a_folder_are_refused_when_the_study_is_built(
+    arms: list[str], seeds: tuple, problem: str
+):
+    differ = [Arm(name, {"model.dropout": 0.31 + 0.01 * at}) for at, name in enumerate(arms)]
+    with pytest.raises(SettingsError, match=problem):
+        Study(question="?", base=Recipe(), arms=differ, seeds=seeds)
+
+
+def test_an_arm_that_changes_the_seed_is_refused_for_every_arm_runs_with_each():
+    with pytest.raises(SettingsError, match="'seed=7' changes the seed"):
+        Study(question="?", base=Recipe(), arms=each("seed", [7]))
 
 
 def test_cross_makes_every_combination():

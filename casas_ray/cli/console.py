@@ -1,13 +1,13 @@
 """Where output goes: tables and JSON to the standard output, progress and errors beside it."""
 
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from casas_ray.cli.screen import Screen
+from casas_ray.names import json_text, plain, plain_lines
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -16,23 +16,27 @@ if TYPE_CHECKING:
     from casas_ray.records.run_record import RunRecord
     from casas_ray.run.gather import Steps
 
-_LOG_WIDTH = 140
+_LOG_WIDTH = 160
 """Columns of a table that goes to a file or to a job's log, where rich would take 80."""
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
-err = Console(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
+out = Screen(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
+err = Screen(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
 
 
 def say(text: str) -> None:
     """Print a line of progress on the error output."""
-    # Without markup: names of users' files and arms may hold brackets.
-    err.print(text, markup=False)
+    err.print(text)
+
+
+def pass_on(text: str) -> None:
+    """Print what another program said on the standard output, line by line and at once."""
+    # Not through rich, which would break lines at the terminal's width.
+    print(plain_lines(text), flush=True)
 
 
 def print_json(value: object) -> None:
     """Print JSON for scripts on the standard output."""
-    # Not through rich, which would break lines at the terminal's width.
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    print(json_text(value))
 
 
 class _Lines:
@@ -60,6 +64,7 @@ def stepping() -> Iterator["Steps"]:
     if not err.is_terminal:
         yield _Lines()
         return
+    from rich.markup import escape
     from rich.progress import Progress
 
     with Progress(console=err, transient=True) as bar:
@@ -67,7 +72,7 @@ def stepping() -> Iterator["Steps"]:
 
         def advance(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
+                tasks[what] = bar.add_task(escape(plain(what)), total=total)
             bar.update(tasks[what], completed=done)
 
         yield advance
@@ -88,14 +93,15 @@ def listening(records: Sequence["RunRecord"], name: str) -> Iterator[list["Liste
     from casas_ray.tracking.views import views_of
 
     columns = (
-        TextColumn(name),
+        # The name is no part of the column's text, which is a template and has markup.
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(name, total=None)
+        task = bar.add_task(plain(name), total=None)
         board = Board(
             [record.name.rpartition("/")[2] for record in records],
             say,

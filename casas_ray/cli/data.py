@@ -213,5 +213,6 @@ def describe(
     from casas_ray.corpus.inventory import read_window
 
     prepared = PreparedSet(folder)
+    prepared.check()
     summary = tables.summary(prepared.manifest)
     out.print(summary, tables.window(read_window(prepared, window)), sep="\n")

@@ -1,16 +1,30 @@
 """The door: run a command, and turn how it ends into one line and an exit code."""
 
+import errno
 import logging
+import os
 import signal
 import sys
+import threading
+import traceback
+from bdb import BdbQuit
 from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
 
 from casas_ray.cli import data, results, runs, tracking, train
 from casas_ray.cli.app import app
 from casas_ray.cli.console import err
-from casas_ray.errors import CasasError, SetupError
+from casas_ray.errors import CasasError, SetupError, Terminated
+from casas_ray.files import shown, why
+from casas_ray.names import plain_lines
+from casas_ray.run.environment import RAY_THREAD
 
+_NO_ROOM = os.strerror(errno.ENOSPC)
 _INTERRUPTED = 130
+_TERMINATED = 143
+_SIGNALS = {_INTERRUPTED: "interrupted", _TERMINATED: "told to end"}
+_ENDED = "casas-ray: {}; what was done stands, and the same command goes on."
 COMMANDS = (data, runs, train, results, tracking)
 """The files whose commands the application has; importing one registers them."""
 
@@ -22,9 +36,23 @@ def main() -> None:
     debug = "--debug" in own
     if debug:  # what stands behind `--` is another command's, which submit sends on
         words.remove("--debug")
-    logging.basicConfig(level=logging.WARNING, format="casas-ray: %(message)s")
+    told = logging.StreamHandler()
+    told.setFormatter(_Plain("casas-ray: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[told])
+    sys.excepthook = _tell_bug
     signal.signal(signal.SIGTERM, _terminated)
-    sys.exit(run(words, debug=debug))
+    code = run(words, debug=debug)
+    # Only the end is left, in which Python would give the signals back to the system.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if code == _INTERRUPTED:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if any(thread.name == RAY_THREAD for thread in threading.enumerate()):
+        # At once: Ray's own end waits a minute for a cluster that is gone, and then aborts.
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(words: Sequence[str], *, debug: bool) -> int:
@@ -37,26 +65,53 @@ def run(words: Sequence[str], *, debug: bool) -> int:
     except CasasError as error:
         if debug:
             raise
-        err.print(f"casas-ray: {error.problem}", markup=False)
-        if error.hint:
-            err.print(f"  hint: {error.hint}", markup=False)
-        return error.exit_code
+        return _told(error)
+    # What the system refuses, a full disk, a folder that is gone or not ours, is no bug of ours.
+    except OSError as error:
+        if debug:
+            raise
+        if _NO_ROOM in str(error):
+            return _told(_full_disk())
+        where = f"{shown(Path(str(error.filename)))}: " if error.filename else ""
+        return _told(SetupError(f"{where}{why(error)}.", hint="--debug shows what wanted it."))
+    except BdbQuit:  # `q` in a debugger
+        err.print(_ENDED.format(_SIGNALS[_INTERRUPTED]))
+        return _INTERRUPTED
     # Heavy imports stand inside the commands, so one that is not installed shows only here.
     except ModuleNotFoundError as error:
         if debug or (error.name or "casas_ray").partition(".")[0] == "casas_ray":
             raise
-        err.print(f"casas-ray: '{error.name}' is not installed in {sys.prefix}.", markup=False)
+        err.print(f"casas-ray: '{error.name}' is not installed in {sys.prefix}.")
         err.print(
             f"  hint: {sys.executable} -m pip install casas-ray, or activate its environment;"
         )
-        err.print("  `casas-ray doctor` says what else is missing.", markup=False)
+        err.print("  `casas-ray doctor` says what else is missing.")
         return SetupError.exit_code
+    except Exception as error:
+        if debug or _NO_ROOM not in str(error):
+            raise
+        # Said by the system, by pyarrow and by safetensors, each with an exception of its own.
+        return _told(_full_disk())
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
-        if code == _INTERRUPTED:
-            err.print("casas-ray: interrupted; what was done stands, and the same command goes on.")
+        if code in _SIGNALS:
+            err.print(_ENDED.format(_SIGNALS[code]))
         return code
     return 0
+
+
+def _full_disk() -> SetupError:
+    return SetupError(
+        "a disk is full; what was written before is whole.",
+        hint="make room, and give the same command again.",
+    )
+
+
+def _told(error: CasasError) -> int:
+    err.print(f"casas-ray: {error.problem}", markup=False)
+    if error.hint:
+        err.print(f"  hint: {error.hint}", markup=False)
+    return error.exit_code
 
 
 def _tags_together(words: Sequence[str]) -> list[str]:
@@ -75,6 +130,19 @@ def _tags_together(words: Sequence[str]) -> list[str]:
     return together
 
 
+class _Plain(logging.Formatter):
+    """Log lines as they are: they quote files and servers."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return plain_lines(super().format(record))
+
+
+def _tell_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    # As Python would, but for what the error quotes.
+    said = "".join(traceback.format_exception(kind, error, trace))
+    print(plain_lines(said), end="", file=sys.stderr)
+
+
 def _terminated(number: int, frame: object) -> None:
     # An exception rather than death at once: ledgers are ended and Ray's workers shut down.
-    raise SystemExit(128 + number)
+    raise Terminated(_TERMINATED)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from casas_ray.records.ledger import Row
+from casas_ray.records.rows import Row
 from casas_ray.report.table import MAIN_METRIC
 
 Say = Callable[[str], None]
@@ -23,19 +23,27 @@ class Board:
         self._advance = advance
         self._steps = [0] * len(names)
         self._totals = [0] * len(names)
+        self._found: dict[int, int] = {}
+        """Steps that a run had behind it when this command took it up."""
+
+        self._spared = 0
+        """Steps that nobody will take, for their runs have failed or diverged."""
+
         self._last: dict[int, float] = {}
         self._ended = 0
         self._began = time.time()
 
     def hear(self, run: int, row: Row) -> None:
         """A new row of a run's ledger; rows of an earlier command are passed over."""
-        if row["time"] < self._began:
+        if row.get("time", 0.0) < self._began:
             return
         self._steps[run] = row["step"]
         if row["event"] == "start":
-            self._totals[run] = row["info"]["total_steps"]
+            self._totals[run] = row["info"].get("total_steps", 0)
+            # The least: a training may be taken up again within a command, from an earlier step.
+            self._found[run] = min(row["step"], self._found.get(run, row["step"]))
         elif row["event"] == "metrics" and MAIN_METRIC in row["metrics"]:
-            self._last[run] = row["metrics"][MAIN_METRIC]
+            self._last[run] = float(row["metrics"][MAIN_METRIC])  # text where it is not finite
             self._validated(run)
         elif row["event"] == "end":
             self._end(run, row["status"])
@@ -55,6 +63,7 @@ class Board:
 
     def _end(self, run: int, status: str) -> None:
         self._ended += 1
+        self._spared += self._totals[run] - self._steps[run]
         self._steps[run] = self._totals[run]  # one that failed has no steps left either
         metric = f", {MAIN_METRIC} {self._last[run]:.3f}" if run in self._last else ""
         self._say(
@@ -63,9 +72,11 @@ class Board:
 
     def _left(self) -> str:
         done, whole = sum(self._steps), self._whole()
-        if not 0 < done < whole:
+        # What was done before, or will never be done, took no time of this command.
+        taken = done - sum(self._found.values()) - self._spared
+        if taken <= 0 or done >= whole:
             return ""
-        seconds = (time.time() - self._began) * (whole - done) / done
+        seconds = (time.time() - self._began) * (whole - done) / taken
         return (
             f"; about {seconds / 60:.0f} min left" if seconds >= 90 else f"; {seconds:.0f} s left"
         )

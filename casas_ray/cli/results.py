@@ -1,6 +1,6 @@
 """Commands about what was trained: table, evaluate, probe."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,17 +8,20 @@ import typer
 
 from casas_ray.cli.app import AsJson, app
 from casas_ray.cli.console import out, print_json, say
-from casas_ray.config import Tracking
 from casas_ray.errors import AllFailed, SomeFailed
 from casas_ray.files import shown
+from casas_ray.records.ledger import finite
 from casas_ray.records.study_record import StudyRecord, read_study, write_results
-from casas_ray.report.table import curves, flat_rows, study_table
+from casas_ray.report.table import study_table
 
 if TYPE_CHECKING:
+    from casas_ray.evals.together import Groups
     from casas_ray.records.run_result import RunResult
     from casas_ray.records.verdict import Verdict
 
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of ended runs.")]
+Runs = Annotated[
+    list[Path], typer.Argument(metavar="RUN|STUDY...", help="Folders of finished runs, or studies.")
+]
 
 
 @app.command()
@@ -37,22 +40,32 @@ def table(
 def evaluate(runs: Runs, as_json: AsJson = False) -> None:
     """Judge the best checkpoint of runs on the test days, once; later calls repeat the answer.
 
-    Several runs (seeds of one recipe) give means and standard deviations.
+    Seeds of one recipe give a mean and a standard deviation, other recipes a row each.
 
     Example: casas-ray evaluate data/runs/milan_baseline-milan-seed0-1a2b3c4d
     """
+    from casas_ray.evals.together import together
     from casas_ray.records.verdict import recorded_verdict
 
+    # All of them are known to belong together before the first look: a look is final.
+    groups = together(runs, split="test")
     # Test days are looked at once; whatever was found then is the answer for good.
-    verdicts = [recorded_verdict(run) or _evaluated(run) for run in runs]
-    _show_verdicts(runs, verdicts, "test days", as_json=as_json)
+    _show_verdicts(
+        groups,
+        lambda run: recorded_verdict(run) or _evaluated(run),
+        "test days",
+        as_json=as_json,
+    )
 
 
 def _evaluated(run: Path) -> "Verdict":
     from casas_ray.evals.judge import evaluate as evaluate_run
     from casas_ray.evals.trained_run import TrainedRun
+    from casas_ray.records.study_record import STUDY_FILE
 
     verdict = evaluate_run(TrainedRun.open(run))
+    if (run.parent / STUDY_FILE).is_file():  # whose table says that no test day was looked at
+        keep_results(read_study(run.parent))
     _tell_wandb(run, verdict)
     return verdict
 
@@ -83,25 +96,45 @@ def probe(runs: Runs, as_json: AsJson = False) -> None:
     Example: casas-ray probe data/runs/milan_tiny-al_smarthome-seed0-1a2b3c4d
     """
     from casas_ray.evals.judge import probe_validation
+    from casas_ray.evals.together import together
     from casas_ray.evals.trained_run import TrainedRun
 
-    verdicts = [probe_validation(TrainedRun.open(run)) for run in runs]
-    _show_verdicts(runs, verdicts, "validation days", as_json=as_json)
+    _show_verdicts(
+        together(runs, split="val"),
+        lambda run: probe_validation(TrainedRun.open(run)),
+        "validation days",
+        as_json=as_json,
+    )
 
 
 def _show_verdicts(
-    runs: Sequence[Path], verdicts: Sequence["Verdict"], days: str, *, as_json: bool
+    groups: "Groups", judge: Callable[[Path], "Verdict"], days: str, *, as_json: bool
 ) -> None:
-    if as_json:
-        plain = [verdict.as_dict() for verdict in verdicts]
-        print_json(plain[0] if len(plain) == 1 else plain)
-        return
-    from casas_ray.cli import tables
+    from casas_ray.cli import result_tables, tables
+    from casas_ray.report.verdicts import ArmVerdict, caveats_of, marked
+    from casas_ray.report.verdicts import as_json as plain
 
-    several = f"{len(runs)} runs, {runs[0].name} first" if len(runs) > 1 else runs[0].name
-    steps = ", ".join(str(verdict.step) for verdict in verdicts)
-    title = tables.heading(f"{several}, {days}, step {steps}", verdicts[0].caveats)
-    out.print(tables.verdicts(verdicts, title))
+    arms = [
+        ArmVerdict(
+            seeds[0].label,
+            [str(run.folder) for run in seeds],
+            [run.recipe.seed for run in seeds],
+            [marked(judge(run.folder), run.caveats) for run in seeds],
+        )
+        for seeds in groups
+    ]
+    if as_json:
+        print_json(plain(arms, days))
+        return
+    count = sum(len(arm.runs) for arm in arms)
+    first = groups[0][0].folder.name
+    runs = f"{count} runs, {first} first" if count > 1 else first
+    each = arms[0].seeds
+    seeds = "1 seed" if len(each) == 1 else f"{len(each)} seeds"
+    of_arms = f"{len(arms)} arms" if len(arms) > 1 else seeds
+    steps = ", ".join(str(verdict.step) for arm in arms for verdict in arm.verdicts)
+    title = tables.heading(f"{runs}, {days}, {of_arms}, step {steps}", caveats_of(arms))
+    out.print(result_tables.verdicts(arms, title))
 
 
 def show_study(record: StudyRecord, *, as_json: bool) -> None:
@@ -110,7 +143,7 @@ def show_study(record: StudyRecord, *, as_json: bool) -> None:
     Raises:
         SomeFailed, AllFailed: after printing, when trials did not finish.
     """
-    from casas_ray.cli import tables
+    from casas_ray.cli import result_tables, tables
 
     results = record.results()
     comparison = study_table(results)
@@ -119,7 +152,7 @@ def show_study(record: StudyRecord, *, as_json: bool) -> None:
     else:
         name = f"{record.study} on {', '.join(record.homes)}"
         title = tables.heading(name, record.caveats, quick=record.quick)
-        out.print(record.question, tables.comparison(comparison, title), sep="\n")
+        out.print(record.question, result_tables.comparison(comparison, title), sep="\n")
         where = shown(record.folder)
         out.print(f"Runs, ledgers, checkpoints and results.json lie in {where}")
     # Last: the comparison is shown whatever became of its trials.
@@ -129,25 +162,6 @@ def show_study(record: StudyRecord, *, as_json: bool) -> None:
 def keep_results(record: StudyRecord) -> None:
     """Write a study's comparison into its folder, for scripts that read it later."""
     write_results(record, study_table(record.results()).as_dict())
-
-
-def summarise(record: StudyRecord, tracking: Tracking) -> None:
-    """Send W&B a run for the whole study; where it will not have it, say so and go on."""
-    from casas_ray.tracking.side_runs import send_summary
-
-    results = record.results()
-    tags = [*record.homes, record.study, *record.caveats]
-    try:
-        send_summary(
-            record.study,
-            record.folder,
-            tracking,
-            tags,
-            flat_rows(study_table(results)),
-            curves(results),
-        )
-    except Exception as error:
-        say(f"W&B has no summary of the study: {error}")
 
 
 def _fail_if_any(statuses: Sequence[str], folder: Path) -> None:
@@ -164,12 +178,14 @@ def _fail_if_any(statuses: Sequence[str], folder: Path) -> None:
 
 def show_run(result: "RunResult", caveats: Sequence[str], *, quick: bool, as_json: bool) -> None:
     """Print a run's metrics at its best step beside the untrained model's."""
-    from casas_ray.cli import tables
+    from casas_ray.cli import result_tables, tables
 
     columns = {"best": result.best(), "untrained": result.untrained()}
     if as_json:
-        print_json({"folder": str(result.folder), "status": result.status, **columns})
+        marks = {"caveats": list(caveats), "quick": quick}
+        plain = {name: finite(metrics) for name, metrics in columns.items()}
+        print_json({"folder": str(result.folder), "status": result.status, **marks, **plain})
         return
     title = tables.heading(f"{result.folder.name}, validation days", caveats, quick=quick)
-    out.print(tables.metrics(columns, title))
+    out.print(result_tables.metrics(columns, title))
     out.print(f"Ledger and checkpoints lie in {shown(result.folder)}")

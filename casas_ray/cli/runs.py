@@ -16,8 +16,8 @@ from casas_ray.cli.app import (
     app,
     study_settings,
 )
-from casas_ray.cli.console import listening, out, print_json, say, stepping
-from casas_ray.cli.results import keep_results, show_study, summarise
+from casas_ray.cli.console import listening, out, pass_on, print_json, say, stepping
+from casas_ray.cli.results import show_study
 
 
 @app.command()
@@ -39,7 +39,8 @@ def plan(
     if as_json:
         arms = {arm.name: describe_arm(asked, arm) for arm in asked.arms}
         trials = [[trial.arm, trial.recipe.seed] for trial in asked.trials()]
-        print_json({"study": asked.name, "arms": {"base": {}} | arms, "trials": trials})
+        marks = {"caveats": list(asked.caveats), "quick": asked.quick}
+        print_json({"study": asked.name, **marks, "arms": {"base": {}} | arms, "trials": trials})
     else:
         out.print(asked.question, tables.plan(asked), sep="\n")
 
@@ -66,9 +67,9 @@ def tune(
         tracking = tracking.replace({"mode": "disabled"})
     from casas_ray.records.run_record import unsettled
     from casas_ray.records.study_record import lay_out
+    from casas_ray.run.conclude import conclude
     from casas_ray.run.gather import gather_study
     from casas_ray.run.launch import run_study
-    from casas_ray.tracking.views import tells_wandb
 
     with stepping() as steps:
         data = gather_study(asked, on, say, steps)
@@ -81,10 +82,8 @@ def tune(
     open_runs, open_data = [runs[index] for index in waiting], [data[index] for index in waiting]
     with listening(open_runs, asked.name) as listeners:
         run_study(record.folder, open_runs, on, open_data, listeners)
-    # Before W&B and before an error for trials that failed: the results stand whatever follows.
-    keep_results(record)
-    if open_runs and tells_wandb(tracking):
-        summarise(record, tracking)
+    # Before an error for trials that failed: the results stand whatever follows.
+    conclude(record, tracking, say, is_news=bool(open_runs))
     show_study(record, as_json=as_json)
 
 
@@ -134,4 +133,4 @@ def submit(
     prepare_environment()  # before ray is imported, which reads its token's mode but once
     from casas_ray.run.cluster.submit import submit as send
 
-    raise typer.Exit(send(words, on, lambda text: print(text, flush=True)))
+    raise typer.Exit(send(words, on, pass_on))

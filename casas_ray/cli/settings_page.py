@@ -17,8 +17,9 @@ HEADING = """# Settings
 
 Written by `casas-ray settings --markdown > docs/settings.md`; do not edit. Any of them can stand
 at the end of a command as `path=value`, e.g. `optim.epochs=3`; a value is JSON where it parses as
-JSON, and a list can be written with commas. `machine.*` and `tracking.*` change no result; all
-others may.
+JSON, and a list can be written with commas. `tracking.*` changes no result, `machine.*` none but
+in its last digits (sums over other numbers of workers or threads, or on a GPU, are rounded
+otherwise); all others may.
 """
 
 SIZES_HEADING = """## Named sizes

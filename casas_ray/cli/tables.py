@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
 from casas_ray import files
-from casas_ray.report.table import MAIN_METRIC, METRICS, Spread, StudyTable
+from casas_ray.cli.screen import Table, lines
+from casas_ray.records.run_record import QUICK, with_quick
 from casas_ray.study import BASE_ARM, Study, describe_arm
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from casas_ray.corpus.inventory import HomeAtHand, ReadableWindow
-    from casas_ray.records.verdict import Verdict
     from casas_ray.run.doctor import Check
     from casas_ray.training.profile import Profile
 
@@ -20,46 +20,15 @@ Json = Mapping[str, Any]  # Any: what JSON holds
 
 def heading(name: str, caveats: Sequence[str], *, quick: bool = False) -> str:
     """A title that says what kind of numbers follow."""
-    marks = [*caveats, *(["quick"] if quick else [])]
+    marks = with_quick(caveats, quick=quick or QUICK in caveats)
     return name + (f" ({', '.join(marks)})" if marks else "")
-
-
-def comparison(table: StudyTable, title: str) -> Table:
-    """The arms of a study beside chance and the untrained model."""
-    shown = Table(title=title, title_justify="left", caption_justify="left")
-    shown.add_column("arm", no_wrap=True)
-    shown.add_column("seeds", justify="right")
-    for metric in METRICS:
-        shown.add_column(metric.removeprefix("val/"), justify="right")
-    shown.add_column("change from base", justify="right")
-    shown.add_column("status")
-    for row in table.arms:
-        values = [str(row.metrics[metric] or "-") for metric in METRICS]
-        change = row.change.signed() if row.change else "-"
-        shown.add_row(row.name, row.seeds, *values, change, row.status)
-    shown.add_section()
-    untrained = [str(table.untrained.get(metric) or "-") for metric in METRICS]
-    shown.add_row("untrained", "", *untrained, "", "baseline", style="dim")
-    chance = [_number(table.chance, metric) for metric in METRICS]
-    shown.add_row("chance", "", *chance, "", "baseline", style="dim")
-    shown.caption = (
-        f"Validation days, {table.gallery} windows; mean ± standard deviation over seeds, at the "
-        f"step with the best {MAIN_METRIC.removeprefix('val/')} (of recall@1, 5, 10 both ways). "
-        "Change: of that metric, paired by seed. Chosen on these days, so flattering; the test "
-        "days have not been looked at."
-    )
-    return shown
-
-
-def _number(values: Mapping[str, float], name: str) -> str:
-    return f"{values[name]:.3f}" if name in values else "-"
 
 
 def plan(study: Study) -> Table:
     """The arms of a study, what each changes, and how many trainings that makes."""
     trials = study.trials()
     shown = Table(
-        title=heading(study.name, study.base.data.caveats, quick=study.quick),
+        title=heading(study.name, study.caveats, quick=study.quick),
         caption=f"{len(study.arms) + 1} arms x {len(study.seeds)} seeds = {len(trials)} trials; "
         f"base: {study.base.name}, home {study.base.data.label}.",
         title_justify="left",
@@ -145,11 +114,11 @@ def homes(known: Mapping[str, "HomeAtHand"]) -> Table:
             f"was {files.shown(home.moved)}, and is not there" if home.moved else "not at hand"
         )
         log = files.shown(home.log) if home.log else missing
-        sets = "\n".join(
+        sets = [
             f"{files.shown(held.folder)} ({held.windows:,} windows, {held.bytes / 1e6:.1f} MB)"
             for held in home.sets
-        )
-        shown.add_row(name, home.residents or "-", sensors, log, sets or "-")
+        ]
+        shown.add_row(name, home.residents or "-", sensors, log, lines(sets or ["-"]))
     return shown
 
 
@@ -164,9 +133,9 @@ def statistics(columns: Mapping[str, Json]) -> Table:
     return shown
 
 
-def _cell(value: Any) -> str:  # Any: a number, a list of them, or shares by name
+def _cell(value: Any) -> "str | Text":  # Any: a number, a list of them, or shares by name
     if isinstance(value, dict):
-        return "\n".join(f"{name} {share:.1%}" for name, share in value.items()) or "-"
+        return lines([f"{name} {share:.1%}" for name, share in value.items()] or ["-"])
     if isinstance(value, list):
         return ", ".join(f"{each:,g}" for each in value)
     return f"{value:,.3g}" if isinstance(value, float) and value < 100 else f"{value:,.0f}"
@@ -175,10 +144,11 @@ def _cell(value: Any) -> str:  # Any: a number, a list of them, or shares by nam
 def window(readable: "ReadableWindow") -> Table:
     """One window, event by event, with its captions and labels below."""
     labels = ", ".join(f"{name} {share:.0%}" for name, share in readable.labels)
-    captions = "\n".join(f"- {text}" for text in readable.captions)
+    captions = [f"- {text}" for text in readable.captions]
+    below = ["Captions:", *captions, f"Labels, never seen by captions or training: {labels}"]
     shown = Table(
         title=f"A window from {readable.start}",
-        caption=f"Captions:\n{captions}\nLabels, never seen by captions or training: {labels}",
+        caption=lines(below),
         title_justify="left",
         caption_justify="left",
     )
@@ -241,46 +211,4 @@ def profile(taken: "Profile") -> Table:
     shown.add_row("waiting for data", f"{taken.data_wait_share:.1%}", "")
     shown.add_row("start to first step", f"{taken.first_step_s:.1f} s", "")
     shown.add_row("peak memory", f"{taken.peak_memory_mib:,.0f} MiB", "")
-    return shown
-
-
-COLUMNS = ("trained", "untrained", "sensor counts", "majority")
-
-
-def verdicts(earned: Sequence["Verdict"], title: str) -> Table:
-    """What runs earned on held-out days beside what is cheaper; over several, mean ± std."""
-    first = earned[0]
-    shown = Table(title=title, title_justify="left", caption_justify="left")
-    shown.add_column("metric", no_wrap=True)
-    columns = [name for name in COLUMNS if name in first.columns]
-    for name in columns:
-        shown.add_column(name, justify="right")
-    for metric in first.columns["trained"]:
-        cells = [
-            _over_runs([verdict.columns[name] for verdict in earned], metric) for name in columns
-        ]
-        shown.add_row(metric, *cells)
-    intervals = [verdict.interval for verdict in earned if verdict.interval]
-    if intervals:
-        text = ", ".join(f"{low:+.3f} to {high:+.3f}" for low, high in intervals)
-        shown.caption = (
-            "probe_macro_f1, trained less sensor counts, 95 % interval over whole days drawn "
-            f"again: {text}."
-        )
-    return shown
-
-
-def _over_runs(columns: Sequence[Mapping[str, float]], metric: str) -> str:
-    return str(Spread.of([column[metric] for column in columns if metric in column]) or "-")
-
-
-def metrics(values: Mapping[str, Mapping[str, float]], title: str) -> Table:
-    """Named columns of metrics side by side."""
-    shown = Table(title=title, title_justify="left")
-    shown.add_column("metric", no_wrap=True)
-    for name in values:
-        shown.add_column(name, justify="right")
-    for metric in next(iter(values.values())):
-        cells = [f"{column[metric]:.3f}" if metric in column else "-" for column in values.values()]
-        shown.add_row(metric, *cells)
     return shown

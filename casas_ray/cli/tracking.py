@@ -7,8 +7,7 @@ import typer
 
 from casas_ray.catalog import find_base
 from casas_ray.cli.app import AsJson, Changes, OnMachine, app, settings
-from casas_ray.cli.console import out, print_json
-from casas_ray.cli.results import summarise
+from casas_ray.cli.console import out, print_json, say
 from casas_ray.config import Recipe
 from casas_ray.config.flat_json import read_flat, written
 from casas_ray.errors import SetupError
@@ -30,18 +29,38 @@ def sync(
     from casas_ray.records.lock import locked
     from casas_ray.records.study_record import STUDY_FILE, read_study
 
-    records = records_in(folder)
+    records, failed = records_in(folder), []
     for record in records:
         # Two at once would both write the run's mirrors; whoever trains follows it, and holds the
         # lock: a run's own, or that of its whole study.
         with locked(record.folder.parent if record.group else record.folder):
-            done = _made_anew(record, tensorboard=tensorboard)
-        out.print(f"{record.name}: {done}", markup=False)
+            done = _made_anew(record, failed, tensorboard=tensorboard)
+        out.print(f"{record.name}: {done}")
     if (folder / STUDY_FILE).is_file() and not tensorboard:
-        summarise(read_study(folder), records[0].tracking.replace({"mode": "auto"}))
+        from casas_ray.run.conclude import summarise
+
+        summarise(read_study(folder), records[0].tracking.replace({"mode": "auto"}), say)
+    if failed:
+        raise SetupError(
+            f"{len(failed)} of {len(records)} runs were not sent: {failed[0]} first.",
+            hint="their ledgers are whole; the same command sends them later.",
+        )
 
 
-def _made_anew(record: RunRecord, *, tensorboard: bool) -> str:
+def _made_anew(record: RunRecord, failed: list[str], *, tensorboard: bool) -> str:
+    try:
+        return _sent(record, tensorboard=tensorboard)
+    except ModuleNotFoundError:
+        raise  # no run's fault, and told by whoever runs commands
+    # Anything at all: wandb lets errors of several libraries out, and one run's fault must not
+    # keep the others here.
+    except Exception as error:
+        failed.append(record.name)
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return f"not sent: {reason}"
+
+
+def _sent(record: RunRecord, *, tensorboard: bool) -> str:
     if tensorboard:
         from casas_ray.tracking.tensorboard import rebuild
 
@@ -65,22 +84,30 @@ def audit(
     run: Annotated[Path, typer.Argument(help="The folder of a run, or of a study.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show, class by class, what of a run leaves this machine when W&B hears of it.
+    """Show, class by class, what of a run or of a whole study leaves this machine when W&B hears of
+    it.
 
     Example: casas-ray audit data/runs/milan_tiny-milan-seed0-1a2b3c4d
     """
     from casas_ray.cli import tables
-    from casas_ray.records.ledger import read_rows
-    from casas_ray.records.verdict import recorded_verdict
-    from casas_ray.tracking.privacy import classes
+    from casas_ray.records.study_record import STUDY_FILE, read_study
+    from casas_ray.tracking.audit import classes, run_by_run
+    from casas_ray.tracking.outgoing import outgoing_of, outgoing_summary
 
-    record = records_in(run)[0]
-    # Of a study its first run: the same settings are tracked for all.
-    leaving = classes(record, read_rows(record.folder), recorded_verdict(record.folder))
+    records = records_in(run)
+    # The settings of a study are those of its first run: all of its runs are tracked alike.
+    tracking, name = records[0].tracking, records[0].name
+    leaving = [told for record in records for told in outgoing_of(record)]
+    if (run / STUDY_FILE).is_file():
+        from casas_ray.run.conclude import summary_of
+
+        study = read_study(run)
+        leaving.append(outgoing_summary(summary_of(study), tracking))
+        name = study.study
     if as_json:
-        print_json(leaving)
+        print_json({**classes(leaving, tracking), "runs": run_by_run(leaving)})
     else:
-        out.print(tables.audit(record.name, leaving))
+        out.print(tables.audit(name, classes(leaving, tracking)))
 
 
 @app.command()
@@ -121,6 +148,6 @@ def config(
     path = Path(base)
     is_file = path.suffix == ".json"
     asked = read_flat(path).settings if is_file else {}
-    recipe = find_base("milan_baseline" if is_file else base)
+    recipe = find_base("milan_baseline" if is_file else base, here=not is_file)
     recipe, _, tracking = settings(recipe, changes, simulated=False, extra=asked)
     print(written(recipe, tracking))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from casas_ray import paths
 from casas_ray.catalog import find_base
 from casas_ray.cli.app import (
     AsJson,
@@ -28,7 +29,9 @@ from casas_ray.config import Machine, Recipe
 from casas_ray.config.flat_json import FlatConfig, read_flat
 from casas_ray.errors import SettingsError
 from casas_ray.files import shown
+from casas_ray.records.own_folder import refuse_strangers
 from casas_ray.records.run_record import RunRecord, run_folder
+from casas_ray.records.run_result import RunResult
 from casas_ray.study import quickened
 from casas_ray.wandb_config import experiment_named
 
@@ -94,7 +97,8 @@ def train(
         base, changes = "", [base, *(changes or [])]
     words = changes or []
     flat = _flat(config)
-    recipe = find_base(_base_of(base, experiment, config))
+    # Code of the current folder is run only for a name that was typed.
+    recipe = find_base(_base_of(base, experiment, config), here=bool(base or experiment))
     files = {"train_data": train_data, "val_data": val_data, "test_data": test_data}
     given = _from_json({**flat.files, **_given({**files, "vocab": vocab})})
     if given:
@@ -113,6 +117,10 @@ def train(
         tracking = tracking.replace({"mode": "disabled"})
     output_dir = output_dir or flat.files.get("output_dir")
     folder = output_dir.absolute() if output_dir else run_folder(recipe, name, quick=quick)
+    # Before anything is prepared, which takes minutes and writes.
+    refuse_strangers(folder)
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    paths.writable(there, what="the run's folder lies in")
     from casas_ray.run.gather import check, gather
     from casas_ray.run.launch import run_training
 
@@ -122,6 +130,8 @@ def train(
     if profile:
         _profile(folder, recipe, on, data, as_json=as_json)
         return
+    if RunResult.read(folder).status == "finished":
+        say(f"{shown(folder)} finished before; nothing is trained, and its result follows.")
     caveats = data.prepared.caveats
     record = RunRecord(folder.name, folder, recipe, tracking, caveats=caveats, quick=quick)
     with listening([record], folder.name) as listeners:

@@ -12,6 +12,13 @@ from casas_ray.errors import SettingsError, did_you_mean
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
+# No machine holds or lives through more; beyond 64 bits torch, numpy and Ray end in tracebacks.
+Seed = Annotated[int, Field(ge=0, le=10**18)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+CountOrNone = Annotated[int, Field(ge=0, le=10**9)]
+Size = Annotated[int, Field(ge=1, le=2**20)]
+"""Of a layer, or a number of layers."""
+
 
 def _split_commas(value: object) -> object:
     if not isinstance(value, str):
@@ -79,7 +86,7 @@ def _override(word: str) -> tuple[str, object]:
         )
     try:
         return path.strip(), json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return path.strip(), text
 
 

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, model_validator
 
-from casas_ray.config.base import Fraction, Names, Settings
+from casas_ray.config.base import CountOrNone, Fraction, Names, Seed, Settings
 
 
 class WindowConfig(Settings):
@@ -21,7 +21,7 @@ class WindowConfig(Settings):
     overlap: Fraction = 0.5
     """Share of a window (of its events, or of its seconds) that the next window holds again."""
 
-    min_events: NonNegativeInt = 0
+    min_events: CountOrNone = 0
     """A window of fewer events is left out; 0 takes 8 for fixed length and 3 for fixed duration."""
 
     presegmented: bool = False
@@ -66,7 +66,7 @@ class SplitConfig(Settings):
     """Share of the days that judge once; at least one day. No days of the homes that train are
     tested when a home is left out."""
 
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Draws the days of `random_days`."""
 
     held_out: str = ""
@@ -94,7 +94,7 @@ class CaptionConfig(Settings):
     """For training windows, which draw one of them each time; held-out windows have just the
     first."""
 
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Varies the wording; a window's captions depend on this and on the window only."""
 
     file: str = ""
@@ -107,7 +107,7 @@ class SimulateConfig(Settings):
 
     days: Annotated[int, Field(ge=3, le=3660)] = 30
 
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
 
     residents: Annotated[int, Field(ge=1, le=2)] = 1
     """Two residents move at the same time; their activities are marked R1_ and R2_."""

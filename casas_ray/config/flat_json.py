@@ -9,7 +9,8 @@ from typing import Any
 from casas_ray.config import Recipe, Tracking
 from casas_ray.config.base import flat
 from casas_ray.errors import DataError, SettingsError, did_you_mean
-from casas_ray.files import shown
+from casas_ray.files import shown, small_text, why
+from casas_ray.names import json_text
 
 _RENAMED = {
     "d_model": "model.width",
@@ -93,9 +94,9 @@ def read_flat(path: Path) -> FlatConfig:
         SettingsError: it has a key that nobody knows.
     """
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{shown(path)} is no JSON configuration: {error}.") from None
+        tree = json.loads(small_text(path))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{shown(path)} is no JSON configuration: {why(error)}.") from None
     if not isinstance(tree, dict):
         raise DataError(f'{shown(path)}: wanted one object, such as {{"d_model": 512}}.')
     return flat_config(tree, shown(path))
@@ -114,6 +115,8 @@ def flat_config(tree: Flat, where: str) -> FlatConfig:
             config.settings[_RENAMED[key]] = value
         elif key in ours:
             config.settings[key] = value
+        elif key in _FILES and value is None:
+            continue
         elif key in _FILES:
             config.files[_FILES[key]] = Path(str(value))
         elif key in _NO_EFFECT:
@@ -137,11 +140,12 @@ def _read_together(tree: Flat, config: FlatConfig) -> None:
         config.no_effect["hard_negative_memory_size"] = "use_hard_negatives is off"
     if tree.get("adaptive_mask"):
         # The key is a flag and tells no start: half of the share is taken.
-        share = float(tree.get("mask_prob", Recipe().masking.share))
-        config.settings["masking.grows_from"] = share / 2
+        share = tree.get("mask_prob") or Recipe().masking.share
+        if isinstance(share, int | float):  # what is no number is refused where it is a setting
+            config.settings["masking.grows_from"] = share / 2
 
 
 def written(recipe: Recipe, tracking: Tracking) -> str:
     """The text of a recipe as one flat JSON object, which `--config` reads back."""
     tree = flat(recipe) | {f"tracking.{name}": value for name, value in flat(tracking).items()}
-    return json.dumps(tree, indent=1)
+    return json_text(tree, ascii_only=True)

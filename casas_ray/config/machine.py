@@ -1,14 +1,18 @@
-"""A machine: where a training runs; nothing of it may change a result."""
+"""A machine: where a training runs; nothing of it may change a result but its last digits."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 
-from casas_ray.config.base import Settings
+from casas_ray.config.base import Count, CountOrNone, Settings
 
 
 class Machine(Settings):
-    """All that may not change a result: where and on how many workers."""
+    """All that changes no result but its last digits: where, and on how many workers.
+
+    Batches, masks and dropout are the same on any machine. Sums over other numbers of workers or
+    threads, or on a GPU, are rounded otherwise.
+    """
 
     name: str = "laptop"
 
@@ -22,25 +26,28 @@ class Machine(Settings):
     dashboard: str = ""
     """Where `casas-ray submit` sends jobs, e.g. http://127.0.0.1:8265."""
 
-    workers: PositiveInt = 1
+    workers: Count = 1
     """Workers of one training."""
 
-    cpus_per_worker: PositiveFloat = 1.0
-    gpus_per_worker: NonNegativeFloat = 0.0
+    cpus_per_worker: Annotated[float, Field(gt=0.0, le=1e6)] = 1.0
+    """CPUs that Ray keeps free for a worker. What torch computes with is `threads_per_worker`."""
 
-    threads_per_worker: NonNegativeInt = 0
-    """Torch threads; 0 takes the whole CPUs of the worker, at least one."""
+    gpus_per_worker: Annotated[float, Field(ge=0.0, le=1e6)] = 0.0
 
-    concurrent_trials: NonNegativeInt = 0
+    threads_per_worker: CountOrNone = 0
+    """Torch threads; 0 is one, whatever CPUs there are, for sums over other threads differ in
+    their last digits. More are faster on a CPU: give as many as CPUs."""
+
+    concurrent_trials: CountOrNone = 0
     """Trials of a study at a time; 0 is as many as fit."""
 
-    max_failures: NonNegativeInt = 2
+    max_failures: CountOrNone = 2
     """How often a training is taken up again after a worker died."""
 
-    keep_checkpoints: PositiveInt = 2
+    keep_checkpoints: Count = 2
     """The newest so many are kept, and always the best."""
 
     @property
     def threads(self) -> int:
         """Torch threads of a worker."""
-        return self.threads_per_worker or max(1, int(self.cpus_per_worker))
+        return self.threads_per_worker or 1

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from casas_ray.config.base import Names, Settings
+from casas_ray.config.base import Names, Settings, Size
 
 
 class TextConfig(Settings):
@@ -20,12 +20,12 @@ class TextConfig(Settings):
 class ModelConfig(Settings):
     """The event encoder, and the two projections into the space it shares with captions."""
 
-    width: PositiveInt = 512
-    layers: PositiveInt = 4
-    heads: PositiveInt = 8
-    feed_forward: PositiveInt = 2048
+    width: Size = 512
+    layers: Size = 4
+    heads: Size = 8
+    feed_forward: Size = 2048
 
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    dropout: Annotated[float, Field(ge=0.0, le=0.99)] = 0.3
     """After the embedding and after each attention and feed-forward; never on attention weights,
     which keeps attention fused. Drawn in steps of 1/256."""
 
@@ -55,7 +55,7 @@ class ModelConfig(Settings):
     gap_bins: Annotated[int, Field(ge=4, le=256)] = 24
     """Logarithmic bins for the time since the previous event, 10 ms to a day."""
 
-    embedding: PositiveInt = 512
+    embedding: Size = 512
     """Size of the space that windows and captions share."""
 
     @model_validator(mode="after")

@@ -2,9 +2,9 @@
 
 from typing import Self
 
-from pydantic import NonNegativeInt, model_validator
+from pydantic import model_validator
 
-from casas_ray.config.base import Settings
+from casas_ray.config.base import Seed, Settings
 from casas_ray.config.data import DataConfig
 from casas_ray.config.model import ModelConfig, TextConfig
 from casas_ray.config.training import LossConfig, MaskingConfig, OptimConfig
@@ -23,11 +23,16 @@ class Recipe(Settings):
     masking: MaskingConfig = MaskingConfig()
     optim: OptimConfig = OptimConfig()
 
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Draws the first weights, the order of windows, the masks and the dropout."""
 
     @model_validator(mode="after")
     def _graphs_want_one_length(self) -> Self:
-        if self.optim.compile == "cuda_graphs" and self.data.windows.kind == "fixed_duration":
-            raise ValueError("optim.compile=cuda_graphs wants windows of one length (fixed_length)")
+        windows = self.data.windows
+        one_length = windows.kind == "fixed_length" and not windows.presegmented
+        if self.optim.compile == "cuda_graphs" and not one_length:
+            raise ValueError(
+                "optim.compile=cuda_graphs wants windows of one length (fixed_length, not "
+                "presegmented)"
+            )
         return self

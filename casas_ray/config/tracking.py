@@ -2,9 +2,9 @@
 
 from typing import Literal, Self
 
-from pydantic import PositiveInt, model_validator
+from pydantic import model_validator
 
-from casas_ray.config.base import Names, Settings
+from casas_ray.config.base import Count, Names, Settings
 
 
 class Tracking(Settings):
@@ -25,7 +25,7 @@ class Tracking(Settings):
     tags: Names = ()
     notes: str = ""
 
-    log_every: PositiveInt = 50
+    log_every: Count = 50
     """Steps between rows of training metrics."""
 
     backend: Names = ("wandb",)
@@ -37,7 +37,7 @@ class Tracking(Settings):
     log_gradients: bool = False
     """Histograms of the gradients."""
 
-    watch_every: PositiveInt = 100
+    watch_every: Count = 100
     """Steps between histograms."""
 
     log_graph: bool = False

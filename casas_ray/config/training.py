@@ -2,16 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from casas_ray.config.base import Fraction, Settings, Share
+from casas_ray.config.base import Count, CountOrNone, Fraction, Settings, Share
 
 
 class LossConfig(Settings):
@@ -44,11 +37,11 @@ class LossConfig(Settings):
     soft_temperature: PositiveFloat = 0.05
     """How sharp that similarity is."""
 
-    bank_size: NonNegativeInt = 0
+    bank_size: CountOrNone = 0
     """Pairs of earlier steps that serve as further negatives; 0 keeps none. Never a pair with the
     row's own caption or an overlapping window. Kept in the checkpoint."""
 
-    bank_hardest: PositiveInt = 32
+    bank_hardest: Count = 32
     """Of those, each row takes the so many that are most like it."""
 
     temperature_init: PositiveFloat = 0.03
@@ -134,14 +127,14 @@ CompileKind = Literal["off", "on", "cuda_graphs"]
 class OptimConfig(Settings):
     """AdamW with warm-up and cosine, and when to look at validation days."""
 
-    batch_size: Annotated[int, Field(ge=2)] = 64
+    batch_size: Annotated[int, Field(ge=2, le=10**9)] = 64
     """Pairs in a step over all workers: the number of workers must not change the loss."""
 
-    pieces: PositiveInt = 1
+    pieces: Count = 1
     """Cut each worker's share of a batch into so many pieces, one in memory at a time; every pair
     still meets all others of the batch (gradient caching, Gao et al. 2021)."""
 
-    epochs: PositiveInt = 5
+    epochs: Count = 5
     learning_rate: PositiveFloat = 2e-4
     beta1: Fraction = 0.9
     beta2: Fraction = 0.98
@@ -163,13 +156,14 @@ class OptimConfig(Settings):
     has it. A result of `auto` depends on the machine, and the ledger says which it was."""
 
     compile: CompileKind = "off"
-    """`torch.compile` the encoder's blocks, with CUDA graphs where asked (windows of one length
-    only: each new shape is a new graph). On CPUs it was slower; see docs/findings.md."""
+    """`torch.compile` the way from a batch to its vectors, with CUDA graphs where asked (windows of
+    one length only: each new shape is a new graph). Held-out windows go the plain way. On CPUs it
+    was slower; see docs/findings.md."""
 
-    validate_every: PositiveInt = 500
+    validate_every: Count = 500
     """Steps between looks at the validation days; the end of an epoch is always one."""
 
-    patience: NonNegativeInt = 0
+    patience: CountOrNone = 0
     """Stop after so many looks without a better one; 0 goes to the end."""
 
     select_by: Literal["val/recall_mean", "val/total_loss", "val/clip_loss", "val/ndcg_mean"] = (

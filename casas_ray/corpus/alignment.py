@@ -15,12 +15,12 @@ written and read piece by piece, so that memory does not grow with their number.
 Files, columns and keys are a format that is out in the world: a change of them needs a migration.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -28,116 +28,39 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from casas_ray.corpus.vocab import Vocabulary
+from casas_ray.corpus.manifest import Manifest
+from casas_ray.corpus.set_checks import AGAIN, reading, refuse_odd
+from casas_ray.corpus.vocab import SPECIAL, Vocabulary
+from casas_ray.corpus.window_table import (
+    FIELD_PREFIX,
+    WINDOWS_PER_GROUP,
+    SplitWriter,
+    WindowColumns,
+    flat,
+    lengths,
+)
 from casas_ray.errors import DataError
-from casas_ray.files import sha256_of, shown, write_json
+from casas_ray.files import sha256_of, shown, why, write_json
+from casas_ray.sealed import damaged, fitted, read_sealed, write_sealed
+
+__all__ = [
+    "FIELD_PREFIX",
+    "WINDOWS_PER_GROUP",
+    "CaptionIndex",
+    "PreparedSet",
+    "SplitWriter",
+    "WindowColumns",
+    "flat",
+    "input_hash",
+    "lengths",
+    "write_captions",
+    "write_manifest",
+    "write_vocabulary",
+]
 
 MANIFEST, VOCAB, CAPTIONS = "manifest.json", "vocab.json", "captions.parquet"
-FIELD_PREFIX = "id_"
-WINDOWS_PER_GROUP = 16_384
-"""Windows that are built, written and read at a time."""
-
-
-@dataclass(frozen=True)
-class WindowColumns:
-    """N windows as columns; what is told of events (E in all) stands window after window."""
-
-    id: Sequence[str]
-    home: Sequence[str]
-    first_event: NDArray[np.int64]
-    start_us: NDArray[np.int64]
-    length: NDArray[np.int16]
-    ids: Mapping[str, NDArray[np.int16]]
-    """By field, E: the id of the event's value."""
-
-    gap_seconds: NDArray[np.float32]
-    """E: time since the event before, also across the window's start."""
-
-    xy: NDArray[np.float32]
-    """E x 2: position on the floor plan, its longer side 1; NaN where unknown."""
-
-    sensor_text: NDArray[np.int32]
-    """E: what the event's sensor is in words, as an index into the captions' list."""
-
-    caption_ids: Sequence[NDArray[np.int32]]
-    """For each window its captions, one or more."""
-
-    label: Sequence[str]
-    shares: Sequence[Sequence[tuple[str, float]]]
-
-    def table(self) -> pa.Table:
-        """The windows as an Arrow table, one row a window."""
-        counts = [len(row) for row in self.caption_ids]
-        columns: dict[str, pa.Array] = {
-            "id": pa.array(self.id, pa.string()),
-            "home": pa.array(self.home, pa.string()),
-            "first_event": pa.array(self.first_event),
-            "start_us": pa.array(self.start_us),
-            "length": pa.array(self.length),
-            "gap_seconds": _lists(self.gap_seconds, self.length),
-            "x": _lists(np.ascontiguousarray(self.xy[:, 0]), self.length),
-            "y": _lists(np.ascontiguousarray(self.xy[:, 1]), self.length),
-            "sensor_text": _lists(self.sensor_text, self.length),
-            "captions": _lists(np.concatenate(self.caption_ids), counts),
-            "label": pa.array(self.label, pa.string()),
-            "labels": pa.array([[name for name, _ in row] for row in self.shares]),
-            "shares": pa.array([[share for _, share in row] for row in self.shares]),
-        }
-        for field, ids in self.ids.items():
-            columns[FIELD_PREFIX + field] = _lists(ids, self.length)
-        return pa.table(columns)
-
-
-def _lists(values: NDArray[np.generic], lengths: Sequence[int] | NDArray[np.integer]) -> pa.Array:
-    # Arrow's lists have 32-bit offsets: a table holds 2^31 values of a column at most, which a
-    # piece of WINDOWS_PER_GROUP windows never reaches.
-    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
-
-
-def flat(table: pa.Table, column: str) -> NDArray[Any]:  # Any: numbers of the column's own type
-    """The values of a list column, row after row."""
-    # flatten() heeds a slice's offset; `.values` would give the whole parent's values.
-    parts = [chunk.flatten() for chunk in table.column(column).chunks]
-    arrays = [part.to_numpy(zero_copy_only=False) for part in parts]
-    return np.concatenate(arrays) if arrays else np.empty(0)
-
-
-def lengths(table: pa.Table, column: str) -> NDArray[np.int64]:
-    """Number of values in each row of a list column."""
-    parts = [np.diff(chunk.offsets.to_numpy()) for chunk in table.column(column).chunks]
-    return np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
-
-
-class SplitWriter:
-    """The windows of one split, written piece by piece."""
-
-    def __init__(self, folder: Path, split: str) -> None:
-        self._path = folder / f"{split}.parquet"
-        self._writer: pq.ParquetWriter | None = None
-        self.windows = 0
-
-    def __enter__(self) -> "SplitWriter":
-        return self
-
-    def add(self, columns: WindowColumns) -> None:
-        """Write more windows after those before."""
-        table = columns.table()
-        # Opened late, for the schema depends on the home's fields. A split without windows would
-        # leave no file: who prepares refuses it.
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
-        self._writer.write_table(table, row_group_size=WINDOWS_PER_GROUP)
-        self.windows += table.num_rows
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._writer is not None:
-            self._writer.close()
+HASHES = "files"
+"""The manifest's key of the SHA-256 of every other file of the set, by name."""
 
 
 @dataclass(frozen=True)
@@ -151,21 +74,26 @@ class PreparedSet:
         """What made the set and what is in it.
 
         Raises:
-            DataError: the folder holds no manifest that parses.
+            DataError: the folder holds no manifest, or it is torn or was changed.
         """
         path = self.folder / MANIFEST
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise DataError(
-                f"{shown(path)} is missing or torn.",
-                hint=f"delete {shown(self.folder)} and prepare again.",
-            ) from None
+        held = read_sealed(path, hint=AGAIN)
+        fitted(Manifest, held, path, hint=AGAIN)
+        return held
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """The ids of every field's values."""
-        values = json.loads((self.folder / VOCAB).read_text(encoding="utf-8"))
+        """The ids of every field's values.
+
+        Raises:
+            DataError: `vocab.json` is damaged.
+        """
+        path = self.folder / VOCAB
+        values = fitted(dict[str, list[str]], read_sealed(path, hint=AGAIN), path, hint=AGAIN)
+        sizes = {field: len(names) for field, names in values.items()}
+        special = all(tuple(names[: len(SPECIAL)]) == SPECIAL for names in values.values())
+        if not special or sizes != self.manifest["fields"]:
+            raise damaged(path, "its fields are not those of the manifest", hint=AGAIN)
         return Vocabulary({field: tuple(names) for field, names in values.items()})
 
     @property
@@ -183,34 +111,104 @@ class PreparedSet:
         """A hash that changes with the logs, the settings that shape the set, or the code."""
         return self.manifest["fingerprint"]
 
+    @cached_property
+    def galleries(self) -> dict[str, str]:
+        """By split a hash of what retrieval is judged on: its windows' moments and first captions.
+
+        Ranks among other windows or other captions compare with nothing here.
+        """
+        texts = self.captions()
+        return {split: self._gallery(split, texts) for split in self.manifest["windows"]}
+
+    def _gallery(self, split: str, texts: Sequence[str]) -> str:
+        columns = ["home", "start_us", "length", "captions"]
+        table = self.windows(split).select(columns)
+        counts = lengths(table, "captions")
+        first_N = flat(table, "captions")[np.cumsum(counts) - counts]
+        told = [table.column("home").to_pylist(), [texts[index] for index in first_N.tolist()]]
+        content = hashlib.sha256(json.dumps(told).encode())
+        for name in ("start_us", "length"):
+            content.update(table.column(name).to_numpy().tobytes())
+        return content.hexdigest()[:16]
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether its manifest has its files' hashes; those of earlier versions have none."""
+        return bool(self.manifest.get(HASHES))
+
+    def check(self, fingerprint: str = "") -> None:
+        """Read every file once and refuse a set that is not as it was written, or is not the one
+        with this fingerprint.
+
+        Raises:
+            DataError: a file is missing, torn or altered, or it is another set.
+        """
+        if fingerprint not in ("", self.fingerprint):
+            why = f"it is of the set {self.fingerprint[:12]}"
+            raise damaged(self.folder / MANIFEST, why, hint=AGAIN)
+        for name, wanted in self.manifest.get(HASHES, {}).items():
+            path = self.folder / name
+            if not path.is_file():
+                raise damaged(path, "there is no such file", hint=AGAIN)
+            if input_hash(path, AGAIN) != wanted:
+                raise damaged(path, "it is not as it was written", hint=AGAIN)
+        # Of a set without hashes this is all that can be said.
+        _ = self.vocabulary
+
     def size_on_disk(self) -> int:
         """Bytes of all its files."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     def windows(self, split: str) -> pa.Table:
-        """The windows of `train`, `val` or `test`."""
-        return pq.read_table(self.folder / f"{split}.parquet", memory_map=True)
+        """The windows of `train`, `val` or `test`.
+
+        Raises:
+            DataError: their file is damaged.
+        """
+        with reading(self.folder / f"{split}.parquet") as path:
+            table = pq.read_table(path, memory_map=True)
+            if not self.is_hashed:
+                texts = pq.read_metadata(self.folder / CAPTIONS).num_rows
+                refuse_odd(table, self.manifest["windows"][split], self.vocabulary.sizes(), texts)
+            return table
 
     def lengths(self, split: str) -> NDArray[np.int16]:
-        """Number of events of every window of a split."""
-        table = pq.read_table(self.folder / f"{split}.parquet", columns=["length"])
-        return table.column("length").to_numpy()
+        """Number of events of every window of a split.
+
+        Raises:
+            DataError: their file is damaged.
+        """
+        with reading(self.folder / f"{split}.parquet") as path:
+            return pq.read_table(path, columns=["length"]).column("length").to_numpy()
 
     def piece(self, split: str, start: int, stop: int) -> pa.Table:
         """The windows from `start` up to, not including, `stop`.
 
         Only the row groups that hold them are read.
+
+        Raises:
+            DataError: their file is damaged.
         """
-        file = pq.ParquetFile(self.folder / f"{split}.parquet")
-        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
-        ends = np.cumsum(sizes)
-        first, last = np.searchsorted(ends, [start, stop - 1], side="right").tolist()
-        table = file.read_row_groups(list(range(first, min(last, len(sizes) - 1) + 1)))
-        return table.slice(start - int(ends[first] - sizes[first]), stop - start)
+        with reading(self.folder / f"{split}.parquet") as path:
+            file = pq.ParquetFile(path)
+            groups = range(file.num_row_groups)
+            sizes = [file.metadata.row_group(group).num_rows for group in groups]
+            ends = np.cumsum(sizes)
+            first, last = np.searchsorted(ends, [start, stop - 1], side="right").tolist()
+            table = file.read_row_groups(list(range(first, min(last, len(sizes) - 1) + 1)))
+            return table.slice(start - int(ends[first] - sizes[first]), stop - start)
 
     def captions(self) -> list[str]:
-        """Distinct captions; a window's caption ids are indices into this list."""
-        return pq.read_table(self.folder / CAPTIONS).column("caption").to_pylist()
+        """Distinct captions; a window's caption ids are indices into this list.
+
+        Raises:
+            DataError: their file is damaged.
+        """
+        with reading(self.folder / CAPTIONS) as path:
+            captions = pq.read_table(path).column("caption").to_pylist()
+            if not all(isinstance(caption, str) for caption in captions):
+                raise ValueError("a caption is no text")
+            return captions
 
 
 def write_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
@@ -224,8 +222,9 @@ def write_captions(folder: Path, captions: Sequence[str]) -> None:
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, object]) -> None:
-    """Write `manifest.json`, the last file of a set."""
-    write_json(folder / MANIFEST, manifest)
+    """Write `manifest.json`, the last file of a set, with the hashes of all others."""
+    hashes = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    write_sealed(folder / MANIFEST, {**manifest, HASHES: hashes})
 
 
 def input_hash(path: Path, hint: str) -> str:
@@ -236,8 +235,8 @@ def input_hash(path: Path, hint: str) -> str:
     """
     try:
         return sha256_of(path)
-    except OSError as error:
-        raise DataError(f"{shown(path)}: {error.strerror or error}.", hint=hint) from None
+    except (OSError, ValueError) as error:  # a name may hold what no path can
+        raise DataError(f"{shown(path)}: {why(error)}.", hint=hint) from None
 
 
 class CaptionIndex:

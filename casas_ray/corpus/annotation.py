@@ -22,9 +22,11 @@ _BEGINS = frozenset({"begin", "begins", "begun", "began", "begub"})
 _ENDS = frozenset({"end", "ends", "ended"})
 _STARTS = {"start": BEGIN, "started": BEGIN, "stop": END, "stopped": END, "finish": END}
 _ASSIGNED = re.compile(r"\s*[=:]+\s*(?=[\"'“”‘’]*(?:beg|end|start|stop|finish))", re.IGNORECASE)
-_BETWEEN = re.compile(r"[\s;,]+|[\"'“”‘’]*=+[\"'“”‘’]*")
-_ASIDE = re.compile(r"(?:^|(?<=\s))(?:\([^()]*\)|\[[^\[\]]*\]|(?:#|//|--\s).*$)")
+_BETWEEN = re.compile(r"[\s;,]+")
+_EQUALS = re.compile(r"[\"'“”‘’]*=+[\"'“”‘’]*")
+_ASIDE = re.compile(r"(?:^|(?<=\s))(?:(?:\([^()]*\)|\[[^\[\]]*\])(?=\s|$)|(?:#|//|--\s).*$)")
 _GLUED = re.compile(r"(?P<label>.*[A-Za-z0-9])(?:[_\-.:](?P<mark>[A-Za-z]+)|(?P<camel>Begin|End))")
+_COLONS = re.compile(r":[^\s:]+:")
 _QUOTES = "\"'“”‘’"
 _FRINGE = " \t,;:?!*.=" + _QUOTES
 
@@ -67,10 +69,12 @@ class Grammar:
         """The grammar of a log, from the columns after the values of many of its lines."""
         every = [[text for text in tail if text.strip()] for tail in tails]
         filled = [tail for tail in every if tail]
-        text = [" ".join(tail) for tail in filled]
+        said = (tail[1:] if is_type(tail[0], strict=True) else tail for tail in filled)
+        text = [" ".join(tail) for tail in said]
         plain = cls(separated=separated)
-        begins = sum(any(plain.mark(word) == BEGIN for word in each.split()) for each in text)
-        before = sum(bool(plain.mark(plain.first_word(each))) for each in text)
+        kinds = [[plain.mark(word) for word in plain._split(each)] for each in text]
+        begins = sum(BEGIN in each for each in kinds)
+        before = sum(bool(each and each[0]) for each in kinds)
         typed = sum(is_type(tail[0]) for tail in filled)
         return cls(
             separated=separated,
@@ -80,11 +84,6 @@ class Grammar:
             marks_first=before > begins,
             glued=_hangs(text),
         )
-
-    @staticmethod
-    def first_word(text: str) -> str:
-        """The first word of an annotation, without what sets it apart from the next."""
-        return _BETWEEN.split(text, maxsplit=1)[0]
 
     @classmethod
     def of_labels(cls, labels: Collection[str], *, has_begins: bool) -> "Grammar":
@@ -136,14 +135,24 @@ class Grammar:
         return self._marks(words, []) if any(self.mark(word) for word in words) else ()
 
     def _words(self, text: str, notes: list[str]) -> list[str]:
-        if _ASIDE.search(text):
-            notes.append("note beside an annotation")
-            text = _ASIDE.sub(" ", text)
+        words = self._split(_ASIDE.sub(" ", text))
+        if not _ASIDE.search(text):
+            return words
+        if all(self.mark(word) for word in words) and (whole := self._split(text)):
+            return whole  # beside nothing: `(nap) begin`
+        notes.append("note beside an annotation")
+        return words
+
+    def _split(self, text: str) -> list[str]:
         words = _BETWEEN.split(_ASSIGNED.sub(" ", text).strip())
         words = [word for word in words if word.strip(_FRINGE)]
         return [part for word in words for part in self._unglued(word)]
 
     def _unglued(self, word: str) -> list[str]:
+        # An equals sign that sets no mark apart is a letter of a label.
+        parts = _EQUALS.split(word)
+        if len(parts) > 1 and any(self.mark(part) for part in parts):
+            return [part for part in parts if part.strip(_FRINGE)]
         found = _GLUED.fullmatch(word.strip(_FRINGE)) if self.glued else None
         mark = found and (found["mark"] or found["camel"])
         return [found["label"], mark] if found and mark and self.mark(mark) else [word]
@@ -182,6 +191,10 @@ def _turned(words: list[str], grammar: Grammar) -> list[str]:
 
 
 def _label(words: Sequence[str]) -> str:
+    text = " ".join(word.strip(_QUOTES) for word in words)
+    # A colon on either side is part of a name; one alone set it apart from what came next.
+    if _COLONS.fullmatch(text):
+        return text
     return " ".join(word.strip(_FRINGE) for word in words).strip(_FRINGE)
 
 

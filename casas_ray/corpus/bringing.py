@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ from typing import NamedTuple
 from casas_ray.corpus.alignment import input_hash
 from casas_ray.corpus.intervals import is_interval_log, joined
 from casas_ray.corpus.log_text import LARGEST, refuse_no_file
+from casas_ray.corpus.simulate.simulator import TRUTH_NAME
 from casas_ray.errors import CasasError, DataError, RefusedError
-from casas_ray.files import sha256_of, shown, write_json
+from casas_ray.files import private_folder, sha256_of, shown, whole_file, write_json
 from casas_ray.paths import raw, safe_name
 
 LINK = "data"
@@ -22,6 +24,7 @@ LINK = "data"
 _MEMORY = "log.json"
 _PIPED, _ACTIVITIES, _JOINED = "piped.txt", "activities.txt", "joined.txt"
 _PIECE = 1 << 20
+_SECONDS_TO_OPEN = 10
 
 
 class Named(NamedTuple):
@@ -43,7 +46,7 @@ def brought(home: str, named: Named) -> Iterator[tuple[Path, list[str]]]:
 
     Raises:
         DataError: it cannot be read; errors of the block name the file that was named.
-        RefusedError: another log of that home, not a link, lies there already.
+        RefusedError: another log of that home, not a link, lies there already, or it is simulated.
     """
     folder = raw() / safe_name(home, what="home")
     _refuse_another(folder / LINK, named.log, home)
@@ -69,8 +72,23 @@ def _named_as(named: Named, draft: Path) -> Iterator[None]:
         raise type(error)(problem, hint=error.hint) from None
 
 
+def refuse_simulated(log: Path) -> None:
+    """Refuse to take a simulated log for a home's own.
+
+    Raises:
+        RefusedError: it is one.
+    """
+    # A log has no place for a caveat; the truth beside it tells that no home wrote it.
+    if log.resolve().with_name(TRUTH_NAME).is_file():
+        raise RefusedError(
+            f"{shown(log)} is a SIMULATED log; as a home's own, nothing would say so.",
+            hint="use it with --simulated and the data.simulate settings that it was made with.",
+        )
+
+
 def _refuse_another(target: Path, log: Path, home: str) -> None:
     refuse_no_file(log)
+    refuse_simulated(log)
     if target.exists() and not target.is_symlink() and not target.samefile(log):
         raise RefusedError(
             f"{shown(target)} is another log of '{home}'.", hint="move it away first."
@@ -100,22 +118,39 @@ def _spooled(path: Path, copy: Path) -> Path:
     if not path.is_fifo():
         return path
     size = 0
-    with path.open("rb") as pipe, copy.open("wb") as out:
-        while piece := pipe.read(_PIECE):
+    with copy.open("wb") as out:
+        for piece in _from_pipe(path):
             size += out.write(piece)
             if size > LARGEST:
                 raise DataError(f"{shown(path)} does not end after {size:,} bytes.")
     return copy
 
 
+def _from_pipe(path: Path) -> Iterator[bytes]:
+    # Without O_NONBLOCK, opening waits for somebody who writes, for ever.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as pipe:
+        watch = select.poll()
+        watch.register(pipe, select.POLLIN)
+        heard = watch.poll(_SECONDS_TO_OPEN * 1000)
+        piece = pipe.read(_PIECE)
+        if piece == b"" and not heard:  # None were a writer who is silent so far
+            raise DataError(
+                f"{shown(path)} is a pipe, and nobody wrote into it for {_SECONDS_TO_OPEN} s.",
+                hint="start what writes into it first, or name a file.",
+            )
+        os.set_blocking(pipe.fileno(), True)
+        while piece != b"":
+            yield piece or b""
+            piece = pipe.read(_PIECE)
+
+
 def _kept(path: Path, folder: Path) -> Path:
     """A made file under a name by its content, in the home's folder."""
     target = folder / f"{path.stem}-{sha256_of(path)[:12]}{path.suffix}"
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     if not target.is_file():
-        partial = target.with_name(f".{target.name}.{os.getpid()}")
-        shutil.copyfile(path, partial)
-        partial.replace(target)
+        with whole_file(target) as partial:
+            shutil.copyfile(path, partial)
     return target
 
 
@@ -133,13 +168,11 @@ def link_log(home: str, log: Path) -> Path:
 
 def _remember(folder: Path, log: Path) -> Path:
     target = folder / LINK
-    folder.mkdir(parents=True, exist_ok=True)
-    place = log.resolve()
+    private_folder(folder)
     if not target.exists() or not target.samefile(log):
         # A link cannot be made over another; renamed over it, there is no moment without a log.
-        draft = folder / f".{target.name}.{os.getpid()}"
-        draft.symlink_to(place)
-        draft.replace(target)
+        with whole_file(target) as draft:
+            draft.symlink_to(log.resolve())
     if target.is_symlink():
         write_json(folder / _MEMORY, {"log": str(target.readlink()), "sha256": sha256_of(log)})
     return target

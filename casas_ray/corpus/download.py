@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import urllib.error
+import urllib.parse
 import urllib.request
 import zipfile
 from collections.abc import Callable
@@ -14,8 +15,8 @@ from pathlib import Path, PurePosixPath
 
 from casas_ray.corpus.detect import looks_like_a_log
 from casas_ray.corpus.homes import Home
-from casas_ray.errors import SetupError
-from casas_ray.files import new_folder, sha256_of, shown, write_json
+from casas_ray.errors import SettingsError, SetupError
+from casas_ray.files import new_folder, private_folder, sha256_of, shown, write_json
 from casas_ray.paths import raw
 
 Progress = Callable[[int, int], None]
@@ -53,8 +54,11 @@ def fetch(home: Home, *, url: str = "", progress: Progress = lambda have, total:
     another one meanwhile, it starts again.
 
     Raises:
+        SettingsError: the address is none.
         SetupError: no network, refused, cut off again and again, or what came is not the log.
     """
+    if url:
+        _refuse_address(url)
     target = raw() / home.home
     log = target / (home.log_in_archive or _USUAL_NAME)
     if log.is_file():
@@ -64,7 +68,7 @@ def fetch(home: Home, *, url: str = "", progress: Progress = lambda have, total:
         raise SetupError(f"nobody wrote where home '{home.home}' is published.", hint=by_hand(home))
     kept = raw() / f".{hashlib.sha256(address.encode()).hexdigest()[:12]}.archive"
     archive = kept if kept.is_file() else raw() / f".{home.home}.download"
-    archive.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(archive.parent)
     if archive is not kept:
         _download(address, archive, home, progress)
     _unpack(archive, target, home)
@@ -87,6 +91,19 @@ def _logs_in(packed: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     files = (info for info in packed.infolist() if not info.is_dir())
     files = (info for info in files if not info.filename.startswith("__MACOSX/"))
     return {PurePosixPath(info.filename).name.split(".")[0].lower(): info for info in files}
+
+
+def _refuse_address(url: str) -> None:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        # Python would read local files at file: too.
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise SettingsError(
+            f"'{url:.200}' is no address of an archive.", hint="wanted http:// or https://"
+        )
 
 
 def by_hand(home: Home) -> str:
@@ -114,7 +131,7 @@ def _download(url: str, archive: Path, home: Home, progress: Progress) -> None:
                 archive.unlink(missing_ok=True)
                 continue
             raise _failed(url, f"the server answers {error.code} {error.reason}", home) from None
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: an odd host or header
             problem = str(getattr(error, "reason", error)) or type(error).__name__
         if not archive.exists() or archive.stat().st_size <= before:
             break  # no byte came: trying again at once would bring none either
@@ -135,7 +152,7 @@ def _fetch_rest(url: str, archive: Path, progress: Progress) -> bool:
         # A server may ignore the range, or the file have changed: then all of it comes anew.
         goes_on = answer.status == 206 and _starts_at(answer, have)
         have = have if goes_on else 0
-        total = have + int(answer.headers.get("Content-Length") or 0)
+        total = have + _length_of(answer)
         if total > _LARGEST:
             raise OSError(f"it is {total:,} bytes; no home's log is so large")
         mark = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
@@ -143,6 +160,14 @@ def _fetch_rest(url: str, archive: Path, progress: Progress) -> bool:
         write_json(_about(archive), {"mark": mark})
         have = _copy(answer, archive, have, total, progress, append=goes_on)
     return have >= total if total else True
+
+
+def _length_of(answer: HTTPResponse) -> int:
+    said = answer.headers.get("Content-Length") or "0"
+    # What int() takes besides digits, no server means; and it refuses very long numbers.
+    if not (said.isascii() and said.isdigit() and len(said) < 20):
+        raise OSError(f"the server says its length is {said:.40}")
+    return int(said)
 
 
 def _starts_at(answer: HTTPResponse, have: int) -> bool:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from casas_ray.config import DataConfig
-from casas_ray.corpus.bringing import LINK, remembered_hash
+from casas_ray.corpus.bringing import LINK, refuse_simulated, remembered_hash
 from casas_ray.corpus.homes import home_or_error, known_homes, load_home
 from casas_ray.corpus.simulate.simulator import simulated_log
 from casas_ray.errors import DataError, did_you_mean
@@ -18,6 +18,7 @@ def logs_for(config: DataConfig) -> dict[str, Path]:
 
     Raises:
         DataError: one is not at hand.
+        RefusedError: one was simulated, and the settings do not say so.
     """
     return {home: _log_for(home, config) for home in config.homes}
 
@@ -31,6 +32,7 @@ def _log_for(home: str, config: DataConfig) -> Path:
         return link
     if log is None:
         raise _missing(home)
+    refuse_simulated(log)
     return log
 
 

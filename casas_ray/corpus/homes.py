@@ -1,7 +1,6 @@
 """The facts of a home: its sensors, their rooms and where they hang."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,9 +8,9 @@ from pydantic import Field
 
 from casas_ray.config.base import Settings
 from casas_ray.corpus.sensor_names import UNKNOWN_ROOM, type_from_name
-from casas_ray.errors import DataError, SettingsError, did_you_mean
-from casas_ray.files import shown
-from casas_ray.paths import drawer_files
+from casas_ray.errors import CasasError, DataError, RefusedError, SettingsError, did_you_mean
+from casas_ray.files import read_toml, shown
+from casas_ray.paths import drawer_file, drawer_files, is_safe_name, safe_path
 
 
 class Sensor(Settings):
@@ -66,14 +65,33 @@ def load_home(name: str) -> Home | None:
 
     Raises:
         DataError: the TOML does not parse or holds something else.
+        RefusedError: a name or a path in it would lead out of the home's folder.
     """
-    path = known_homes().get(name)
+    path = drawer_file("data/homes", ".toml", name)
     if path is None:
         return None
     try:
-        return Home.build(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, SettingsError) as error:
+        home = Home.build(read_toml(path))
+    except SettingsError as error:
         raise DataError(f"{shown(path)}: {error}", hint="see data/homes/milan.toml") from None
+    try:
+        _refuse_ways_out(home, name)
+    except CasasError as error:
+        raise type(error)(f"{shown(path)}: {error.problem}", hint=error.hint) from None
+    return home
+
+
+def _refuse_ways_out(home: Home, name: str) -> None:
+    # What they name is written to, and fetched.
+    if home.home != name:
+        kind = DataError if is_safe_name(home.home) else RefusedError
+        raise kind(f"home = '{home.home}'.", hint=f"a home is named as its file: {name}")
+    if home.log_in_archive:
+        safe_path(home.log_in_archive, what="log_in_archive")
+    if home.archive and not home.archive.startswith(("https://", "http://")):
+        raise RefusedError(
+            f"archive '{home.archive}' is no address on the web.", hint="wanted https://..."
+        )
 
 
 def home_or_error(name: str) -> Home:

@@ -1,6 +1,8 @@
 """What is at hand: logs, prepared sets, and one window of a set as a person reads it."""
 
-from collections.abc import Sequence
+import logging
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +14,18 @@ from casas_ray.corpus.detect import looks_like_a_log
 from casas_ray.corpus.events import US_PER_SECOND
 from casas_ray.corpus.fetch import log_at_hand, place_before
 from casas_ray.corpus.homes import known_homes, load_home
-from casas_ray.errors import SettingsError
+from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown
+
+log = logging.getLogger(__name__)
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 def logged_homes() -> list[str]:
     """Homes with a folder of raw logs; simulated logs are not homes."""
-    folders = (path for path in paths.raw().glob("*") if path.is_dir())
-    return [path.name for path in folders if "-simulated-" not in path.name]
+    names = (path.name for path in paths.raw().glob("*") if path.is_dir())
+    # Drafts of folders, and whatever else somebody put there, are no homes either.
+    return [name for name in names if "-simulated-" not in name and paths.is_safe_name(name)]
 
 
 def prepared_sets() -> list[PreparedSet]:
@@ -69,10 +75,10 @@ def homes_at_hand() -> dict[str, HomeAtHand]:
     A log that cannot be used is none.
 
     Raises:
-        DataError: a home's facts or a set's manifest cannot be read.
+        DataError: a home's facts cannot be read.
     """
     names = sorted({*known_homes(), *logged_homes()})
-    sets = prepared_sets()
+    sets = _sound(prepared_sets())
     homes = {name: _home_at_hand(name, sets) for name in names}
     known = known_homes()
     return {name: home for name, home in homes.items() if name in known or home.log or home.sets}
@@ -87,6 +93,18 @@ def _home_at_hand(name: str, sets: Sequence[PreparedSet]) -> HomeAtHand:
         moved=place_before(name),
         sets=[_at_hand(prepared) for prepared in sets if name in prepared.manifest["homes"]],
     )
+
+
+def _sound(sets: Iterable[PreparedSet]) -> list[PreparedSet]:
+    """The sets that say what they are; of the others a warning."""
+    sound = []
+    for prepared in sets:
+        try:
+            _ = prepared.manifest
+            sound.append(prepared)
+        except DataError as error:
+            log.warning("%s", error.problem)
+    return sound
 
 
 def _at_hand(prepared: PreparedSet) -> SetAtHand:
@@ -138,5 +156,8 @@ def read_window(prepared: PreparedSet, index: int) -> ReadableWindow:
 
 def set_folder(fingerprint: str) -> Path | None:
     """The folder of the set with this fingerprint, or None."""
+    # It comes from a checkpoint, and a pattern that it held could find any folder.
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        return None
     folders = sorted(paths.aligned().glob(f"*-{fingerprint[:12]}"))
     return folders[0] if folders else None

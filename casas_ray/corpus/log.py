@@ -155,10 +155,9 @@ class _Reader:
 
     def _set_aside(self, number: int, text: str, stamp: str, code: int, time_us: int) -> None:
         reason = self._log.meanings[code].flaw
-        if time_us == NO_TIME:
+        if time_us == NO_TIME and not (stamp and reason):
             is_moment = bool(STAMP.fullmatch(stamp.strip("\"' ")))
-            reason = "no such date or time" if is_moment else reason or _NO_STAMP
-            reason = _NO_STAMP if not stamp else reason
+            reason = "no such date or time" if is_moment else _NO_STAMP
         self._log.reject(number, reason, text)
         if reason in _UNFIT:
             self._unfit.append((number, text))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from casas_ray.errors import DataError
-from casas_ray.files import shown
+from casas_ray.files import shown, why
 
 LONGEST_LINE = 4096
 LARGEST = 4 << 30
@@ -54,16 +54,15 @@ def refuse_no_file(path: Path) -> None:
     Raises:
         DataError: there is no such file, not any more, or it is a folder or a device.
     """
-    if path.is_symlink() and not path.exists():
-        raise DataError(
-            f"{shown(path)}: the log was {path.readlink()}, and nothing lies there now.",
-            hint="put it back, or name its new place with --log PATH",
-        )
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        what = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
-        raise DataError(f"{shown(path)}: {what or error}.", hint=_HINT) from None
+        if isinstance(error, FileNotFoundError) and path.is_symlink():
+            raise DataError(
+                f"{shown(path)}: the log was {shown(path.readlink())}, and nothing lies there now.",
+                hint="put it back, or name its new place with --log PATH",
+            ) from None
+        raise DataError(f"{shown(path)}: {why(error)}.", hint=_HINT) from None
     if stat.S_ISDIR(mode):
         raise DataError(f"{shown(path)} is a folder.", hint="name the log in it with --log PATH")
     if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode):
@@ -90,8 +89,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         with _unpacked(path, start) as stream:
             yield stream
     except _TORN as error:
-        why = getattr(error, "strerror", None) or error
-        raise DataError(f"{shown(path)}: {why}.", hint=_HINT) from None
+        raise DataError(f"{shown(path)}: {why(error)}.", hint=_HINT) from None
 
 
 @contextmanager

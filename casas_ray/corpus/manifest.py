@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from casas_ray.config import DataConfig
 from casas_ray.corpus.activities import resident_of
@@ -17,6 +18,57 @@ from casas_ray.corpus.vocab import Vocabulary
 from casas_ray.corpus.windows import Windows
 
 _EXAMPLES = 3
+
+
+class _Part(BaseModel):
+    # Strict, since readers take what stands in the file, not what was understood of it.
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class _Log(_Part):
+    lines: int
+
+
+class _Home(_Part):
+    log: _Log
+    used: int
+    quarantined: dict[str, int]
+    dropped_by_type: dict[str, int]
+    noticed: dict[str, int]
+    sensors_by_room: dict[str, int]
+    days: dict[str, list[str]]
+    activities_by_resident: dict[str, int]
+    coverage: dict[str, float]
+    notes: list[str] = []
+
+
+class _Captions(_Part):
+    distinct: int
+    shared_by_split: dict[str, float]
+    examples: list[str]
+
+
+def _trained_on(windows: dict[str, int]) -> dict[str, int]:
+    if not all(windows.get(split, 0) > 0 for split in ("train", "val")):
+        raise ValueError("wanted some for train and some for val")
+    return windows
+
+
+class Manifest(_Part):
+    """What must stand in a `manifest.json`, so that who reads it need not look again."""
+
+    fingerprint: str
+    home: str
+    simulated: bool
+    caveats: list[str]
+    homes: dict[str, _Home]
+    fields: dict[str, int]
+    windows: Annotated[dict[str, int], AfterValidator(_trained_on)]
+    captions: _Captions
+    notes: list[str] = []
+    labels: dict[str, dict[str, int]] = {}
+    events_per_window: dict[str, float] = {}
+    files: dict[str, str] = {}
 
 
 class Part(Protocol):

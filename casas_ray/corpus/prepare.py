@@ -29,14 +29,15 @@ from casas_ray.corpus.exchange.written import WrittenCaptions
 from casas_ray.corpus.homes import Home, load_home
 from casas_ray.corpus.log import RawLog, read_log
 from casas_ray.corpus.manifest import Diversity, manifest_of
+from casas_ray.corpus.set_checks import set_to_fill, usable
 from casas_ray.corpus.sidecars import write_activities, write_events, write_quarantine
 from casas_ray.corpus.split import SPLITS, Days, split_days, stretches
 from casas_ray.corpus.vocab import Vocabulary, field_columns
 from casas_ray.corpus.windows import Windows, cut
 from casas_ray.errors import DataError
-from casas_ray.files import new_folder, shown
+from casas_ray.files import shown
 
-CODE_VERSION = 4
+CODE_VERSION = 5
 """Raised when the same log and settings come to give another set; else old sets pass for new."""
 
 Watch = Callable[[str], None]
@@ -83,7 +84,8 @@ def prepare(config: DataConfig, logs: Logs, *, watch: Watch = lambda _: None) ->
     kind = f"{config.label}-simulated" if config.simulated else config.label
     # Named by what made it, so a set on disk never stands for other settings or another log.
     target = paths.aligned() / f"{kind}-{fingerprint[:12]}"
-    if not target.is_dir():
+    prepared = PreparedSet(target)
+    if not usable(prepared, fingerprint):
         parts: list[HomePart] = []
         for home in config.homes:
             watch(f"reading {shown(logs[home])}")
@@ -94,7 +96,7 @@ def prepare(config: DataConfig, logs: Logs, *, watch: Watch = lambda _: None) ->
         _fill_missing_fields(parts)
         _refuse_empty_split(parts, config)
         watch(f"writing {shown(target)}")
-        with new_folder(target) as draft:
+        with set_to_fill(target) as draft:
             _write(draft, parts, config, fingerprint)
     return PreparedSet(target)
 

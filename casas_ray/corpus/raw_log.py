@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from casas_ray.corpus.dialect import Dialect
+from casas_ray.corpus.stamps import NO_TIME
 
 
 class Said(NamedTuple):
@@ -69,7 +70,8 @@ class RawLog:
     def text_of(self, row: int) -> str:
         """What a line said, with single spaces."""
         said, time_us = self.meanings[self.said[row]], int(self.time_us[row])
-        stamp = str(np.datetime64(time_us, "us")).replace("T", " ") if time_us >= 0 else ""
+        written = str(np.datetime64(time_us, "us")).replace("T", " ").removesuffix(".000000")
+        stamp = written if time_us != NO_TIME else ""
         marks = " ".join(f"{activity} {kind}" for activity, kind in said.marks)
         return " ".join(part for part in (stamp, *said[:2], said.label, marks) if part)
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from casas_ray.corpus.activities import resident_of
 from casas_ray.corpus.clean import Cleaned
 from casas_ray.corpus.raw_log import RawLog
+from casas_ray.names import cell
 
 Homes = Sequence[tuple[str, RawLog, Cleaned]]
 _LONGEST_TEXT = 200
@@ -61,11 +62,17 @@ def write_activities(folder: Path, homes: Homes) -> None:
 
 
 def write_quarantine(folder: Path, homes: Homes) -> None:
-    """Write `quarantine.tsv`: every line not used, with its number and the reason."""
+    """Write `quarantine.tsv`: every line not used once, with its number and the reason."""
     path = folder / "quarantine.tsv"
     with path.open("w", encoding="utf-8", errors="backslashreplace") as out:
         out.write("home\tline\treason\ttext\n")
-        for name, log, _ in homes:
-            for row in sorted(log.rejected):
-                # repr, so that a tab, a line break or a control character stays in its cell.
-                out.write(f"{name}\t{row.number}\t{row.reason}\t{row.text[:_LONGEST_TEXT]!r}\n")
+        for name, log, cleaned in homes:
+            for row in sorted([*log.rejected, *cleaned.dropped]):
+                text = _quoted(row.text[:_LONGEST_TEXT])
+                out.write(f"{name}\t{row.number}\t{cell(row.reason)}\t{text}\n")
+
+
+def _quoted(text: str) -> str:
+    # repr, so that a tab, a line break or a control character stays in its cell; in single quotes
+    # always, for a spreadsheet takes double ones away, and runs what then begins with `=`.
+    return "'" + repr('"' + text)[2:]

@@ -34,9 +34,7 @@ def evaluate(run: TrainedRun) -> Verdict:
             f"{shown(prepared.folder)} has no test windows.",
             hint="train again with --test-data, then evaluate.",
         )
-    verdict = _with_probes(run, _retrieval(run), split="test")
-    record_verdict(run.folder, verdict)
-    return verdict
+    return record_verdict(run.folder, _with_probes(run, _retrieval(run), split="test"))
 
 
 def probe_validation(run: TrainedRun) -> Verdict:
@@ -68,7 +66,7 @@ def _with_probes(run: TrainedRun, columns: Columns, *, split: str) -> Verdict:
     `split` names the one that is judged, `val` or `test`.
     """
     prepared = run.data.prepared
-    caveats = tuple(prepared.caveats)
+    caveats = tuple(dict.fromkeys([*prepared.caveats, *run.caveats]))
     if len(set(prepared.windows("train").column("label").to_pylist())) < 2:
         # Nobody labelled this home: there is nothing to probe for.
         return Verdict(run.step, caveats, columns)

@@ -196,13 +196,16 @@ def f1_scores(true: Labels, guessed: Labels) -> dict[str, float]:
 
 def difference_over_days(
     ours: ProbeResult, theirs: ProbeResult, *, seed: int = 0
-) -> tuple[float, float]:
-    """The 95 % interval of the difference in macro F1, ours less theirs.
+) -> tuple[float, float] | None:
+    """The 95 % interval of the difference in macro F1, ours less theirs; None where all windows are
+    of one day.
 
     By the bootstrap (Efron 1979) over whole days, for windows of one day are no independent
     witnesses.
     """
     days = np.unique(ours.day_N)
+    if len(days) < 2:
+        return None  # one day drawn again and again is that day: its interval would have no width
     rows = {day: np.flatnonzero(ours.day_N == day) for day in days.tolist()}
     rng = np.random.default_rng(seed)
     differences = []

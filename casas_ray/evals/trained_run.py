@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 from casas_ray import paths
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.inventory import set_folder
 from casas_ray.corpus.new_events import EventColumns, windows_like
-from casas_ray.errors import DataError, did_you_mean
+from casas_ray.corpus.prepare import prepare
+from casas_ray.errors import CasasError, DataError, did_you_mean
 from casas_ray.files import shown
 from casas_ray.loader.training_data import TrainingData
 from casas_ray.loader.window_store import WindowStore
 from casas_ray.model.caption_vectors import caption_vectors
 from casas_ray.model.dual import DualEncoder
+from casas_ray.records.run_record import RUN_FILE, RunRecord, with_quick
 from casas_ray.training import checkpoint
 
 _CHUNK = 256
@@ -55,6 +58,14 @@ class TrainedRun:
     def step(self) -> int:
         """The step of the checkpoint."""
         return int(self.meta["step"])
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What every number of it must be seen with: of its data, and quick."""
+        path = self.folder / RUN_FILE
+        quick = path.is_file() and RunRecord.read(self.folder).quick
+        # Of the checkpoint, which keeps them by itself: the set may be gone, or altered.
+        return with_quick(tuple(self.meta["about"]["caveats"]), quick=quick)
 
     @property
     def vocabulary(self) -> dict[str, tuple[str, ...]]:
@@ -91,8 +102,22 @@ class TrainedRun:
                 f"the alignment set {fingerprint[:12]} is not in {shown(paths.aligned())}.",
                 hint="prepare it again with the settings and the log of the run.",
             )
-        prepared = PreparedSet(folder)
+        prepared = self._as_written(PreparedSet(folder), fingerprint)
         return TrainingData(prepared, caption_vectors(prepared.captions(), self.recipe.text))
+
+    def _as_written(self, prepared: PreparedSet, fingerprint: str) -> PreparedSet:
+        """The set itself, or where it is damaged and its logs are at hand, made anew."""
+        try:
+            prepared.check(fingerprint)
+        except DataError as damage:
+            try:
+                again = prepare(self.recipe.data, logs_for(self.recipe.data))
+            except CasasError:
+                raise damage from None
+            if again.fingerprint != fingerprint:  # the log is another one by now
+                raise
+            return again
+        return prepared
 
     def encode_windows(self, windows: str | EventColumns, *, home: str = "") -> NDArray[np.float32]:
         """Windows as unit vectors, N x D, in time order: those of a split (`train`, `val`, `test`),

@@ -38,6 +38,7 @@ class SetFacts:
             "simulated": prepared.simulated,
             "caveats": list(prepared.caveats),
             "fingerprint": prepared.fingerprint,
+            "galleries": prepared.galleries,
             "vocabulary": {field: list(values) for field, values in vocabulary.items()},
         }
         length_N, longest = prepared.lengths("train"), int(prepared.lengths("val").max())

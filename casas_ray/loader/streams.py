@@ -96,10 +96,13 @@ class RandomStreams:
     ) -> Tensor:
         """The uniform bytes of the first U uses of dropout, U x R x `width`, drawn on a device."""
         blocks = -(-width // _BLOCK_BYTES)
-        first = self.first_row * blocks + 1  # numpy's generator counts before it streams
+        first = self.first_row * blocks + 1  # numpy's generator counts before it draws
         counter_N = torch.arange(first, first + self.rows * blocks, device=device)
-        keys = [[self.seed, self._second_key(Stream.DROPOUT + use)] for use in range(uses)]
-        octets = words(counter_N, torch.tensor(keys, device=device)).view(torch.uint8)
+        # Made where they are used: a list would be copied there, and the step would wait for it.
+        second = self._second_key(Stream.DROPOUT)
+        second_U = torch.arange(second, second + uses, device=device)
+        keys_U2 = torch.stack([torch.full_like(second_U, self.seed), second_U], dim=1)
+        octets = words(counter_N, keys_U2).view(torch.uint8)
         return octets.view(uses, self.rows, -1)[..., :width]
 
     def _second_key(self, site: int) -> int:

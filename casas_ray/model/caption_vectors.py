@@ -2,13 +2,15 @@
 
 They lie in `data/text/MODEL/`, a few thousand a file, each file written whole as soon as its
 captions are done: a computation that was killed goes on where it was, and another set with the same
-captions computes none of them again.
+captions computes none of them again. Each file carries a hash of what it holds; one that does not
+fit it, and one without, is passed over, and its captions are computed again.
 """
 
 # N captions that are asked for, K captions of one part or file, T size of a text vector
 
+import contextlib
 import hashlib
-import os
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,10 +22,14 @@ from safetensors.numpy import save_file
 
 from casas_ray import paths
 from casas_ray.config import TextConfig
-from casas_ray.model.text import TextTower, find_tower
+from casas_ray.files import private_folder, shown, whole_file
+from casas_ray.model.text import TextTower, fetched_tower, find_tower
 
 CAPTIONS_A_PART = 2048
 _PROGRESS_EVERY = 256
+_HASH = "sha256"
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 Part = list[str]
@@ -46,7 +52,7 @@ def caption_vectors(
     Raises:
         SetupError: the text model is not at hand and cannot be fetched.
     """
-    source, revision = find_tower(config.model)
+    source, revision = fetched_tower(config.model)
     store = VectorStore.of(revision, config.max_tokens)
     missing = store.missing(captions)
     if missing:
@@ -66,6 +72,8 @@ def missing_captions(captions: Sequence[str], config: TextConfig) -> int:
         SetupError: the packaged text model is not the one we know.
     """
     _, revision = find_tower(config.model)
+    if not revision:
+        return len(set(captions))
     return len(VectorStore.of(revision, config.max_tokens).missing(captions))
 
 
@@ -104,20 +112,21 @@ class VectorStore:
     def missing(self, captions: Sequence[str]) -> list[str]:
         """The distinct captions that have no vector yet."""
         wanted = {_key(caption): caption for caption in captions}
-        for path in self._files():
-            for key in _keys_of(path).tolist():
+        for keys_K, _ in self._parts():
+            for key in keys_K.tolist():
                 wanted.pop(key, None)
         return list(wanted.values())
 
     def write(self, captions: Sequence[str], vectors_KT: NDArray[np.float32]) -> None:
         """Keep some vectors, all of them or none."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self._folder)
         keys = np.array([_key(caption) for caption in captions], dtype=np.uint64)
-        # Renamed when whole, under a name of its own: processes may write and read here at once,
-        # and a caption that two of them computed lies here twice, which harms nobody.
-        draft = self._folder / f".{uuid.uuid4().hex}.{os.getpid()}"
-        save_file({"keys": keys, "vectors": vectors_KT}, draft)
-        draft.replace(self._folder / f"{uuid.uuid4().hex}.safetensors")
+        # Under a name of its own: processes may write and read here at once, and a caption that two
+        # of them computed lies here twice, which harms nobody.
+        vectors_KT = np.ascontiguousarray(vectors_KT)
+        about = {_HASH: _hash_of(self._folder, keys, vectors_KT)}
+        with whole_file(self._folder / f"{uuid.uuid4().hex}.safetensors") as draft:
+            save_file({"keys": keys, "vectors": vectors_KT}, draft, metadata=about)
 
     def read(self, captions: Sequence[str]) -> NDArray[np.float32]:
         """The vectors of the captions, in their order, N x T.
@@ -131,14 +140,11 @@ class VectorStore:
         ordered_N = keys_N[order_N]
         vectors_NT: NDArray[np.float32] | None = None
         filled_N = np.zeros(len(keys_N), dtype=bool)
-        for path in self._files():
-            keys_K = _keys_of(path)
+        for keys_K, vectors_KT in self._parts():
             first_K = np.searchsorted(ordered_N, keys_K, side="left")
             after_K = np.searchsorted(ordered_N, keys_K, side="right")
             if not (after_K > first_K).any():
                 continue
-            with safe_open(path, framework="numpy") as file:
-                vectors_KT = file.get_tensor("vectors")
             if vectors_NT is None:
                 vectors_NT = np.empty((len(keys_N), vectors_KT.shape[1]), dtype=np.float32)
             for index in np.flatnonzero(after_K > first_K).tolist():
@@ -148,16 +154,44 @@ class VectorStore:
             raise KeyError(captions[int(np.flatnonzero(~filled_N)[0])])
         return vectors_NT
 
+    def _parts(self) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.float32]]]:
+        """Keys and vectors of each file that is as it was written."""
+        for path in self._files():
+            part = _part_of(path)
+            if part is not None:
+                yield part
+
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("*.safetensors"))
 
 
-def _keys_of(path: Path) -> NDArray[np.uint64]:
+def _part_of(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.float32]] | None:
+    """What a file holds, K keys and K x T vectors, or None where that is not what was written."""
     try:
         with safe_open(path, framework="numpy") as file:
-            return file.get_tensor("keys")
-    except SafetensorError:  # torn by a full disk: its captions are computed again
-        return np.empty(0, dtype=np.uint64)
+            wanted = (file.metadata() or {}).get(_HASH)
+            if wanted is None:  # of an earlier version: nothing says that it is whole
+                return None
+            keys_K, vectors_KT = file.get_tensor("keys"), file.get_tensor("vectors")
+            if _hash_of(path.parent, keys_K, vectors_KT) == wanted:
+                return keys_K, vectors_KT
+            why = "it is not as it was written"
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, MemoryError) as error:
+        why = str(error)
+    log.warning("%s: %s; its captions are computed again", shown(path), why)
+    with contextlib.suppress(OSError):  # another process may have been quicker
+        path.replace(path.with_suffix(".damaged"))
+    return None
+
+
+def _hash_of(folder: Path, keys_K: NDArray[np.uint64], vectors_KT: NDArray[np.float32]) -> str:
+    # With the folder, which names the model: a file of another's does not fit. With types and
+    # shapes: the same bytes read as another type are other numbers.
+    found = hashlib.sha256(folder.name.encode())
+    for array in (keys_K, vectors_KT):
+        found.update(f"{array.dtype.str}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
 
 
 def _key(caption: str) -> int:

@@ -4,17 +4,17 @@
 # events, V ids of a field; `x` may have any shape
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from casas_ray.config import ModelConfig, Recipe
+from casas_ray.config import CompileKind, ModelConfig, Recipe
 from casas_ray.loader.batch import Batch
 from casas_ray.model.embedding import hidden
-from casas_ray.model.encoder import EventEncoder
+from casas_ray.model.encoder import Dropout, EventEncoder
 
 NOT_ASKED = -100
 """The target of a field that a masked event does not hide."""
@@ -90,17 +90,33 @@ class DualEncoder(nn.Module):
             self.bias = nn.Parameter(torch.tensor(recipe.loss.sigmoid_bias_init))
         # The heads of all fields side by side: one product instead of one a field.
         self.heads = nn.Linear(recipe.model.width, sum(self.sizes.values()))
+        self._compiled: Callable[[Batch, Dropout], tuple[Tensor, Tensor, Tensor]] | None = None
 
     def forward(self, batch: Batch) -> Encoded:
         """Both sides of every pair and the masked events, from one pass."""
-        x_BSW = self.encoder(batch)
-        # On masked events only; the heads of all events cost several times as much.
-        logits = whole(self.heads(x_BSW[:, 1:].flatten(0, 1)[batch.asked_M]))
-        return Encoded(
-            sensor_BD=self._embed_pooled(self.pooling(x_BSW, batch.real_BL)),
-            text_BD=self.embed_text(batch.text_BT),
-            logits=dict(zip(self.sizes, logits.split([*self.sizes.values()], dim=-1), strict=True)),
-        )
+        # Held-out windows come in other numbers than a batch's, and would be compiled for apart.
+        held_out = torch.is_inference_mode_enabled()
+        vectors = self._vectors if held_out or self._compiled is None else self._compiled
+        x_BSW, sensor_BD, text_BD = vectors(batch, self.encoder.dropout_of(batch))
+        # On masked events only; the heads of all events cost several times as much. Not compiled:
+        # with a share of masked events that grows, each step would be a new form.
+        asked_MW = x_BSW[:, 1:].flatten(0, 1).index_select(0, batch.asked_M)
+        logits = whole(self.heads(asked_MW)).split([*self.sizes.values()], dim=-1)
+        return Encoded(sensor_BD, text_BD, dict(zip(self.sizes, logits, strict=True)))
+
+    def compile_vectors(self, how: CompileKind) -> None:
+        """Let `torch.compile` make the kernels from a batch to its vectors, and CUDA graphs of them
+        where asked."""
+        if how != "off":
+            mode = "reduce-overhead" if how == "cuda_graphs" else None
+            # The method, not the modules: those would be called `_orig_mod.` in checkpoints.
+            self._compiled = torch.compile(self._vectors, mode=mode)
+
+    def _vectors(self, batch: Batch, dropout: Dropout) -> tuple[Tensor, Tensor, Tensor]:
+        """The tokens, B x S x W, and both sides of every pair, B x D."""
+        x_BSW = self.encoder(batch, dropout)
+        sensor_BD = self._embed_pooled(self.pooling(x_BSW, batch.real_BL))
+        return x_BSW, sensor_BD, self.embed_text(batch.text_BT)
 
     def embed_windows(self, batch: Batch) -> Tensor:
         """Windows in the shared space, B x D, unit length."""
@@ -115,7 +131,8 @@ class DualEncoder(nn.Module):
 
     def pooled(self, batch: Batch) -> Tensor:
         """The window vectors before the projection, B x W: what probes are fitted on."""
-        return self.pooling(self.encoder(batch), batch.real_BL)
+        x_BSW = self.encoder(batch, self.encoder.dropout_of(batch))
+        return self.pooling(x_BSW, batch.real_BL)
 
     @property
     def temperature(self) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from casas_ray.config import CompileKind, ModelConfig
+from casas_ray.config import ModelConfig
 from casas_ray.loader.batch import Batch, with_cls
 from casas_ray.loader.streams import keep_factor
 from casas_ray.model.embedding import GAP, EventEmbedding, hidden, shown
@@ -51,7 +51,7 @@ class Layout:
     def packed(self, x_BSW: Tensor) -> Tensor:
         """The tokens without the padding, R x W."""
         flat = x_BSW.reshape(self.windows * self.tokens, -1)
-        return flat if self.index_R is None else flat[self.index_R]
+        return flat if self.index_R is None else flat.index_select(0, self.index_R)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class EventEncoder(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Batch, dropout: Dropout) -> Tensor:
         """A vector a token, B x S x W, CLS first; 0 on padding.
 
         Between the embedding and the end, padding is left out: a batch of short and long windows
@@ -135,8 +135,7 @@ class EventEncoder(nn.Module):
         cls_B1W = self.cls.expand(len(batch), 1, -1).to(events_BLW.dtype)
         x_BSW = torch.cat([cls_B1W, events_BLW], dim=1)
         layout = self._layout(batch)
-        x_RW = self._through(layout.packed(x_BSW), layout, self._dropout(batch, layout))
-        return layout.spread(x_RW)
+        return layout.spread(self._through(layout.packed(x_BSW), layout, dropout))
 
     def _through(self, x_RW: Tensor, layout: Layout, dropout: Dropout) -> Tensor:
         x_RW = dropout(x_RW, 0)
@@ -144,23 +143,18 @@ class EventEncoder(nn.Module):
             x_RW = block(x_RW, layout, dropout, 1 + 2 * index)
         return self.norm(x_RW)
 
-    def compile_blocks(self, how: CompileKind) -> None:
-        """Let `torch.compile` make the blocks' kernels, and CUDA graphs of them where asked."""
-        if how != "off":
-            mode = "reduce-overhead" if how == "cuda_graphs" else None
-            # The method, not the modules: those would be called `_orig_mod.` in checkpoints.
-            self._through = torch.compile(self._through, mode=mode)
-
-    def _dropout(self, batch: Batch, layout: Layout) -> Dropout:
+    def dropout_of(self, batch: Batch) -> Dropout:
+        """What dropout keeps of this batch, drawn by address; apart from `forward`, which may be
+        compiled."""
         if batch.dropout is None or self.config.dropout == 0.0:
             return Dropout(None)
         # For padded tokens too: what a token draws must not depend on the windows beside it.
-        rate, width = self.config.dropout, layout.tokens * self.config.width
+        rate, width = self.config.dropout, (batch.real_BL.shape[1] + 1) * self.config.width
         uses = 1 + 2 * len(self.blocks)
         kept = batch.dropout.kept(uses, width, dropout=rate, device=batch.real_BL.device)
         kept_URW = kept.view(uses, -1, self.config.width)
-        if layout.index_R is not None:
-            kept_URW = kept_URW[:, layout.index_R]
+        if batch.tokens_R is not None:
+            kept_URW = kept_URW.index_select(1, batch.tokens_R)
         return Dropout(kept_URW, keep_factor(rate))
 
     def _learned_positions(self, longest: int) -> Tensor:

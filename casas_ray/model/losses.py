@@ -167,7 +167,7 @@ def in_batch_accuracy(scores_GG: Tensor, caption_G: Tensor) -> tuple[Tensor, Ten
 
 def masked_counts(targets: Mapping[str, Tensor], *, alone: bool = False) -> Tensor:
     """How often each field is asked back, F, over all workers; `alone` leaves the others out."""
-    here_F = torch.stack([(target >= 0).sum() for target in targets.values()]).float()
+    here_F = (torch.stack([*targets.values()]) >= 0).sum(1).float()
     return here_F if alone else summed(here_F)
 
 

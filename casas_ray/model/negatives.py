@@ -25,7 +25,8 @@ class Bank:
     caption_N: Tensor
     span_N2: Tensor
     held: Tensor
-    """How many pairs were ever put in, a scalar: also those that newer ones have replaced."""
+    """How many pairs were ever put in, a scalar: also those that newer ones have replaced. On the
+    host, for a step must not wait for its device."""
 
     @classmethod
     def empty(cls, size: int, embedding: int, device: torch.device) -> "Bank":
@@ -35,7 +36,7 @@ class Bank:
             torch.zeros(size, embedding, device=device),
             torch.full((size,), -1, dtype=torch.int32, device=device),
             torch.full((size, 2), -1, dtype=torch.int64, device=device),
-            torch.zeros((), dtype=torch.int64, device=device),
+            torch.zeros((), dtype=torch.int64),
         )
 
     def tensors(self) -> dict[str, Tensor]:
@@ -74,7 +75,7 @@ class Bank:
         """
         size = len(self.caption_N)
         kept = min(size, len(caption_G))
-        rows = (int(self.held) + torch.arange(kept, device=self.held.device)) % size
+        rows = (int(self.held) + torch.arange(kept, device=self.caption_N.device)) % size
         self.sensor_ND[rows] = sensor_GD[:kept].float()
         self.text_ND[rows] = text_GD[:kept].float()
         self.caption_N[rows] = caption_G[:kept].to(self.caption_N.dtype)

@@ -22,6 +22,7 @@ from casas_ray.model.losses import (
     masked_event_loss,
     scores,
     summed,
+    workers,
 )
 from casas_ray.model.negatives import Bank
 
@@ -68,10 +69,10 @@ class Objective:
         """
         parts = list(_parts(batch, pieces))
         with torch.no_grad():
-            passes = [self._encode(part) for part in parts]
-        sensor_BD = torch.cat([encoded.sensor_BD for encoded in passes]).requires_grad_()
-        text_BD = torch.cat([encoded.text_BD for encoded in passes]).requires_grad_()
-        del passes  # or the logits of all pieces lie in memory till the end
+            passes = [self._sides(part) for part in parts]
+        sensor_BD, text_BD = (
+            torch.cat(side).requires_grad_() for side in zip(*passes, strict=True)
+        )
         clip, extras = self._align(sensor_BD, text_BD, batch)
         (self.config.clip_weight * clip).backward()
         assert sensor_BD.grad is not None and text_BD.grad is not None
@@ -83,7 +84,7 @@ class Objective:
             encoded, rows = self._encode(part), slice(start, start + len(part))
             wanted = targets(part, self.model.fields)
             own = masked_event_loss(encoded.logits, wanted, counts_F=counts_F)
-            mlm += masked_event_loss(encoded.logits, wanted, counts_F=counts_F, alone=True).detach()
+            mlm += own.detach() / workers()  # this worker's own part: the other is that times them
             # Its gradient is the alignment loss's, carried on from the vectors to the weights.
             carried = (encoded.sensor_BD * sensor_BD.grad[rows]).sum()
             carried = carried + (encoded.text_BD * text_BD.grad[rows]).sum()
@@ -98,6 +99,11 @@ class Objective:
         device = batch.real_BL.device.type
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self.bf16):
             return self.model(batch)
+
+    def _sides(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        # Copies: what a CUDA graph puts out is overwritten when it runs again.
+        encoded = self._encode(batch)
+        return encoded.sensor_BD.clone(), encoded.text_BD.clone()
 
     def _align(self, sensor_BD: Tensor, text_BD: Tensor, batch: Batch) -> tuple[Tensor, LossTerms]:
         # All workers gather in this one order; another on one of them mixes rows up, or hangs all.

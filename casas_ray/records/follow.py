@@ -1,14 +1,14 @@
 """Ledgers followed while they grow, and each new row passed on to who listens."""
 
-import json
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from casas_ray.records.ledger import LEDGER, Row
+from casas_ray.records.ledger import LEDGER
+from casas_ray.records.rows import Row, row_of
 
 log = logging.getLogger(__name__)
 
@@ -42,25 +42,23 @@ class Tail:
             whole, _, _ = stream.read().rpartition(b"\n")
         if whole:
             self._offset += len(whole) + 1
-        return [row for line in whole.splitlines() if (row := _row(line)) is not None]
-
-
-def _row(line: bytes) -> Row | None:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
+        return [row for line in whole.splitlines() if (row := row_of(line)) is not None]
 
 
 class Follower:
     """A thread that follows several ledgers; a context manager that reads once more at its end.
 
-    A listener that raises is dropped with one warning: whoever watches must not stop who works.
+    A listener that raises over a run hears no more of that run, with one warning, and goes on
+    hearing of the others: whoever watches must not stop who works.
     """
 
     def __init__(self, folders: Sequence[Path], listeners: Sequence[Listener]) -> None:
+        self._folders = list(folders)
         self._tails = [Tail(folder) for folder in folders]
         self._listeners = list(listeners)
+        self._deaf: set[tuple[int, int]] = set()
+        """The index of a listener, and of a run that it hears no more of."""
+
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
 
@@ -85,19 +83,30 @@ class Follower:
             self._pass_on()
         # Once more: rows may have come between the last reading and the end.
         self._pass_on()
-        for listener in self._listeners:
-            self._call(listener, listener.close)
+        for index, listener in enumerate(self._listeners):
+            try:
+                listener.close()
+            except Exception as error:
+                # Who failed over a run and fails again at the end has nothing new to say.
+                if not any(deaf == index for deaf, _ in self._deaf):
+                    _warn(listener, "", error)
 
     def _pass_on(self) -> None:
         for run, tail in enumerate(self._tails):
             for row in tail.new_rows():
-                for listener in list(self._listeners):  # a copy: `_call` removes from it
-                    self._call(listener, listener.hear, run, row)
+                for index in range(len(self._listeners)):
+                    if (index, run) not in self._deaf:
+                        self._tell(index, run, row)
 
-    def _call(self, listener: Listener, method: Callable[..., None], *arguments: object) -> None:
+    def _tell(self, index: int, run: int, row: Row) -> None:
+        listener = self._listeners[index]
         try:
-            method(*arguments)
+            listener.hear(run, row)
         except Exception as error:
-            log.warning("%s: %s; training goes on without it.", type(listener).__name__, error)
-            if listener in self._listeners:
-                self._listeners.remove(listener)
+            self._deaf.add((index, run))
+            _warn(listener, f" of {self._folders[run].name}" if len(self._tails) > 1 else "", error)
+
+
+def _warn(listener: Listener, of_run: str, error: Exception) -> None:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    log.warning("%s%s: %s; training goes on without it.", type(listener).__name__, of_run, reason)

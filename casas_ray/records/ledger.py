@@ -1,19 +1,23 @@
 """The ledger of a run: append-only, one JSON line an event, the record that all else mirrors."""
 
+import errno
 import json
 import logging
 import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from casas_ray.errors import RefusedError
+from casas_ray.files import private_folder, shown, sync_folder
+from casas_ray.records.rows import VERSION, Row, is_newer, row_of
 
 log = logging.getLogger(__name__)
 
 LEDGER = "ledger.jsonl"
 
-Row = dict[str, Any]  # Any: what JSON holds
-"""One event of a run: `event`, `step`, `time`, and what else its kind of event tells."""
+_ON_DISK_FIRST = ("checkpoint", "end")
+"""Rows that must outlive a crash: what is written after them is no good without."""
 
 
 class Ledger:
@@ -23,50 +27,73 @@ class Ledger:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         self.path = folder / LEDGER
-        _end_torn_line(self.path)
 
     def append(self, event: str, step: int, **content: object) -> None:
-        """Add one row; `event` is start, metrics, checkpoint or end."""
-        row = {"event": event, "step": step, "time": round(time.time(), 3), **content}
-        line = (json.dumps(row) + "\n").encode()
+        """Add one row; `event` is start, metrics, checkpoint or end.
+
+        Raises:
+            OSError: it could not be written whole; then nothing of it stays.
+        """
+        version = {"version": VERSION} if event == "start" else {}
+        row = {"event": event, "step": step, "time": round(time.time(), 3), **version, **content}
         # No buffered file: that may cut a row in two writes, and others read while we write.
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            written = os.write(handle, line)
+            _append(handle, json.dumps(row).encode() + b"\n")
+            if event in _ON_DISK_FIRST:
+                os.fsync(handle)
+                sync_folder(self.path.parent)
         finally:
             os.close(handle)
-        if written != len(line):
-            raise OSError(f"{self.path}: only {written} of {len(line)} bytes were written")
 
 
-def _end_torn_line(path: Path) -> None:
-    # Else the next row would be glued to the torn one, and lost with it.
-    if not path.exists() or not path.stat().st_size:
-        return
-    with path.open("rb+") as stream:
-        stream.seek(-1, os.SEEK_END)
-        if stream.read(1) != b"\n":
-            stream.write(b"\n")
+def _append(handle: int, line: bytes) -> None:
+    size = os.fstat(handle).st_size
+    # A killed writer's torn line is ended first: else this row would be glued to it, and lost.
+    if size and os.pread(handle, 1, size - 1) != b"\n":
+        line = b"\n" + line
+    written = os.write(handle, line)
+    if written != len(line):  # a full disk takes what fits, and says so by the number alone
+        os.ftruncate(handle, size)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def read_rows(folder: Path) -> list[Row]:
-    """The rows that count, in order; without torn lines and without what a resume did again."""
-    path = folder / LEDGER
-    if not path.exists():
-        return []
+    """The rows that count, in order; without torn lines and without what a resume did again.
+
+    Raises:
+        RefusedError: a newer version of this package wrote it.
+    """
     rows: list[Row] = []
-    for line in path.read_bytes().splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            log.warning("%s: a torn line was dropped (%d bytes)", path, len(line))
-            continue
+    for row in rows_of(folder / LEDGER):
         if row["event"] == "start":
             # The ledger may be ahead of the checkpoint that a run was taken up from.
             rows = [old for old in rows if _stands(old, row["step"])]
         rows.append(row)
+    return rows
+
+
+def rows_of(path: Path) -> list[Row]:
+    """Every row of a ledger, in order; lines that are none are dropped with one warning.
+
+    Raises:
+        RefusedError: a newer version of this package wrote it.
+    """
+    if not path.is_file():
+        return []
+    lines = path.read_bytes().splitlines()
+    rows = [row for line in lines if (row := row_of(line)) is not None]
+    if any(is_newer(line) for line in lines):
+        raise RefusedError(
+            f"{shown(path)} was written by a newer version of casas-ray.",
+            hint="use that version; this one would misread it.",
+        )
+    if len(rows) < len(lines):
+        dropped = len(lines) - len(rows)
+        what = "a torn line was" if dropped == 1 else f"{dropped} torn lines were"
+        log.warning("%s: %s dropped", shown(path), what)
     return rows
 
 

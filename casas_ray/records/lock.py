@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from casas_ray.errors import RefusedError
-from casas_ray.files import shown
+from casas_ray.files import private_folder, shown
 
 
 @contextlib.contextmanager
@@ -16,10 +16,11 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         RefusedError: another process is at work in it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     # The kernel lets go of a lock when its process dies. The file stays: with it deleted, two
-    # processes could each lock a file of this name.
-    with (folder / ".lock").open("w") as stream:
+    # processes could each lock a file of this name. For appending: opened to be written, a file
+    # that is not ours, or that a link of this name points at, would be emptied.
+    with (folder / ".lock").open("a") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -1,20 +1,41 @@
 """A run's record: one training as data that travels to wherever it runs, kept as `run.json`."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
 
 from casas_ray import paths
-from casas_ray.config import Recipe, Tracking, differences
+from casas_ray.config import Recipe, Tracking, differences, flat
 from casas_ray.errors import DataError, RefusedError
-from casas_ray.files import shown, write_json
+from casas_ray.files import shown
+from casas_ray.records.own_folder import RUN_FILE, own
+from casas_ray.records.provenance import UNKNOWN_CODE, Code
 from casas_ray.records.run_result import RunResult
+from casas_ray.sealed import fitted, read_sealed, write_sealed
 
-# Its keys are out in the world: `sync` and `audit` read the runs of earlier versions.
-RUN_FILE = "run.json"
+log = logging.getLogger(__name__)
+
+QUICK = "quick"
+"""The caveat of the tiny model and few epochs."""
+
 # A diverged run diverges again: the same recipe gives the same numbers.
 _SETTLED = ("finished", "diverged")
+
+
+class _About(BaseModel):
+    """What `run.json` holds."""
+
+    name: str
+    group: str
+    arm: str
+    caveats: tuple[str, ...]
+    quick: bool
+    tracking: dict[str, Any]  # Any: checked as settings are
+    recipe: dict[str, Any]  # Any: as above
 
 
 @dataclass(frozen=True)
@@ -32,9 +53,14 @@ class RunRecord:
 
     quick: bool = False
 
+    code: Code = field(default_factory=lambda: UNKNOWN_CODE)
+    """Which code trains it, asked where the command runs: it travels to the workers, which cannot
+    know."""
+
     def write(self) -> None:
         """Write `run.json`: what `sync` and `audit` must know of the run besides its ledger."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        own(self.folder)
+        # These keys are out in the world: `sync` and `audit` read the runs of earlier versions.
         about = {
             "name": self.name,
             "group": self.group,
@@ -44,41 +70,56 @@ class RunRecord:
             "tracking": self.tracking.model_dump(mode="json"),
             "recipe": self.recipe.model_dump(mode="json"),
         }
-        write_json(self.folder / RUN_FILE, about)
+        write_sealed(self.folder / RUN_FILE, about)
 
     @classmethod
     def read(cls, folder: Path) -> "RunRecord":
         """The record of a run's folder.
 
         Raises:
-            DataError: the folder holds no run.
+            DataError: the folder holds no run, or `run.json` is damaged.
         """
-        try:
-            about = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise DataError(f"{shown(folder)} holds no run.", hint="see data/runs/") from None
+        path = folder / RUN_FILE
+        if not path.exists():
+            raise DataError(f"{shown(folder)} holds no run.", hint="see data/runs/")
+        hint = "the command that started the run, given again, writes it anew."
+        about = fitted(_About, read_sealed(path, hint=hint), path, hint=hint)
         return cls(
-            about["name"],
+            about.name,
             folder,
-            Recipe.build(about["recipe"]),
-            Tracking.build(about["tracking"]),
-            about["group"],
-            about["arm"],
-            tuple(about["caveats"]),
-            about["quick"],
+            Recipe.build(about.recipe),
+            Tracking.build(about.tracking),
+            about.group,
+            about.arm,
+            about.caveats,
+            about.quick,
         )
 
     @property
-    def simulated(self) -> bool:
-        """Whether it trains on a simulated home."""
-        return self.recipe.data.simulated
+    def marks(self) -> tuple[str, ...]:
+        """The one list of caveats that every view of the run shows: of its data, and quick."""
+        return with_quick(self.caveats, quick=self.quick)
 
     def tags(self) -> list[str]:
         """Tags for W&B: homes, seed, the user's own, group and arm, caveats."""
         tags = [*self.recipe.data.homes, f"seed:{self.recipe.seed}", *self.tracking.tags]
         tags += [name for name in (self.group, self.arm) if name]
-        quick = ["quick"] if self.quick else []
-        return [*tags, *(caveat.removesuffix(" home") for caveat in self.caveats), *quick]
+        return [*tags, *tags_of(self.marks)]
+
+
+def with_quick(caveats: Sequence[str], *, quick: bool) -> tuple[str, ...]:
+    """The caveats, and `quick` last where it applies."""
+    return (*(caveat for caveat in caveats if caveat != QUICK), *([QUICK] if quick else []))
+
+
+def is_simulated(caveats: Sequence[str]) -> bool:
+    """Whether the caveats tell of a simulated home."""
+    return any(caveat.startswith("SIMULATED") for caveat in caveats)
+
+
+def tags_of(caveats: Sequence[str]) -> list[str]:
+    """The caveats as tags: `SIMULATED home` is tagged SIMULATED."""
+    return [caveat.removesuffix(" home") for caveat in caveats]
 
 
 def run_folder(recipe: Recipe, name: str = "", *, quick: bool = False) -> Path:
@@ -96,19 +137,32 @@ def run_folder(recipe: Recipe, name: str = "", *, quick: bool = False) -> Path:
 def claim(record: RunRecord) -> None:
     """Make the run's folder this recipe's, so that no run goes on from another's checkpoint.
 
+    It must be locked: two that start at once would both find it free.
+
     Raises:
-        RefusedError: it is another recipe's.
+        RefusedError: it is another recipe's, or holds what is not ours.
     """
-    path = record.folder / RUN_FILE
-    if path.exists():
-        held = Recipe.build(json.loads(path.read_text(encoding="utf-8"))["recipe"])
-        changed = ", ".join(sorted(differences(held, record.recipe)))
-        if changed:
-            raise RefusedError(
-                f"{shown(record.folder)} holds a run of another recipe; it differs in {changed}.",
-                hint="give the new run another --name or --output-dir.",
-            )
+    changed = ", ".join(sorted(_changed(record)))
+    if changed:
+        raise RefusedError(
+            f"{shown(record.folder)} holds a run of another recipe; it differs in {changed}.",
+            hint="give the new run another --name or --output-dir.",
+        )
     record.write()
+
+
+def _changed(record: RunRecord) -> Iterable[str]:
+    """The settings in which a record's recipe differs from that of the run in its folder."""
+    if not (record.folder / RUN_FILE).exists():
+        return ()
+    try:
+        held = RunRecord.read(record.folder)
+    except DataError as error:
+        log.warning("%s It is written anew.", error.problem)
+        # The ledger says it too, under the paths of the settings.
+        said = RunResult.read(record.folder).info.get("recipe") or flat(record.recipe)
+        return [path for path, value in flat(record.recipe).items() if said.get(path) != value]
+    return differences(held.recipe, record.recipe)
 
 
 def records_in(folder: Path) -> list[RunRecord]:

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from casas_ray.records.ledger import Row, read_rows
+from casas_ray.records.ledger import read_rows
+from casas_ray.records.rows import Row, Status
 
-Status = Literal["running", "finished", "diverged", "failed", "stopped"]
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -22,21 +23,28 @@ class RunResult:
         return cls(folder, read_rows(folder))
 
     @property
-    def info(self) -> Row:
-        """What the run said of itself when it (last) started."""
-        starts = [row for row in self.rows if row["event"] == "start"]
-        return starts[-1]["info"] if starts else {}
+    def infos(self) -> list[Row]:
+        """What the run said of itself at each start whose steps stand."""
+        return [row["info"] for row in self.rows if row["event"] == "start"]
 
     @property
-    def status(self) -> Status | Literal["not started"]:
-        """How it ended: finished, diverged, failed or stopped; running while nobody wrote an end.
+    def info(self) -> Row:
+        """What the run said of itself when it (last) started."""
+        return self.infos[-1] if self.infos else {}
+
+    @property
+    def status(self) -> Status | Literal["not started", "missing"]:
+        """How it ended: finished, diverged, failed or stopped; running while nobody wrote an end;
+        missing where there was a training and its ledger, or what counts of it, is gone.
 
         A process that was killed writes none, so its run reads as running.
         """
         if not self.rows:
-            return "not started"
+            return "missing" if (self.folder / CHECKPOINTS).is_dir() else "not started"
         last = self.rows[-1]
-        return last["status"] if last["event"] == "end" else "running"
+        if last["event"] != "end":
+            return "running"
+        return "missing" if last["status"] == "finished" and not self.best() else last["status"]
 
     @property
     def error(self) -> str:
@@ -54,17 +62,39 @@ class RunResult:
         metrics: dict[str, float] = {}
         for row in self.rows:
             if row["event"] == "metrics" and row["step"] == step:
+                # What is not finite stands there as text.
                 metrics |= {
-                    name: value for name, value in row["metrics"].items() if name.startswith(prefix)
+                    name: float(value)
+                    for name, value in row["metrics"].items()
+                    if name.startswith(prefix)
                 }
         return metrics
 
-    def best(self) -> dict[str, float]:
-        """Validation metrics of the selected step; empty before the first validation."""
+    @property
+    def best_step(self) -> int | None:
+        """The step that validation chose; None before the first validation.
+
+        It is written down here alone: whoever shows, judges or sends the best asks this.
+        """
         # The last mark is the best: a checkpoint is marked when it beats all before it.
         marks = [row for row in self.rows if row["event"] == "checkpoint" and row.get("is_best")]
-        return self.metrics_at(marks[-1]["step"], "val/") if marks else {}
+        return marks[-1]["step"] if marks else None
+
+    @property
+    def checkpoint_steps(self) -> set[int]:
+        """The steps of which it says that a checkpoint was to be written."""
+        return {row["step"] for row in self.rows if row["event"] == "checkpoint"}
+
+    def best(self) -> dict[str, float]:
+        """Validation metrics of the selected step; empty before the first validation."""
+        return {} if self.best_step is None else self.metrics_at(self.best_step, "val/")
 
     def untrained(self) -> dict[str, float]:
         """Validation metrics before the first step."""
         return self.metrics_at(0, "val/")
+
+
+def checkpoint_folder(run: Path, step: int) -> Path:
+    """Where the checkpoint of a run's step lies, if there is one."""
+    # Eight digits, so that names sort as steps do.
+    return run / CHECKPOINTS / f"step-{step:08d}"

@@ -1,24 +1,45 @@
 """A study on disk: what it asks, which trials it has, and what their ledgers say."""
 
+import contextlib
 import hashlib
+import itertools
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, Field
 
 from casas_ray import paths
 from casas_ray.config import Tracking
 from casas_ray.errors import DataError
-from casas_ray.files import shown, write_json
-from casas_ray.records.run_record import RunRecord
+from casas_ray.files import shown
+from casas_ray.records.lock import locked
+from casas_ray.records.own_folder import RUN_FILE, STUDY_FILE, own
+from casas_ray.records.run_record import RunRecord, with_quick
 from casas_ray.records.run_result import RunResult
+from casas_ray.sealed import fitted, read_sealed, write_sealed
 from casas_ray.study import Study, Trial
 
 if TYPE_CHECKING:
     from casas_ray.corpus.alignment import PreparedSet
 
-STUDY_FILE, RESULTS_FILE = "study.json", "results.json"
+RESULTS_FILE = "results.json"
+
+log = logging.getLogger(__name__)
+
+
+class _About(BaseModel):
+    """What `study.json` holds."""
+
+    study: str
+    question: str
+    homes: tuple[str, ...]
+    quick: bool
+    caveats: tuple[str, ...]
+    trials: Annotated[tuple[tuple[str, int, str], ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -33,6 +54,11 @@ class StudyRecord:
     caveats: tuple[str, ...]
     trials: tuple[tuple[str, int, str], ...]
     """Arm, seed and the name of the run's folder."""
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The one list of caveats that every view of the study shows: of its data, and quick."""
+        return with_quick(self.caveats, quick=self.quick)
 
     def about(self) -> dict[str, object]:
         """What every view of the study says of it, as JSON can hold it."""
@@ -55,26 +81,29 @@ def read_study(folder: Path) -> StudyRecord:
     """The study that lies in a folder.
 
     Raises:
-        DataError: the folder holds none.
+        DataError: the folder holds none, or `study.json` is damaged.
     """
-    try:
-        about = json.loads((folder / STUDY_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise DataError(f"{shown(folder)} holds no study.", hint="see data/runs/") from None
+    path = folder / STUDY_FILE
+    if not path.exists():
+        raise DataError(f"{shown(folder)} holds no study.", hint="see data/runs/")
+    hint = "the same `casas-ray tune` again writes it anew; trials that ended stand."
+    about = fitted(_About, read_sealed(path, hint=hint), path, hint=hint)
+    for _, _, name in about.trials:
+        paths.safe_name(name, what="trial")  # it is a folder's, and must not lead out of this one
     return StudyRecord(
         folder,
-        about["study"],
-        about["question"],
-        tuple(about["homes"]),
-        about["quick"],
-        tuple(about["caveats"]),
-        tuple((arm, seed, name) for arm, seed, name in about["trials"]),
+        about.study,
+        about.question,
+        about.homes,
+        about.quick,
+        about.caveats,
+        about.trials,
     )
 
 
 def write_results(record: StudyRecord, table: Mapping[str, object]) -> None:
     """Keep a study's comparison as `results.json`, whole or not at all."""
-    write_json(record.folder / RESULTS_FILE, record.about() | dict(table))
+    write_sealed(record.folder / RESULTS_FILE, record.about() | dict(table))
 
 
 def lay_out(
@@ -83,9 +112,13 @@ def lay_out(
     """A study's record and one run record a trial, its folder made; `sets` has each trial's data.
 
     The same study on the same data has the same folder; `fresh` takes a new one beside it.
+
+    Raises:
+        RefusedError: another process is at work in its folder.
     """
     trials = study.trials()
-    folder = _numbered(paths.runs() / _folder_name(study, trials, sets), fresh=fresh)
+    folder = paths.runs() / _folder_name(study, trials, sets)
+    folder = _fresh(folder) if fresh else folder
     record = StudyRecord(
         folder,
         study.name,
@@ -99,9 +132,25 @@ def lay_out(
         _run_of(study, trial, folder, tracking, prepared)
         for trial, prepared in zip(trials, sets, strict=True)
     ]
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / STUDY_FILE, record.about() | {"trials": record.trials})
+    own(folder)
+    # Locked: who is at work there has written the same, and reads it.
+    with locked(folder):
+        write_sealed(folder / STUDY_FILE, record.about() | {"trials": record.trials})
+        for run in runs:
+            _mend(run)
     return record, runs
+
+
+def _mend(run: RunRecord) -> None:
+    """Write a trial's `run.json` anew where it is damaged: a trial that ended is not written
+    again by who trains the rest."""
+    if not (run.folder / RUN_FILE).exists():
+        return
+    try:
+        RunRecord.read(run.folder)
+    except DataError as error:
+        log.warning("%s It is written anew.", error.problem)
+        run.write()
 
 
 def _folder_name(study: Study, trials: Sequence[Trial], sets: Sequence["PreparedSet"]) -> str:
@@ -115,12 +164,16 @@ def _folder_name(study: Study, trials: Sequence[Trial], sets: Sequence["Prepared
     return paths.safe_name("-".join([study.name, *homes, *marks, digest]), what="study")
 
 
-def _numbered(folder: Path, *, fresh: bool) -> Path:
-    number, free = 2, folder
-    while fresh and free.exists():
-        free = folder.with_name(f"{folder.name}-{number}")
-        number += 1
-    return free
+def _fresh(folder: Path) -> Path:
+    """A folder that was not there until now: the name itself, or with the first free number."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        free = folder.with_name(f"{folder.name}-{number}") if number > 1 else folder
+        # Made, not looked for: two that look at once would take the same.
+        with contextlib.suppress(FileExistsError):
+            free.mkdir()
+            return free
+    raise AssertionError("numbers do not end")
 
 
 def _run_of(

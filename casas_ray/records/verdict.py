@@ -3,13 +3,17 @@
 `test.json` in the run's folder keeps the verdict of the test days.
 """
 
-import json
+import getpass
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from casas_ray.files import write_json
+from pydantic import BaseModel
+
+from casas_ray.files import shown
+from casas_ray.sealed import fitted, read_sealed, write_sealed
 
 VERDICT_FILE = "test.json"
 _INTERVAL = "trained less sensor counts"
@@ -27,12 +31,21 @@ class Verdict:
     """By `trained`, `untrained`, `sensor counts`, `majority`: metrics by name."""
 
     interval: tuple[float, float] | None = None
-    """95 % interval, over days drawn again, of the probe's macro F1: trained less sensor counts."""
+    """95 % interval, over days drawn again, of the probe's macro F1: trained less sensor counts.
+    None where all windows are of one day."""
+
+    looked_at: str = ""
+    """When the days were looked at, in UTC; empty for verdicts from before this was kept."""
+
+    looked_by: str = ""
+    """The name of the account that did; it stays in this file."""
 
     def as_dict(self) -> dict[str, Any]:  # Any: what JSON holds
         """The verdict as JSON can hold it."""
         ends = {_INTERVAL: list(self.interval)} if self.interval else {}
-        return {"step": self.step, "caveats": list(self.caveats), **self.columns, **ends}
+        look = {"looked_at": self.looked_at, "looked_by": self.looked_by}
+        known = {name: text for name, text in look.items() if text}
+        return {"step": self.step, "caveats": list(self.caveats), **known, **self.columns, **ends}
 
     @classmethod
     def from_dict(cls, held: Mapping[str, Any]) -> "Verdict":  # Any: what JSON holds
@@ -41,17 +54,48 @@ class Verdict:
         columns = {name: value for name, value in held.items() if isinstance(value, dict)}
         ends = held.get(_INTERVAL)
         interval = (ends[0], ends[1]) if ends else None
-        return cls(held["step"], tuple(held["caveats"]), columns, interval)
+        look = held.get("looked_at", ""), held.get("looked_by", "")
+        return cls(held["step"], tuple(held["caveats"]), columns, interval, *look)
+
+
+class _Shape(BaseModel):
+    """What must stand in a `test.json`; every other object in it is a column."""
+
+    step: int
+    caveats: list[str]
+    trained: dict[str, float]
 
 
 def recorded_verdict(run: Path) -> Verdict | None:
-    """The verdict that a run was given before, or None."""
+    """The verdict that a run was given before, or None.
+
+    Raises:
+        DataError: it is torn, or was changed after it was written.
+    """
     path = run / VERDICT_FILE
     if not path.exists():
         return None
-    return Verdict.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    # Not judged again by itself: whoever damages a verdict that he dislikes would get another look.
+    hint = f"restore it; or delete {shown(path)} and say where you report it that you looked again."
+    held = read_sealed(path, hint=hint)
+    read = fitted(_Shape, held, path, hint=hint).model_dump()
+    columns = {name: value for name, value in held.items() if isinstance(value, dict)}
+    read |= fitted(dict[str, dict[str, float]], columns, path, hint=hint)
+    if _INTERVAL in held:
+        read[_INTERVAL] = fitted(tuple[float, float], held[_INTERVAL], path, hint=hint)
+    return Verdict.from_dict(held | read)
 
 
-def record_verdict(run: Path, verdict: Verdict) -> None:
-    """Keep the verdict of a run's test days, whole or not at all."""
-    write_json(run / VERDICT_FILE, verdict.as_dict())
+def record_verdict(run: Path, verdict: Verdict) -> Verdict:
+    """The verdict of a run's test days with who looked and when; kept, whole or not at all."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    signed = replace(verdict, looked_at=now, looked_by=_account())
+    write_sealed(run / VERDICT_FILE, signed.as_dict())
+    return signed
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in some containers
+        return ""

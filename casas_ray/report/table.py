@@ -2,9 +2,12 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from casas_ray.records.ledger import finite
 from casas_ray.records.run_result import RunResult
+from casas_ray.report.gallery import Gallery, common, gallery_of
+from casas_ray.report.remarks import looks, remarks
 from casas_ray.study import BASE_ARM
 
 METRICS = ("val/recall@1", "val/recall@5", "val/recall@10", "val/recall_mean", "val/clip_loss")
@@ -43,7 +46,17 @@ class ArmRow:
     statuses: Mapping[str, int]
     metrics: Mapping[str, Spread | None]
     change: Spread | None
-    """Of the main metric, from the base with the same seed; None for the base itself."""
+    """Of the main metric, from the base with the same seed; None for the base itself, and for an
+    arm that was judged on another gallery."""
+
+    gallery: int = 0
+    """Windows that its validations rank among; 0 where none was, or its seeds do not agree."""
+
+    chance: Mapping[str, float] = field(default_factory=dict)
+    """What a random ranking earns in that gallery."""
+
+    is_comparable: bool = True
+    """Whether it was judged on the base's gallery."""
 
     @property
     def seeds(self) -> str:
@@ -65,8 +78,20 @@ class StudyTable:
 
     arms: Sequence[ArmRow]
     chance: Mapping[str, float]
+    """In the base's gallery, as `untrained` and `gallery` are the base's."""
+
     untrained: Mapping[str, Spread | None]
     gallery: int
+    remarks: Sequence[str] = ()
+    """What else must be known, such as runs of unlike code."""
+
+    looks: Sequence[str] = ()
+    """The runs whose test days were looked at, with when and by whom."""
+
+    @property
+    def strangers(self) -> list[str]:
+        """The arms that no change is told of, for they were judged on another gallery."""
+        return [row.name for row in self.arms if not row.is_comparable]
 
     def as_dict(self) -> dict[str, object]:
         """The table as JSON can hold it."""
@@ -74,14 +99,19 @@ class StudyTable:
             "metrics": list(METRICS),
             "main_metric": MAIN_METRIC,
             "gallery": self.gallery,
-            "chance": dict(self.chance),
-            "untrained": {name: _plain(spread) for name, spread in self.untrained.items()},
+            "chance": finite(self.chance),
+            "untrained": {name: plain(spread) for name, spread in self.untrained.items()},
+            "remarks": list(self.remarks),
+            "test_days_looked_at": list(self.looks),
             "arms": [
                 {
                     "arm": row.name,
                     "statuses": dict(row.statuses),
-                    "metrics": {name: _plain(spread) for name, spread in row.metrics.items()},
-                    "change_from_base": _plain(row.change),
+                    "metrics": {name: plain(spread) for name, spread in row.metrics.items()},
+                    "gallery": row.gallery,
+                    "chance": finite(row.chance),
+                    "judged_on_the_gallery_of_the_base": row.is_comparable,
+                    "change_from_base": plain(row.change),
                 }
                 for row in self.arms
             ],
@@ -91,18 +121,23 @@ class StudyTable:
 def flat_rows(table: StudyTable) -> list[list[str | float | None]]:
     """The table as rows of plain cells under a header: arm, then mean and std of each metric.
 
-    The untrained model and chance are its last two rows.
+    The untrained model and chance, both in the base's gallery, are its last two rows.
     """
     header: list[str | float | None] = ["arm"]
     header += [f"{metric} {part}" for metric in METRICS for part in ("mean", "std")]
-    header += ["change from base", "change std"]
+    header += ["change from base", "change std", "gallery", f"chance of {MAIN_METRIC}", "seeds"]
     rows = [header]
     for row in table.arms:
         spreads = [*(row.metrics[metric] for metric in METRICS), row.change]
-        rows.append([row.name, *_mean_and_std(spreads)])
+        about = [row.gallery, row.chance.get(MAIN_METRIC), row.seeds]
+        rows.append([row.name, *_mean_and_std(spreads), *about])
+    own = [table.gallery, table.chance.get(MAIN_METRIC), None]
     untrained = _mean_and_std([table.untrained.get(metric) for metric in METRICS])
     chance = [cell for metric in METRICS for cell in (table.chance.get(metric), None)]
-    rows += [["untrained", *untrained, None, None], ["chance", *chance, None, None]]
+    rows += [
+        [name, *cells, None, None, *own]
+        for name, cells in (("untrained", untrained), ("chance", chance))
+    ]
     return rows
 
 
@@ -125,8 +160,12 @@ def curves(results: Mapping[tuple[str, int], RunResult]) -> dict[str, list[tuple
     }
 
 
-def _plain(spread: Spread | None) -> dict[str, float | int | None] | None:
-    return None if spread is None else vars(spread).copy()
+def plain(spread: Spread | None) -> dict[str, float | str | int | None] | None:
+    """A spread as JSON can hold it: what is not finite is text."""
+    if spread is None:
+        return None
+    std = None if spread.std is None else finite({"std": spread.std})["std"]
+    return {**finite({"mean": spread.mean}), "std": std, "count": spread.count}
 
 
 def study_table(results: Mapping[tuple[str, int], RunResult]) -> StudyTable:
@@ -137,14 +176,17 @@ def study_table(results: Mapping[tuple[str, int], RunResult]) -> StudyTable:
     arms = list(dict.fromkeys(arm for arm, _ in results))
     seeds = list(dict.fromkeys(seed for _, seed in results))
     finished = {key: run for key, run in results.items() if run.status == "finished"}
-    first = next(iter(finished.values()), None)
+    base = [results[arms[0], seed] for seed in seeds]
+    judged_on = common(base)
     return StudyTable(
-        arms=[_arm_row(arm, seeds, results, finished) for arm in arms],
-        chance=_chance(first.best()) if first else {},
+        arms=[_arm_row(arm, seeds, results, finished, judged_on) for arm in arms],
+        chance=_chance(base),
         # Of the base alone: arms of one seed start from equal weights, and counting them again
         # would make the spread look smaller than it is.
-        untrained=_spreads([results[arms[0], seed].untrained() for seed in seeds]),
-        gallery=int(first.best().get("val/gallery", 0)) if first else 0,
+        untrained=_spreads([run.untrained() for run in base]),
+        gallery=judged_on.windows if judged_on else 0,
+        remarks=remarks(results),
+        looks=looks(results),
     )
 
 
@@ -153,26 +195,48 @@ def _arm_row(
     seeds: Sequence[int],
     results: Mapping[tuple[str, int], RunResult],
     finished: Mapping[tuple[str, int], RunResult],
+    judged_on: Gallery | None,
 ) -> ArmRow:
+    runs = [results[arm, seed] for seed in seeds]
     statuses: dict[str, int] = {}
-    for seed in seeds:
-        status = results[arm, seed].status
-        statuses[status] = statuses.get(status, 0) + 1
-    best = [finished[arm, seed].best() for seed in seeds if (arm, seed) in finished]
+    for run in runs:
+        statuses[run.status] = statuses.get(run.status, 0) + 1
+    own = common(runs)
+    was_judged = any(gallery_of(run) for run in runs)
+    # An arm of which nothing was judged has no number that could be compared wrongly.
+    is_comparable = not was_judged or bool(own and judged_on and own.is_that_of(judged_on))
+    is_changed = arm != BASE_ARM and is_comparable
+    return ArmRow(
+        arm,
+        statuses,
+        _spreads([finished[arm, seed].best() for seed in seeds if (arm, seed) in finished]),
+        _change(arm, seeds, finished) if is_changed else None,
+        own.windows if own else 0,
+        _chance(runs) if own else {},
+        is_comparable,
+    )
+
+
+def _change(
+    arm: str, seeds: Sequence[int], finished: Mapping[tuple[str, int], RunResult]
+) -> Spread | None:
     pairs = [seed for seed in seeds if (arm, seed) in finished and (BASE_ARM, seed) in finished]
     # Paired by seed: seeds differ more than most arms do, and the mean of differences leaves that
     # out. A seed that either arm lacks is left out of both.
-    changes = [
-        finished[arm, seed].best()[MAIN_METRIC] - finished[BASE_ARM, seed].best()[MAIN_METRIC]
-        for seed in pairs
-    ]
-    return ArmRow(arm, statuses, _spreads(best), None if arm == BASE_ARM else Spread.of(changes))
+    return Spread.of(
+        [
+            finished[arm, seed].best()[MAIN_METRIC] - finished[BASE_ARM, seed].best()[MAIN_METRIC]
+            for seed in pairs
+        ]
+    )
 
 
 def _spreads(runs: Sequence[Mapping[str, float]]) -> dict[str, Spread | None]:
     return {name: Spread.of([run[name] for run in runs if name in run]) for name in METRICS}
 
 
-def _chance(best: Mapping[str, float]) -> dict[str, float]:
+def _chance(runs: Sequence[RunResult]) -> dict[str, float]:
+    """What a random ranking earns where these runs were judged; all of one gallery."""
     names = {name: name.replace("val/", "val/chance_") for name in METRICS}
-    return {name: best[chance] for name, chance in names.items() if chance in best}
+    seen = next((found for run in runs if (found := run.best() or run.untrained())), {})
+    return {name: seen[chance] for name, chance in names.items() if chance in seen}

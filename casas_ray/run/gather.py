@@ -14,6 +14,7 @@ from casas_ray.loader.training_data import TrainingData
 from casas_ray.model.caption_vectors import Progress, caption_vectors, missing_captions
 from casas_ray.model.embedding import chosen_fields
 from casas_ray.run.environment import prepare_environment
+from casas_ray.run.reach import refuse_nobody
 from casas_ray.study import Study
 from casas_ray.training.step import require_device
 
@@ -41,8 +42,11 @@ def gather(
         SettingsError: a machine without GPUs is asked for what only they do.
         DataError: a log is missing or cannot be used.
         SetupError: the text model is not at hand.
+        ClusterError: no cluster answers where one is named.
     """
     # First, for what follows can take an hour.
+    if machine.seat == "ray":
+        refuse_nobody(machine)
     if not machine.gpus_per_worker:
         require_device(recipe.optim, torch.device("cpu"))
     prepared = given or prepare(recipe.data, logs_for(recipe.data), watch=watch)
@@ -87,11 +91,12 @@ def check(recipe: Recipe, machine: Machine, prepared: PreparedSet) -> None:
 def _compute_on_gpus(
     captions: Sequence[str], recipe: Recipe, machine: Machine, progress: Progress
 ) -> None:
-    prepare_environment()
-    from casas_ray.run.caption_actors import with_actors  # ray.data takes seconds to import
-    from casas_ray.run.session import fits, session
+    prepare_environment(machine)
+    from casas_ray.run.attend import Bell, attended  # ray takes seconds to import
+    from casas_ray.run.caption_actors import with_actors
 
-    with session(machine):
-        fits(machine)
+    def work(_: Bell) -> None:
         encode = with_actors(recipe.text, machine)
         caption_vectors(captions, recipe.text, progress=progress, encode=encode)
+
+    attended(machine, work)

@@ -1,18 +1,24 @@
 """Start trainings where a machine says, with whoever listens to their ledgers."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from casas_ray.config import Machine
+from casas_ray.errors import ClusterError, Terminated
 from casas_ray.loader.training_data import TrainingData
 from casas_ray.records.follow import Follower, Listener
+from casas_ray.records.ledger import Ledger
 from casas_ray.records.lock import locked
-from casas_ray.records.provenance import snapshot
+from casas_ray.records.own_folder import own
+from casas_ray.records.provenance import code_state, snapshot
 from casas_ray.records.run_record import RunRecord, claim
-from casas_ray.records.run_result import RunResult
+from casas_ray.records.run_result import RunResult, Status
 from casas_ray.run.environment import prepare_environment
 from casas_ray.training.local import train_here
+
+_DIED = "its worker died, more often than machine.max_failures allows"
 
 
 def run_study(
@@ -34,6 +40,7 @@ def run_study(
         return
     # Left in the other order: the last rows are passed on before the folder is anybody's again.
     with locked(folder), _followed(records, listeners):
+        records = _coded(records)
         for record in records:
             record.write()
         if records[0].tracking.code_snapshot:
@@ -55,15 +62,18 @@ def _one_by_one(
 def _through_tune(
     records: Sequence[RunRecord], machine: Machine, data: Sequence[TrainingData], folder: Path
 ) -> None:
-    prepare_environment()
-    from casas_ray.run.session import fits, session  # ray.tune takes seconds to import
-    from casas_ray.run.shared_data import shared_by_trials
-    from casas_ray.run.tuner import run_trials
+    prepare_environment(machine)
+    from casas_ray.run.attend import Bell, attended  # ray takes seconds to import
 
-    with session(machine):
-        fits(machine)
-        recipes = [record.recipe for record in records]
-        run_trials(records, machine, shared_by_trials(data, recipes, machine), folder)
+    def work(bell: Bell) -> None:
+        from casas_ray.run.shared_data import shared_by_trials
+        from casas_ray.run.tuner import run_trials
+
+        shared = shared_by_trials(data, [record.recipe for record in records], machine)
+        run_trials(records, machine, shared, folder, bell.end)
+
+    with _ends_told(records):
+        attended(machine, work)
 
 
 def run_training(
@@ -74,31 +84,68 @@ def run_training(
     It goes on where it was stopped; a run that has finished is not trained again.
 
     Raises:
-        RefusedError: its folder holds a run of another recipe, or is in use.
+        RefusedError: its folder holds a run of another recipe or what is not ours, or is in use.
         AllFailed: it failed or diverged.
         ClusterError: Ray does not answer, or has no room for the run.
     """
-    claim(record)
-    if RunResult.read(record.folder).status != "finished":
-        if record.tracking.code_snapshot:
-            snapshot(record.folder)
-        with locked(record.folder), _followed([record], listeners):
-            if machine.seat == "debug":
-                train_here(record, machine, data)
-            else:
-                _through_trainer(record, machine, data)
-    return RunResult.read(record.folder)
+    own(record.folder)
+    with locked(record.folder):
+        claim(record)
+        (record,) = _coded([record])
+        if RunResult.read(record.folder).status != "finished":
+            if record.tracking.code_snapshot:
+                snapshot(record.folder)
+            with _followed([record], listeners):
+                if machine.seat == "debug":
+                    train_here(record, machine, data)
+                else:
+                    _through_trainer(record, machine, data)
+        return RunResult.read(record.folder)
 
 
 def _through_trainer(record: RunRecord, machine: Machine, data: TrainingData) -> None:
-    prepare_environment()
-    from casas_ray.run.session import fits, session  # ray takes seconds to import
-    from casas_ray.run.shared_data import SharedData
-    from casas_ray.run.trainer import run_in_trainer
+    prepare_environment(machine)
+    from casas_ray.run.attend import Bell, attended  # ray takes seconds to import
 
-    with session(machine):
-        fits(machine)
-        run_in_trainer(record, machine, SharedData.dealt(data, record.recipe, machine.workers))
+    def work(bell: Bell) -> None:
+        from casas_ray.run.shared_data import SharedData
+        from casas_ray.run.trainer import run_in_trainer
+
+        shared = SharedData.dealt(data, record.recipe, machine.workers)
+        run_in_trainer(record, machine, shared, bell.end)
+
+    with _ends_told([record]):
+        attended(machine, work)
+
+
+@contextlib.contextmanager
+def _ends_told(records: Sequence[RunRecord]) -> Iterator[None]:
+    """Every ledger has an end after the block, also of a run whose worker could write none."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated):
+        _tell_ends(records, "stopped", "its worker did not stop in time")
+        raise
+    except ClusterError as error:
+        _tell_ends(records, "stopped", error.problem)
+        raise
+    except BaseException:
+        _tell_ends(records, "failed", _DIED)
+        raise
+    _tell_ends(records, "failed", _DIED)
+
+
+def _tell_ends(records: Sequence[RunRecord], status: Status, error: str) -> None:
+    for record in records:
+        result = RunResult.read(record.folder)
+        if result.status == "running":
+            Ledger(record.folder).append("end", result.step, status=status, error=error)
+
+
+def _coded(records: Sequence[RunRecord]) -> list[RunRecord]:
+    # Here, once: workers are elsewhere, and a study's trials must not each see another moment.
+    code = code_state()
+    return [replace(record, code=code) for record in records]
 
 
 def _followed(records: Sequence[RunRecord], listeners: Sequence[Listener]) -> Follower:

@@ -1,6 +1,7 @@
 """All trials of a study through Ray Tune; what each trial did stands in its ledger."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,18 +11,27 @@ import ray
 from ray import tune
 
 from casas_ray.config import Machine
+from casas_ray.files import scratch_folder
 from casas_ray.records.run_record import RunRecord
+from casas_ray.run.bell import listener
 from casas_ray.run.shared_data import SharedData
-from casas_ray.run.trainer import run_in_trainer, run_in_trial
+from casas_ray.run.trainer import RAY_FOLDER, run_in_trainer, run_in_trial
+
+log = logging.getLogger(__name__)
 
 
 def run_trials(
-    records: Sequence[RunRecord], machine: Machine, shared: Sequence[SharedData], folder: Path
+    records: Sequence[RunRecord],
+    machine: Machine,
+    shared: Sequence[SharedData],
+    folder: Path,
+    bell: Any,  # Any: Ray's handle of an actor has no type of its own
 ) -> None:
     """Train every record; a failed or diverged one leaves its status in its ledger and the others
-    go on. `shared` has one entry a record."""
+    go on. `shared` has one entry a record. When the bell rings, all stop."""
+    storage = scratch_folder(folder / RAY_FOLDER)
     trainable = tune.with_parameters(
-        _trial_driver, records=list(records), shared=list(shared), machine=machine
+        _trial_driver, records=list(records), shared=list(shared), machine=machine, bell=bell
     )
     tuner = tune.Tuner(
         tune.with_resources(trainable, _resources(machine)),
@@ -33,11 +43,39 @@ def run_trials(
             trial_name_creator=_name,
             trial_dirname_creator=_name,
         ),
-        run_config=tune.RunConfig(name="ray", storage_path=str(folder), verbose=0),
+        run_config=tune.RunConfig(
+            name="ray",
+            storage_path=str(storage),
+            callbacks=[_TellDeaths([record.name for record in records])],
+            # A trainer of its own counts the deaths of its workers itself.
+            failure_config=tune.FailureConfig(
+                max_failures=machine.max_failures if machine.workers == 1 else 0
+            ),
+            verbose=0,
+        ),
     )
+    # Ray's own words for a dead worker are forty lines each; the ledgers and we say it.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     # Tune prints to the standard output whatever its verbosity; that is for our tables and JSON.
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         tuner.fit()
+
+
+class _TellDeaths(tune.Callback):
+    """Says in a line when a trial is begun again."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
+    def on_trial_recover(
+        self,
+        iteration: int,
+        trials: list[Any],  # Any: as below
+        trial: Any,
+        **info: Any,
+    ) -> None:
+        name = self._names[trial.config["index"]]
+        log.warning("the worker of %s died; it goes on from its last checkpoint", name)
 
 
 def _name(trial: Any) -> str:  # Any: Tune's own kind of trial is not public
@@ -66,7 +104,10 @@ def _trial_driver(
     records: list[RunRecord],
     shared: list[SharedData],
     machine: Machine,
+    bell: Any,
 ) -> None:
+    if listener(bell)():
+        return  # one of those that still waited for their turn
     index = config["index"]
     run = run_in_trainer if machine.workers > 1 else run_in_trial
-    run(records[index], machine, shared[index])
+    run(records[index], machine, shared[index], bell)

@@ -1,28 +1,28 @@
 """Files that may leave as W&B artifacts: the code, and the best model where it was asked for."""
 
-import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import wandb
 
+from casas_ray.errors import first_line
 from casas_ray.records.provenance import CODE
 
 log = logging.getLogger(__name__)
 
 
-def send_code(run: wandb.Run, code: Path) -> None:
-    """Send the code that git tracks, where a snapshot of it was taken."""
-    if code.exists():
+def send_code(run: wandb.Run, code: Path | None) -> None:
+    """Send the code that git tracks, where a snapshot of it goes with the run."""
+    if code is not None:
         _send_file(run, code, CODE, wandb.Artifact(f"code-{run.id}", type="code"))
 
 
-def send_model(run: wandb.Run, folder: Path) -> None:
-    """Send the best weights, which leave this machine only because the user asked for it."""
-    best = json.loads((folder / "checkpoints" / "best.json").read_text(encoding="utf-8"))
-    weights = folder / "checkpoints" / f"step-{int(best['step']):08d}" / "weights.safetensors"
-    artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata=best)
-    _send_file(run, weights, weights.name, artifact)
+def send_model(run: wandb.Run, weights: Path | None, best: Mapping[str, float]) -> None:
+    """Send the best weights with their metrics, where they leave this machine."""
+    if weights is not None:
+        artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata=dict(best))
+        _send_file(run, weights, weights.name, artifact)
 
 
 def _send_file(run: wandb.Run, path: Path, name: str, artifact: wandb.Artifact) -> None:
@@ -32,4 +32,4 @@ def _send_file(run: wandb.Run, path: Path, name: str, artifact: wandb.Artifact) 
     # Anything at all: wandb lets pydantic's errors out too, and whatever ails a file, the metrics
     # must go on.
     except Exception as error:
-        log.warning("W&B has not taken %s: %s", name, str(error).splitlines()[0])
+        log.warning("W&B has not taken %s: %s", name, first_line(error))

@@ -14,7 +14,8 @@ import wandb
 from wandb.errors import AuthenticationError
 
 from casas_ray.config import Tracking
-from casas_ray.errors import SetupError
+from casas_ray.errors import SetupError, first_line
+from casas_ray.files import is_marked, mark
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +29,19 @@ Mode = Literal["online", "offline", "disabled"]
 About = Mapping[str, Any]  # Any: what wandb.init takes, by name
 
 
+REFUSALS = (wandb.Error, TimeoutError, ValueError)
+"""What wandb raises over a run that it will not begin; pydantic's errors are ValueErrors."""
+
+_NOWHERE = "http://unusable.invalid"
+"""Stands in for a server's address that is none: nobody can ever have this name."""
+
+
 def mode_of(tracking: Tracking) -> Mode:
     """`online` where a key is at hand and the server takes connections, or as the settings say."""
     mode = _usual_mode() if tracking.mode == "auto" else tracking.mode
     if mode == "online" and not reaches(server()):
-        log.warning("W&B does not answer; runs are kept offline in their folders.")
+        if server() != _NOWHERE:  # of which was warned when it was put there
+            log.warning("W&B does not answer; runs are kept offline in their folders.")
         return "offline"
     return mode
 
@@ -65,7 +74,11 @@ def server() -> str:
 def has_key() -> bool:
     """Whether a W&B key is at hand: in the environment, in netrc, or from `wandb login`."""
     _hush()
-    return bool(wandb.login(prompt=False, verify=False))
+    try:
+        return bool(wandb.login(prompt=False, verify=False))
+    except AuthenticationError as error:  # which tells the key's length and nothing more of it
+        log.warning("%s Runs are kept offline.", str(error).splitlines()[0])
+        return False
 
 
 def teams() -> list[str]:
@@ -103,6 +116,29 @@ def _hush() -> None:
     # absolute paths of this machine (docs/findings.md).
     os.environ.setdefault("WANDB_SILENT", "true")
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    try:
+        wandb.setup()
+    except REFUSALS:
+        _mend_environment()
+
+
+def _mend_environment() -> None:
+    """Take out of this process's environment what wandb refuses to start with, saying so once.
+
+    An address that is none becomes one of nobody's, never the public server's: what was meant for
+    another server must not go there.
+    """
+    instead = {"WANDB_BASE_URL": _NOWHERE, "WANDB_MODE": "offline"}
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        try:
+            wandb.Settings().update_from_env_vars({name: os.environ[name]})
+        except REFUSALS:
+            os.environ.pop(name)  # its value is not shown: it may be a key
+            what = "is not heeded"
+            if name in instead:
+                os.environ[name] = instead[name]
+                what = "cannot be used, and runs are kept offline in their folders"
+            log.warning("W&B does not take the value of %s, which %s.", name, what)
 
 
 def begin(
@@ -119,7 +155,7 @@ def begin(
     _hush()
     if mode == "offline":
         remove_offline(folder, about["id"])
-    return wandb.init(
+    run = wandb.init(
         **about,
         dir=str(folder),
         mode=mode,
@@ -129,6 +165,11 @@ def begin(
         reinit="create_new",  # trials are open side by side
         settings=_settings(wait_seconds),
     )
+    if mode == "offline":
+        ours = Path(run.settings.sync_dir)
+        ours.mkdir(parents=True, exist_ok=True)  # W&B makes it in a thread of its own
+        mark(ours)
+    return run
 
 
 def begin_or_keep(
@@ -142,12 +183,12 @@ def begin_or_keep(
     """
     try:
         return begin(folder, about, mode, wait_seconds=wait_seconds), mode
-    except (wandb.Error, TimeoutError) as error:
+    except REFUSALS as error:
         if mode != "online":
             raise
         log.warning(
             "W&B will not have the run (%s); runs are kept offline in their folders.",
-            str(error).strip().splitlines()[0],
+            first_line(error),
         )
         # Its service holds the id of a run that failed; the next run starts another. It also ends
         # every run that is open, which is why none may be.
@@ -182,8 +223,8 @@ def offline_folders(folder: Path, identity: str) -> list[Path]:
 
 
 def remove_offline(folder: Path, identity: str) -> None:
-    """Take away the offline runs of an id that lie in a folder."""
-    for old in offline_folders(folder, identity):
+    """Take away the offline runs of an id that we made in a folder."""
+    for old in filter(is_marked, offline_folders(folder, identity)):
         shutil.rmtree(old, ignore_errors=True)
         if old.name.startswith(time.strftime("offline-run-%Y%m%d_%H%M%S")):
             time.sleep(1.0)  # W&B names a folder by the second; two runs in one would share it

@@ -7,13 +7,10 @@ here, and what is not listed stays.
 # The lists are of what may go, never of what may not: a fact that somebody adds to a ledger
 # tomorrow stays here until it is listed. tests/tracking/ holds us to them.
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from casas_ray.records.ledger import Row
-from casas_ray.records.provenance import CODE
-from casas_ray.records.run_record import RunRecord
+from casas_ray.records.rows import Row
 from casas_ray.records.verdict import Verdict
 
 PRIVATE_SETTINGS = frozenset({"recipe.text.model", "recipe.data.captions.file"})
@@ -28,9 +25,12 @@ FACTS = (
     "workers",
     "git_commit",
     "git_dirty",
+    "git_changes",
     "packages",
     "python",
     "host_kind",
+    "threads",
+    "device",
 )
 MODEL_FACTS = (
     "step",
@@ -65,55 +65,3 @@ def sent_verdict(verdict: Verdict) -> tuple[dict[str, float], list[list[str | fl
     rows: list[list[str | float | None]] = [["metric", *columns]]
     rows += [[name, *(column.get(name) for column in columns.values())] for name in names]
     return dict(columns["trained"]), rows
-
-
-def classes(
-    record: RunRecord, rows: Sequence[Row], verdict: Verdict | None = None
-) -> dict[str, list[str]]:
-    """By class, what would leave this machine for a run, with its look at the test days if it had
-    one, and what would not."""
-    # The last start: a run that was taken up again says anew what it is.
-    info = next((row["info"] for row in reversed(rows) if row["event"] == "start"), {})
-    metrics = sorted({name for row in rows for name in row.get("metrics", {})})
-    histograms = sorted({name for row in rows for name in row.get("histograms", {})})
-    models = sorted({f"{row['which']}_model" for row in rows if row["event"] == "model"})
-    parts = [name for row in rows if row["event"] == "graph" for name in _parts(row)]
-    config = sent_config(info)
-    code = record.folder / CODE
-    weights = ["the best checkpoint, since tracking.log_model is on"]
-    return {
-        "name, group, tags and notes": [
-            text
-            for text in (
-                record.name,
-                record.tracking.group or record.group,
-                *record.tags(),
-                record.tracking.notes,
-            )
-            if text
-        ],
-        "metrics": metrics,
-        "metrics of test days": sorted(sent_verdict(verdict)[0]) if verdict else [],
-        "histograms": [f"{len(histograms)} of weights and gradients"] if histograms else [],
-        "structure of the model": parts,
-        "settings and facts": sorted(config),
-        "metadata of models": models,
-        "code that git tracks": [_size(code)]
-        if record.tracking.code_snapshot and code.exists()
-        else [],
-        "weights": weights if record.tracking.log_model else [],
-        "STAYS HERE": [
-            "captions, sensor rows, raw lines and sensor names",
-            "the command line, absolute paths, host and user names, keys",
-            *sorted(PRIVATE_SETTINGS),
-            *([] if record.tracking.log_model else ["weights and checkpoints"]),
-        ],
-    }
-
-
-def _parts(row: Row) -> list[str]:
-    return [f"{module['name']}: {module['kind']}" for module in row["modules"]]
-
-
-def _size(path: Path) -> str:
-    return f"{path.name}, {path.stat().st_size:,} bytes"

@@ -1,6 +1,6 @@
 """Which rows of a ledger say again what an earlier row said."""
 
-from casas_ray.records.ledger import Row
+from casas_ray.records.rows import Row
 
 
 class Repeats:

@@ -1,16 +1,18 @@
 """TensorBoard event files as a view of the ledger, for those who stay local."""
 
-import shutil
 from collections.abc import Sequence
 
 import numpy as np
 from tensorboardX import SummaryWriter
 
-from casas_ray.records.ledger import Row, read_rows
+from casas_ray.records.ledger import read_rows
+from casas_ray.records.rows import Row
 from casas_ray.records.run_record import RunRecord
 from casas_ray.tracking.repeats import Repeats
 
 FOLDER = "tensorboard"
+_SUFFIX = ".casas-ray"
+"""The end of the names of our files."""
 
 
 class TensorBoardMirror:
@@ -27,8 +29,10 @@ class TensorBoardMirror:
         if run not in self._writers:
             folder = self._records[run].folder / FOLDER
             # A writer adds a file beside those that are there, and TensorBoard would draw both.
-            shutil.rmtree(folder, ignore_errors=True)
-            self._writers[run] = SummaryWriter(str(folder), write_to_disk=True)
+            # Ours alone go: a user may keep files of another trainer there.
+            for old in folder.glob(f"events.out.tfevents.*{_SUFFIX}"):
+                old.unlink()
+            self._writers[run] = SummaryWriter(str(folder), filename_suffix=_SUFFIX)
             self._repeats[run] = Repeats()
         if self._repeats[run].is_repeated(row):
             return

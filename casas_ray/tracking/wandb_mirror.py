@@ -12,25 +12,26 @@ nothing need be remembered of what was sent, and a row is neither lost nor sent 
 killed when.
 """
 
-import hashlib
-import json
 import logging
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal
 
 import numpy as np
 import wandb
 
+from casas_ray.errors import first_line
 from casas_ray.files import shown
 from casas_ray.records.follow import Tail
-from casas_ray.records.ledger import Row
-from casas_ray.records.provenance import CODE
+from casas_ray.records.ledger import read_rows
+from casas_ray.records.rows import Row
 from casas_ray.records.run_record import RunRecord
+from casas_ray.records.run_result import RunResult
 from casas_ray.tracking.artifacts import send_code, send_model
 from casas_ray.tracking.connection import (
+    REFUSALS,
     About,
     Mode,
     begin,
@@ -38,7 +39,15 @@ from casas_ray.tracking.connection import (
     mode_of,
     remove_offline,
 )
-from casas_ray.tracking.privacy import sent_config, sent_model
+from casas_ray.tracking.outgoing import (
+    GRAPH,
+    STATUS,
+    about_run,
+    code_of,
+    content,
+    run_id,
+    weights_of,
+)
 from casas_ray.tracking.repeats import Repeats
 
 log = logging.getLogger(__name__)
@@ -100,13 +109,15 @@ class WandbMirror:
         """End the W&B runs whose ledgers never did, and wait for all to be sent."""
         for run in list(self._runs):
             self._finish(run, "running")
-        for ending in self._ending.values():
-            ending.result()
+        # All of them, before the first that failed is told of: a fault is one run's.
+        faults = [ending.exception() for ending in self._ending.values()]
         if any(self._rows):
             # An offline run's finish() returns before its last rows are on the disk; the end of
             # W&B's service does not.
             wandb.teardown()
         self._warn_of_full_disks()
+        if fault := next(filter(None, faults), None):
+            raise fault
 
     def _warn_of_full_disks(self) -> None:
         # W&B says nothing when it cannot write; what it has is then torn, and the ledger whole.
@@ -137,8 +148,7 @@ class WandbMirror:
         _define(wandb_run)
         for earlier in self._rows[run]:  # it had ended, and was taken up again
             self._send(run, earlier)
-        if record.tracking.code_snapshot:
-            send_code(wandb_run, record.folder / CODE)
+        send_code(wandb_run, code_of(record.tracking, record.folder))
 
     def _begun(self, record: RunRecord, about: About, mode: Mode) -> wandb.Run | None:
         if not self._runs and all(ending.done() for ending in self._ending.values()):
@@ -149,28 +159,28 @@ class WandbMirror:
         # Others are open: to keep this one offline would end W&B's service, and them with it.
         try:
             return begin(record.folder, about, mode, wait_seconds=self._wait_seconds)
-        except (wandb.Error, TimeoutError) as error:
-            reason = str(error).splitlines()[0]
+        except REFUSALS as error:
+            reason = first_line(error)
             log.warning("W&B will not have %s (%s); casas-ray sync it later.", record.name, reason)
             return None
 
     def _send(self, run: int, row: Row) -> None:
         if row["event"] == "graph":
-            self._runs[run].summary["graph_0"] = _graph(row["modules"])
-        elif content := _content(row):
+            self._runs[run].summary[GRAPH] = _graph(row["modules"])
+        elif drawn := _drawn(row):
             # W&B's `step` is the row's number, the same at each reading of the ledger: rows with
             # nothing to send take none. Steps of the training would not do, for several rows
             # share one, and W&B drops what does not count upwards.
             number, wandb_run = self._next_number[run], self._runs[run]
             self._next_number[run] = number + 1
             if number >= wandb_run.starting_step:
-                wandb_run.log({**content, "global_step": row["step"]}, step=number, commit=True)
+                wandb_run.log({**drawn, "global_step": row["step"]}, step=number, commit=True)
 
     def _finish(self, run: int, status: str) -> None:
         wandb_run, record = self._runs.pop(run), self._records[run]
-        wandb_run.summary["training/status"] = status
-        if record.tracking.log_model and status == "finished":
-            send_model(wandb_run, record.folder)
+        wandb_run.summary[STATUS] = status
+        best = RunResult.read(record.folder).best()
+        send_model(wandb_run, weights_of(record, status), best)
         self._ending[run] = self._ends.submit(self._end, wandb_run, record, status)
 
     def _end(self, wandb_run: wandb.Run, record: RunRecord, status: str) -> None:
@@ -187,13 +197,11 @@ class WandbMirror:
                 )
 
 
-def _content(row: Row) -> dict[str, Any]:  # Any: what W&B's log takes
-    if row["event"] == "metrics":
-        # Text stands for inf and nan in the ledger, and no chart can draw it.
-        return {k: value for k, value in row["metrics"].items() if not isinstance(value, str)}
+def _drawn(row: Row) -> dict[str, Any]:  # Any: what W&B's log takes
+    told = content(row)
     if row["event"] == "histograms":
-        return {name: _histogram(counted) for name, counted in row["histograms"].items()}
-    return sent_model(row) if row["event"] == "model" else {}
+        return {name: _histogram(counted) for name, counted in told.items()}
+    return told
 
 
 def _histogram(counted: Row) -> wandb.Histogram:
@@ -226,6 +234,7 @@ def sync(record: RunRecord) -> Mode:
     """
     # Whatever mode the run was trained with: what was kept back then is asked for now.
     mode = mode_of(record.tracking.replace({"mode": "auto"}))
+    read_rows(record.folder)  # refused where a newer version wrote it; the tail would pass it over
     mirror = WandbMirror([record], mode=mode, wait_seconds=_SYNC_SECONDS)
     for row in Tail(record.folder).new_rows():
         mirror.hear(0, row)
@@ -234,35 +243,6 @@ def sync(record: RunRecord) -> Mode:
     if mode == "online":
         remove_offline(record.folder, run_id(record))  # sent by hand, it would come twice
     return mode
-
-
-def run_id(record: RunRecord) -> str:
-    """The W&B id of a run: the same for the same recipe in the same folder of the same study.
-
-    W&B knows runs by it, so another way to make it would send every run a second time.
-    """
-    return hashed(json.dumps([*record.folder.parts[-2:], record.recipe.digest()]))
-
-
-def hashed(text: str) -> str:
-    """16 hexadecimal digits that stand for a text; short enough for a W&B id."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def about_run(record: RunRecord, info: Mapping[str, Any]) -> dict[str, Any]:  # Any: see About
-    """What `wandb.init` is told of a run; `info` is what its ledger says at the start."""
-    name = record.name if record.group else record.tracking.name or record.name
-    return {
-        "id": run_id(record),
-        "project": record.tracking.project,
-        "entity": record.tracking.entity or None,
-        "name": f"SIMULATED {name}" if record.simulated else name,
-        "group": record.tracking.group or record.group or None,
-        "job_type": "tune" if record.group else "train",
-        "tags": record.tags(),
-        "notes": record.tracking.notes or None,
-        "config": sent_config(info),
-    }
 
 
 def _define(run: wandb.Run) -> None:

@@ -3,61 +3,56 @@ else.
 
 checkpoints/
   step-00000120/   weights.safetensors  optimizer.safetensors  meta.json
-  best.json        which step is the best, and its value
+
+Which step is the best is said by the ledger alone.
 """
 
-import json
 import logging
 import shutil
+import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from casas_ray.config import Recipe
 from casas_ray.config.base import differences
 from casas_ray.errors import DataError, RefusedError
-from casas_ray.files import new_folder, sha256_of, shown, write_json
+from casas_ray.files import new_folder_over, sha256_of, shown
+from casas_ray.records.run_result import CHECKPOINTS, RunResult, checkpoint_folder
+from casas_ray.sealed import write_sealed
+from casas_ray.training.checkpoint_files import (
+    FORMAT,
+    META,
+    NAME,
+    OPTIMIZER,
+    WEIGHTS,
+    Meta,
+    read_meta,
+    tensors_of,
+    torn,
+)
 from casas_ray.training.step import TrainState
 
 log = logging.getLogger(__name__)
-
-Meta = dict[str, Any]  # Any: what JSON holds
-
-FORMAT = 3
-"""2 had another GELU: its weights would load, and mean something else."""
-
-# Names on the disks of everybody who trains, as are the keys of `_meta` and the prefixes below.
-WEIGHTS, OPTIMIZER, META, BEST = (
-    "weights.safetensors",
-    "optimizer.safetensors",
-    "meta.json",
-    "best.json",
-)
 
 
 def save(state: TrainState, run: Path, *, keep: int) -> Path:
     """The folder of the state's checkpoint, written now; of the older ones the newest `keep` and
     the best are kept."""
-    target = run / "checkpoints" / f"step-{state.step:08d}"
-    if target.exists():
-        # Of a run that was taken up from an earlier step: `new_folder` would let the old one stand.
-        shutil.rmtree(target)
-    with new_folder(target) as draft:
+    target = checkpoint_folder(run, state.step)
+    # Over an older one of this step, of a run that was taken up from an earlier step: `new_folder`
+    # would let that stand.
+    with new_folder_over(target) as draft:
         save_file(_contiguous(state.eval_model.state_dict()), draft / WEIGHTS)
         save_file(_further_tensors(state), draft / OPTIMIZER)
         meta = _meta(state) | {
             "sha256": {name: sha256_of(draft / name) for name in (WEIGHTS, OPTIMIZER)}
         }
-        write_json(draft / META, meta)
-    # In this order: killed in between, best.json names a checkpoint that is there, never one that
-    # is still to be written or already pruned.
-    if state.best.get("step") == state.step:
-        write_json(target.parent / BEST, state.best)
-    _prune(target.parent, keep=keep, best=int(state.best.get("step", -1)))
+        write_sealed(draft / META, meta)
+    _prune(run, state.step, keep=keep, best=int(state.best.get("step", -1)))
     return target
 
 
@@ -101,17 +96,55 @@ def _meta(state: TrainState) -> Meta:
     }
 
 
-def _prune(folder: Path, *, keep: int, best: int) -> None:
-    # Eight digits each, so that names sort as steps do; drafts begin with a dot and are left alone.
-    steps = sorted(folder.glob("step-*"))
+def _prune(run: Path, step: int, *, keep: int, best: int) -> None:
+    # Those beyond this step are of a run whose ledger was cut short: were they counted, the one
+    # that was just written would be the oldest.
+    steps = [old for old in _steps(run) if old <= step]
     for old in steps[:-keep]:
-        if old.name != f"step-{best:08d}":
-            shutil.rmtree(old)
+        if old != best:
+            shutil.rmtree(checkpoint_folder(run, old))
+
+
+def _steps(run: Path) -> list[int]:
+    """The steps that have a checkpoint of ours, in order; whatever else lies there is not ours."""
+    named = ((path, NAME.fullmatch(path.name)) for path in (run / CHECKPOINTS).glob("step-*"))
+    return sorted(
+        int(name[1]) for path, name in named if name and not path.is_symlink() and _is_one(path)
+    )
+
+
+def _is_one(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (META, WEIGHTS, OPTIMIZER))
+
+
+def set_aside(run: Path) -> None:
+    """Move a run's checkpoints, where it has some, out of the way of one that begins anew."""
+    if _steps(run):
+        aside = run / f"{CHECKPOINTS}-set-aside-{uuid.uuid4().hex[:8]}"
+        log.warning(
+            "%s: no checkpoint is whole and known to the ledger; the run begins anew, and they lie "
+            "in %s",
+            shown(run),
+            aside.name,
+        )
+        (run / CHECKPOINTS).replace(aside)
 
 
 def latest(run: Path) -> Path | None:
     """The newest checkpoint whose files are whole; a damaged one is passed over with a warning."""
-    for folder in sorted((run / "checkpoints").glob("step-*"), reverse=True):
+    return _newest(run, _steps(run))
+
+
+def to_go_on_from(run: Path) -> Path | None:
+    """The newest whole checkpoint that the run's ledger tells of; None for a run that begins."""
+    # With a ledger cut short or gone, a later one would leave the run without its first rows.
+    known = RunResult.read(run).checkpoint_steps
+    return _newest(run, [step for step in _steps(run) if step in known])
+
+
+def _newest(run: Path, steps: list[int]) -> Path | None:
+    for step in reversed(steps):
+        folder = checkpoint_folder(run, step)
         try:
             read_meta(folder)
         except DataError as error:
@@ -122,54 +155,40 @@ def latest(run: Path) -> Path | None:
 
 
 def best(run: Path) -> Path:
-    """The checkpoint that validation chose.
+    """The checkpoint that validation chose, as the run's ledger says.
 
     Raises:
         DataError: the run has none.
+        RefusedError: another version of this package wrote it.
     """
     if run.is_file():
         raise DataError(
             f"{shown(run)} is a file; wanted the folder of a run.",
             hint="pickled checkpoints can run code and are never opened; ours are safetensors.",
         )
-    try:
-        step = json.loads((run / "checkpoints" / BEST).read_text(encoding="utf-8"))["step"]
-    except (OSError, ValueError, KeyError):
+    step = _best_step(run)
+    if step is None:
         raise DataError(
             f"{shown(run)} has no best checkpoint.", hint="did the run reach its first validation?"
-        ) from None
-    return run / "checkpoints" / f"step-{int(step):08d}"
-
-
-def read_meta(folder: Path) -> Meta:
-    """What a checkpoint says of itself, after its files' hashes were checked.
-
-    Raises:
-        DataError: a file is missing, torn or altered.
-        RefusedError: another version of this package wrote it.
-    """
-    meta = _sound_meta(folder)
-    if meta is None:
+        )
+    folder = checkpoint_folder(run, step)
+    if not folder.is_dir():
+        # Killed between the ledger's row and the checkpoint: going on writes it.
         raise DataError(
-            f"{shown(folder)} is torn or altered.",
-            hint="its hashes do not fit its files; use an earlier checkpoint.",
+            f"{shown(run)} has no checkpoint of step {step}, which its ledger calls the best.",
+            hint="the command that started the run, given again, goes on and writes it.",
         )
-    if meta["format"] != FORMAT:
-        raise RefusedError(
-            f"{shown(folder)} is of format {meta['format']}; this version reads {FORMAT}.",
-            hint="use it with the version that trained it, or train anew in another folder.",
-        )
-    return meta
+    return folder
 
 
-def _sound_meta(folder: Path) -> Meta | None:
-    """The meta of a checkpoint whose files have the hashes it says, else None."""
-    try:
-        meta = json.loads((folder / META).read_text(encoding="utf-8"))
-        hashes = {name: sha256_of(folder / name) for name in (WEIGHTS, OPTIMIZER)}
-        return meta if meta["format"] and meta["sha256"] == hashes else None
-    except (OSError, ValueError, KeyError):
-        return None
+def _best_step(run: Path) -> int | None:
+    result = RunResult.read(run)
+    if result.rows:
+        return result.best_step
+    # Weights handed on without their ledger: then nothing else says it, and nothing contradicts.
+    newest = latest(run)
+    best = read_meta(newest)["best"] if newest else {}
+    return int(best["step"]) if best else None
 
 
 def about_file(folder: Path, run: Path) -> Meta:
@@ -187,8 +206,15 @@ def about_file(folder: Path, run: Path) -> Meta:
 
 
 def load_weights(model: torch.nn.Module, folder: Path) -> None:
-    """Put a checkpoint's weights into a model of the same shape."""
-    model.load_state_dict(load_file(folder / WEIGHTS))
+    """Put a checkpoint's weights into a model of the same shape.
+
+    Raises:
+        DataError: they are torn, or of another shape.
+    """
+    try:
+        model.load_state_dict(tensors_of(folder, WEIGHTS))
+    except RuntimeError as error:  # torch's word for tensors of another name or shape
+        raise torn(folder, str(error).splitlines()[0]) from None
 
 
 def restore(state: TrainState, folder: Path) -> TrainState:
@@ -201,7 +227,7 @@ def restore(state: TrainState, folder: Path) -> TrainState:
     meta = read_meta(folder)
     _refuse_other(state, meta, folder)
     load_weights(state.eval_model, folder)
-    further = load_file(folder / OPTIMIZER)
+    further = tensors_of(folder, OPTIMIZER)
     # Where an average is judged, the weights file holds the average, not what is trained.
     if state.average is not None:
         state.model.load_state_dict(_with_prefix(further, "trained."))

@@ -1,4 +1,5 @@
-"""A worker's context: which of how many it is, and who besides the ledger hears of its metrics."""
+"""A worker's context: which of how many it is, who besides the ledger hears of its metrics, and
+whether it is to stop."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,11 @@ def report_to_nobody(metrics: dict[str, float]) -> None:
     """Does nothing: for a worker that nobody listens to, as in a debugger."""
 
 
+def never() -> bool:
+    """False: for a worker that nobody will ask to stop."""
+    return False
+
+
 @dataclass(frozen=True)
 class WorkerContext:
     """One worker of a training, in the words of torch.distributed."""
@@ -21,3 +27,6 @@ class WorkerContext:
     report: Report = report_to_nobody
     """Passes validation metrics to Ray Train or Tune. Under Train it is a barrier: every worker
     calls it equally often."""
+
+    is_asked_to_stop: Callable[[], bool] = never
+    """Asked at the end of each step. Workers may hear of it at unlike steps."""

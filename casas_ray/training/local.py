@@ -14,6 +14,7 @@ from casas_ray.training import memory
 from casas_ray.training.context import WorkerContext
 from casas_ray.training.loop import train_to_the_end
 from casas_ray.training.recorder import RunRecorder
+from casas_ray.training.signals import StopSignal
 
 
 def train_here(record: RunRecord, machine: Machine, data: TrainingData) -> None:
@@ -21,12 +22,14 @@ def train_here(record: RunRecord, machine: Machine, data: TrainingData) -> None:
 
     Raises:
         AllFailed: it diverged.
+        KeyboardInterrupt, Terminated: a signal asked it to stop; it did, at the end of its step.
     """
     device = torch.device("cuda" if machine.gpus_per_worker else "cpu")
     prepare_process(machine)
     open_loader = functools.partial(data.loader, record.recipe, device)
-    recorder = recorder_for(record, machine, WorkerContext())
-    train_to_the_end(recorder, record.recipe, open_loader)
+    with StopSignal() as stop:
+        context = WorkerContext(is_asked_to_stop=stop.is_asked)
+        train_to_the_end(recorder_for(record, machine, context), record.recipe, open_loader)
     require_finished(record)
 
 
@@ -48,6 +51,7 @@ def recorder_for(record: RunRecord, machine: Machine, context: WorkerContext) ->
         parameter_histograms=tracking.log_parameters,
         gradient_histograms=tracking.log_gradients,
         shows_graph=tracking.log_graph,
+        code=record.code,
     )
 
 

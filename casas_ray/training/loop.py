@@ -1,6 +1,7 @@
 """The training loop, whole on one screen; the same in a worker, a trial and a debugger."""
 
 import functools
+from bdb import BdbQuit
 from collections.abc import Callable
 
 import torch
@@ -8,16 +9,16 @@ import torch
 from casas_ray.config import Recipe, flat
 from casas_ray.errors import AllFailed, CasasError, Diverged
 from casas_ray.loader.loader import Loader
-from casas_ray.records.provenance import provenance
+from casas_ray.records.provenance import environment
 from casas_ray.training import checkpoint
 from casas_ray.training.recorder import RunRecorder
-from casas_ray.training.step import TrainState, train_step
+from casas_ray.training.step import TrainState, train_step, wished_by_any
 from casas_ray.training.validation import validate
 
 
 def train(recorder: RunRecorder, recipe: Recipe, loader: Loader) -> TrainState:
-    """The state at the end of a training on this worker's windows, from the run's last checkpoint
-    when it has one.
+    """The state at the end of a training on this worker's windows, or where it was asked to stop;
+    from the run's last checkpoint when it has one.
 
     Raises:
         Diverged: a loss or a gradient is not finite.
@@ -32,6 +33,10 @@ def train(recorder: RunRecorder, recipe: Recipe, loader: Loader) -> TrainState:
         # Asked before the step: a run may be taken up when it was done but had not said so.
         if state.is_done:
             break
+        # Between steps only: what is stopped here and taken up is the run that never stopped.
+        if wished_by_any(recorder.context.is_asked_to_stop(), loader.device):
+            recorder.stop(state)
+            return state
         losses = train_step(state, batch, in_detail=recorder.wants_log(state.step + 1))
         if recorder.wants_log(state.step):
             recorder.report_training(state.step, losses, batch_size=recipe.optim.batch_size)
@@ -56,10 +61,10 @@ def start(recorder: RunRecorder, recipe: Recipe, loader: Loader) -> TrainState:
         device=loader.device,
         about=loader.facts.about,
     )
-    last = checkpoint.latest(recorder.folder)
+    last = checkpoint.to_go_on_from(recorder.folder)
     if last is not None:
         state = checkpoint.restore(state, last)
-    recorder.begin(state, _info(state, recorder.context.world_size))
+    recorder.begin(state, _info(state, recorder))
     return state
 
 
@@ -78,9 +83,12 @@ def train_to_the_end(
     except Diverged as error:
         # A result, not a failure: it must not be tried again, for it would diverge again.
         recorder.end("diverged", error.problem)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         recorder.end("stopped", "interrupted")
         raise
+    except BdbQuit:  # `q` in a debugger is a wish, as Ctrl-C is
+        recorder.end("stopped", "left the debugger")
+        raise KeyboardInterrupt from None
     except Exception as error:
         no_memory = out_of_memory(error, recipe)
         reason = no_memory or error
@@ -105,15 +113,19 @@ def out_of_memory(error: Exception, recipe: Recipe) -> AllFailed | None:
     )
 
 
-def _info(state: TrainState, workers: int) -> dict[str, object]:
+def _info(state: TrainState, recorder: RunRecorder) -> dict[str, object]:
     # Without the vocabulary: it is long, names a home's sensors, and lies in every checkpoint.
     about = {name: value for name, value in state.about.items() if name != "vocabulary"}
     weights = [weight for weight in state.model.parameters() if weight.requires_grad]
     return {
         **about,
-        **provenance(),
+        **recorder.code,
+        **environment(),
         "recipe": flat(state.recipe),
         "total_steps": state.total_steps,
         "trainable_parameters": sum(weight.numel() for weight in weights),
-        "workers": workers,
+        "workers": recorder.context.world_size,
+        # What the last bits of a number depend on besides the recipe.
+        "threads": torch.get_num_threads(),
+        "device": next(state.model.parameters()).device.type,
     }

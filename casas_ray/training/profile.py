@@ -13,6 +13,7 @@ from casas_ray.config import Machine, Recipe
 from casas_ray.loader.batch import Batch
 from casas_ray.loader.loader import Loader
 from casas_ray.loader.training_data import TrainingData
+from casas_ray.records.own_folder import own
 from casas_ray.training.local import prepare_process
 from casas_ray.training.step import TrainState, train_step
 from casas_ray.training.timer import StepTimer
@@ -67,7 +68,8 @@ def profile(
     timer.waited_seconds()  # asked to forget the warm-up
     profiler, seconds = _profiled(state, batches, device)
     trace = folder / "profile" / "trace.json"
-    trace.parent.mkdir(parents=True, exist_ok=True)
+    own(folder)
+    trace.parent.mkdir(exist_ok=True)
     profiler.export_chrome_trace(str(trace))
     return Profile(
         trace=trace,

@@ -7,7 +7,8 @@ from pathlib import Path
 from torch import Tensor
 
 from casas_ray.records.ledger import Ledger, finite
-from casas_ray.records.run_result import Status
+from casas_ray.records.provenance import UNKNOWN_CODE, Code
+from casas_ray.records.rows import Status
 from casas_ray.training import checkpoint
 from casas_ray.training.context import WorkerContext
 from casas_ray.training.histograms import histograms, structure
@@ -33,15 +34,23 @@ class RunRecorder:
     shows_graph: bool = False
     """Whether the parts of the model are recorded."""
 
+    code: Code = field(default_factory=lambda: UNKNOWN_CODE)
+    """Which code this is, as the driver found it."""
+
     timer: StepTimer = field(default_factory=StepTimer)
     _ledger: Ledger | None = field(default=None, repr=False)
     _last_loss: float = float("nan")
     _last_step: int = 0
+    _kept_step: int = 0
+    """The step of the newest checkpoint."""
 
     def begin(self, state: TrainState, info: Mapping[str, object]) -> None:
         """Record what starts, or from where it goes on."""
         # The row makes readers drop what the ledger has beyond this step: a resume does that again.
         self.timer.start(state.step)
+        if state.step == 0 and self.context.rank == 0:
+            checkpoint.set_aside(self.folder)
+        self._kept_step = state.step
         self._append("start", state.step, info=dict(info))
         if self.shows_graph:
             self._append("graph", state.step, modules=structure(state.model))
@@ -68,6 +77,7 @@ class RunRecorder:
         # The ledger goes first: a run killed in between resumes from the checkpoint before, and
         # what the ledger says beyond that is dropped then.
         self._append("checkpoint", state.step, is_best=state.is_best_now)
+        self._kept_step = state.step
         if self.context.rank == 0:
             saved = checkpoint.save(state, self.folder, keep=self.keep_checkpoints)
             if state.is_best_now:
@@ -110,6 +120,15 @@ class RunRecorder:
             }
             self._record_model("final", saved, state.step, self._last_loss, **counts)
         self.end("finished")
+
+    def stop(self, state: TrainState) -> None:
+        """Leave a checkpoint of a training that was asked to stop, and say that it did."""
+        # None of the first weights, which any start makes anew, nor twice of one step.
+        if state.step != self._kept_step:
+            self._append("checkpoint", state.step, is_best=False)
+            if self.context.rank == 0:
+                checkpoint.save(state, self.folder, keep=self.keep_checkpoints)
+        self.end("stopped", "asked to stop")
 
     def end(self, status: Status, error: str = "") -> None:
         """Close the ledger with how it ended, after the last step that it heard of."""

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from casas_ray.config import OptimConfig, Recipe
+from casas_ray.config import ModelConfig, OptimConfig, Recipe
 from casas_ray.errors import Diverged, SettingsError, SetupError
 from casas_ray.loader.batch import Batch
 from casas_ray.model.dual import DualEncoder
@@ -66,6 +66,8 @@ class TrainState:
                 CUDA graphs.
         """
         require_device(recipe.optim, device)
+        if device.type == "cuda":
+            _choose_attention(recipe.model)
         model = _fresh_model(recipe, sizes, text_size).to(device)
         # Before it is compiled: the compiled blocks of a copy would be those of the first one.
         average = copy.deepcopy(model).requires_grad_(False) if recipe.optim.ema_decay else None
@@ -73,7 +75,10 @@ class TrainState:
         if recipe.loss.bank_size:
             bank = Bank.empty(recipe.loss.bank_size, recipe.model.embedding, device)
         optimizer = _optimizer(model, recipe.optim)
-        model.encoder.compile_blocks(recipe.optim.compile)
+        model.compile_vectors(recipe.optim.compile)
+        if _has_lasting_gradients(recipe.optim):
+            for weight in model.parameters():
+                weight.grad = torch.zeros_like(weight) if weight.requires_grad else None
         return cls(
             recipe,
             model,
@@ -150,6 +155,18 @@ def require_device(config: OptimConfig, device: torch.device) -> None:
         _require_compiler(config.compile)
 
 
+def _has_lasting_gradients(config: OptimConfig) -> bool:
+    """Whether gradients are added to tensors of their own: those that a CUDA graph puts out are
+    overwritten when the next piece of a batch goes through it."""
+    return config.compile == "cuda_graphs" and config.pieces > 1
+
+
+def _choose_attention(config: ModelConfig) -> None:
+    """On short windows cuDNN's attention takes twice the time of torch's own, unless heads are
+    wider than 64 (docs/findings.md)."""
+    torch.backends.cuda.enable_cudnn_sdp(config.width // config.heads > 64)
+
+
 def _require_compiler(how: str) -> None:
     # What torch calls unless CXX names another; without it, it fails deep inside the first step.
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
@@ -221,7 +238,7 @@ def train_step(
     rate = learning_rate(state.step, state.total_steps, optim)
     for group in state.optimizer.param_groups:
         group["lr"] = rate
-    state.optimizer.zero_grad(set_to_none=True)
+    state.optimizer.zero_grad(set_to_none=not _has_lasting_gradients(optim))
     bf16 = uses_bf16(optim, batch.real_BL.device)
     objective = Objective(state.model, state.recipe.loss, state.bank, bf16, in_detail)
     losses = objective.backward(batch, pieces=optim.pieces)
@@ -236,6 +253,14 @@ def train_step(
     epoch = state.step / state.steps_per_epoch
     extras = {"learning_rate": rate, "gradient_norm": norm, "epoch": epoch}
     return {f"train/{name}": value for name, value in (losses | extras).items()}
+
+
+def wished_by_any(wish: bool, device: torch.device) -> bool:
+    """Whether any worker wishes it: the same answer on all of them."""
+    if workers() == 1:
+        return wish
+    # Else one worker would stop, and the others wait for it in the next step for ever.
+    return bool(summed(torch.tensor(float(wish), device=device)))
 
 
 @torch.no_grad()

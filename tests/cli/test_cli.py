@@ -50,7 +50,7 @@ def test_prepare_tells_what_it_found_and_gives_the_same_as_json(run):
         (["train", "--train-data", "x.json"], 2, "alignment JSON needs --vocab, --val-data too"),
         (["tune", "milan_ablation_mlm", "data.homes=cairo"], 3, "no log of home 'cairo'"),
         (["tune", "milan_ablation_mlm", "data.homes=nowhere"], 3, "no log of home 'nowhere'"),
-        (["prepare", "here", "--log", "nowhere.txt"], 3, "nowhere.txt: no such file"),
+        (["prepare", "here", "--log", "nowhere.txt"], 3, "nowhere.txt: No such file"),
         (["table", "nowhere"], 3, "nowhere holds no study"),
         (["evaluate", "nowhere"], 3, "nowhere has no best checkpoint"),
         (["prepare", "../../x"], 8, "home '../../x' would leave its folder"),
@@ -94,8 +94,12 @@ def test_a_study_with_a_diverging_arm_goes_on_shows_it_and_exits_5(run, study: P
     assert (code, again) == (5, out)
     assert "4 of 4 trials ended before" in err
     assert (folder / "base-seed0" / "ledger.jsonl").stat().st_mtime_ns == stamp
+    (folder / "results.json").unlink()
+    before = sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*"))
     code, shown, _ = run("table", folder, "--json")
     assert code == 5
+    # Who shows writes nothing: a folder that nobody may write to can be looked at.
+    assert sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*")) == before
     assert json.loads(shown)["caveats"] == ["SIMULATED home"]
 
 
@@ -274,7 +278,7 @@ def test_a_profile_shows_where_time_goes_and_trains_nothing(run, text_model: str
     words = ["train", "milan_tiny", *WORDS, f"text.model={text_model}", "--machine", "debug"]
     code, out, _ = run(*words, "--profile", "--output-dir", tmp_path / "run")
     assert code == 0
-    assert "addmm" in out
+    assert "aten::" in out
     assert "waiting for data" in out
     assert "peak memory" in out
     assert (tmp_path / "run" / "profile" / "trace.json").stat().st_size > 1000
@@ -285,7 +289,7 @@ def test_settings_are_listed_and_a_field_that_the_data_lacks_is_refused_before_t
     run, text_model: str, tmp_path: Path
 ):
     _, out, _ = run("settings")
-    assert "loss.bank_size=0  (int ≥ 0)" in out
+    assert "loss.bank_size=0  (int ≥ 0 ≤ 1e+09)" in out
     words = ["train", "milan_tiny", *WORDS, f"text.model={text_model}", "--machine", "debug"]
     code, _, err = run(*words, "model.fields=sensor,floor", "--output-dir", tmp_path / "run")
     assert code == 2

@@ -54,6 +54,15 @@ def test_every_key_of_the_earlier_scripts_is_understood():
     assert not found.use_wandb
 
 
+def test_off_and_0_are_settings_and_only_null_means_the_usual():
+    tree = {"wandb_log_parameters": False, "dropout": 0.0, "wandb_name": None, "seed": 0}
+    assert flat_config(tree, "mine.json").settings == {
+        "tracking.log_parameters": False,
+        "model.dropout": 0.0,
+        "seed": 0,
+    }
+
+
 def test_an_unknown_key_and_what_is_no_configuration_are_named(tmp_path: Path):
     with pytest.raises(SettingsError, match="unknown key 'd_modell'") as caught:
         flat_config({"d_modell": 5}, "mine.json")

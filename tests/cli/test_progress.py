@@ -6,6 +6,38 @@ from casas_ray.cli.progress import Board
 from casas_ray.report.table import MAIN_METRIC
 
 
+def test_what_an_earlier_command_did_took_no_time_of_this_one(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    said: list[str] = []
+    board = Board(["run"], said.append, lambda done, total: None)
+    board.hear(0, {"time": 1000.0, "event": "start", "step": 80, "info": {"total_steps": 100}})
+    now[0] = 1040.0  # 10 steps in 40 s, so 10 more take 40 s; 90 of 100 would make it 4 s
+    board.hear(0, {"time": 1040.0, **validation(90, 0.5)})
+    assert said == ["step 90/100: val/recall_mean 0.500; 40 s left"]
+
+
+def test_steps_that_a_diverged_run_was_spared_took_no_time(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    said: list[str] = []
+    board = Board(["a", "b", "c"], said.append, lambda done, total: None)
+    for run in range(2):
+        board.hear(run, {"time": 1000.0, **start(100)})
+    now[0] = 1010.0
+    board.hear(0, {"time": 1010.0, "event": "end", "step": 1, "status": "diverged"})
+    board.hear(1, {"time": 1010.0, "event": "end", "step": 100, "status": "finished"})
+    # 101 steps were taken in 10 s; 100 are left.
+    assert said[1] == "[2/3] b: finished; 10 s left"
+
+
+def test_a_metric_that_is_not_finite_is_told_and_does_not_end_the_board():
+    rows = [(0, start(10)), (0, validation(5, "nan")), (0, validation(6, "inf")), (0, END)]
+    said, _ = heard(["run"], rows)
+    assert said[0].startswith("step 5/10: val/recall_mean nan")
+    assert said[2] == "[1/1] run: finished, val/recall_mean inf"
+
+
 def heard(names: list[str], rows: list[tuple[int, dict]]) -> tuple[list[str], list[tuple]]:
     said: list[str] = []
     bars: list[tuple[float, float]] = []
@@ -19,7 +51,7 @@ def start(total: int) -> dict:
     return {"event": "start", "step": 0, "info": {"total_steps": total}}
 
 
-def validation(step: int, value: float) -> dict:
+def validation(step: int, value: float | str) -> dict:
     return {"event": "metrics", "step": step, "metrics": {MAIN_METRIC: value}}
 
 

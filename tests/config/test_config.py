@@ -99,6 +99,22 @@ def test_a_recipe_survives_json_with_the_same_digest():
     assert again.digest() == recipe.digest() != Recipe().digest()
 
 
+def test_settings_that_just_fit_are_taken_and_those_that_just_do_not_are_refused():
+    fits = {"masking.grows_from": 0.3, "masking.swap": 0.5, "masking.keep": 0.25}
+    assert Recipe().replace(fits).masking.grows_from == 0.3
+    rotary = {"model.positions": "rotary", "model.heads": 4}
+    assert Recipe().replace({**rotary, "model.width": 24}).model.width == 24
+    for wrong in (
+        {"masking.swap": 0.5, "masking.keep": 0.5},
+        {"masking.grows_from": 0.31},
+        {"masking.blackout": 0.1},  # everything is hidden anyway
+        {**rotary, "model.width": 20},  # 5 a head
+        {**rotary, "model.width": 28},  # 7 a head
+    ):
+        with pytest.raises(SettingsError):
+            Recipe().replace(wrong)
+
+
 def test_differences_name_exactly_what_changed():
     changed = Recipe().replace({"seed": 3, "model.layers": 2})
     assert differences(Recipe(), changed) == {"seed": 3, "model.layers": 2}
@@ -110,7 +126,7 @@ def test_overrides_go_to_recipe_machine_and_tracking_by_their_first_word():
     assert (recipe, machine, tracking) == ({"seed": 1}, {"workers": 2}, {"project": "mine"})
 
 
-def test_a_worker_has_whole_threads_and_at_least_one():
+def test_threads_do_not_depend_on_the_machine_unless_they_are_given():
     assert Machine(cpus_per_worker=0.5).threads == 1
-    assert Machine(cpus_per_worker=4).threads == 4
+    assert Machine(cpus_per_worker=4).threads == 1
     assert Machine(cpus_per_worker=4, threads_per_worker=2).threads == 2

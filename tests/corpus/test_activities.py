@@ -1,6 +1,6 @@
 """Begin and end marks, and what to do when they do not pair up."""
 
-from casas_ray.corpus.activities import Mark, label_rows, spans_of
+from casas_ray.corpus.activities import Mark, Span, label_rows, runs_of, spans_of
 from casas_ray.corpus.events import NO_ACTIVITY
 
 
@@ -44,3 +44,8 @@ def test_a_begin_without_an_end_labels_only_its_event():
     found = spans_of([Mark(1, "A", "begin")])
     assert label_rows(found.spans, 3) == [NO_ACTIVITY, "A", NO_ACTIVITY]
     assert found.irregular == {"begin without end": 1}
+
+
+def test_where_every_line_has_a_label_its_runs_are_the_activities():
+    labels = ["Cook", "Cook", NO_ACTIVITY, "Read", "Cook"]
+    assert runs_of(labels) == [Span(0, 1, "Cook"), Span(3, 3, "Read"), Span(4, 4, "Cook")]

@@ -130,6 +130,8 @@ def test_another_seed_says_it_otherwise():
         (0.2, "a moment"),
         (1.0, "1 second"),
         (40.0, "40 seconds"),
+        (54.0, "54 seconds"),
+        (55.0, "1 minute"),
         (60.0, "1 minute"),
         (89.0, "1 minute"),
         (150.0, "2 minutes"),
@@ -146,6 +148,23 @@ def test_the_day_is_the_day_of_the_start():
     captions = captions_of(["M1", "M1"], [start, start + 9], ["-"] * 2)
     days = [re.findall(r"[A-Z][a-z]+day", caption) for caption in captions]
     assert sorted(days) == [[], ["Sunday"], ["Sunday"], ["Sunday"]]  # one wording says no day
+
+
+def test_five_rooms_are_told_one_by_one_and_more_are_counted_once_each():
+    five = " ".join(captions_of(["M1", "M2"] * 2 + ["M1"], [0.0, 1.0, 2.0, 3.0, 4.0], ["-"] * 5))
+    way = "from the kitchen to the living room, then the kitchen, then the living room, then the"
+    assert five.count(way) == 4
+    six = " ".join(captions_of(["M1", "M2"] * 3, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], ["-"] * 6))
+    assert six.count("between 2 rooms, from the kitchen to the living room") == 4
+
+
+@pytest.mark.parametrize(("hour", "wanted"), [(0, "12:05 am"), (11, "11:05 am"), (12, "12:05 pm")])
+def test_the_structured_style_tells_noon_from_midnight(hour: int, wanted: str):
+    start = hour * 3600.0 + 300.0
+    events = toy_events(["M1", "M1"], [start, start], ["-", "-"])
+    config = CaptionConfig(style="structured", per_window=1)
+    (found,) = describe(Windows(np.array([0]), np.array([2])), events, HOME, config)[0]
+    assert found.startswith(f"Started Thursday at {wanted}, ended at {wanted}.")
 
 
 def test_the_structured_style_says_started_ended_mainly_where_and_the_busiest():

@@ -10,7 +10,7 @@ import pytest
 
 from casas_ray.corpus.download import RELEASE, fetch, released_home
 from casas_ray.corpus.homes import Home
-from casas_ray.errors import SetupError
+from casas_ray.errors import SettingsError, SetupError
 from casas_ray.paths import raw
 
 LINES = 20_000
@@ -36,6 +36,8 @@ class Server(http.server.ThreadingHTTPServer):
         self.drop_after = 0
         """Bytes of an answer after which the connection is cut; 0 never cuts."""
         self.claims_more = 0
+        self.says_length = ""
+        """In place of the length, when not empty."""
         self.status = 0
         self.starts: list[int] = []
         """The first byte of every answer."""
@@ -64,7 +66,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server.starts.append(start)
         rest = content[start:]
         self.send_header("ETag", server.tag)
-        self.send_header("Content-Length", str(len(rest) + server.claims_more))
+        length = server.says_length or str(len(rest) + server.claims_more)
+        self.send_header("Content-Length", length)
         self.end_headers()
         self.wfile.write(rest[: server.drop_after] if server.drop_after else rest)
         self.close_connection = True
@@ -201,3 +204,24 @@ def test_the_release_of_2025_goes_by_the_names_of_its_homes():
     assert found is not None
     assert (found.archive, found.log_in_archive) == (RELEASE, "")
     assert released_home("no home") is None
+
+
+@pytest.mark.parametrize("length", ["many", "-1", "1_000", "1e3", "9" * 5000, "²"])
+def test_a_length_that_is_no_number_is_one_line(server: Server, home: Home, length: str):
+    server.says_length = length
+    with pytest.raises(SetupError, match="the server says its length is"):
+        fetch(home, url=server.url)
+
+
+@pytest.mark.parametrize(
+    "url", ["notaurl", "file:///etc/hostname", "ftp://x/y", "http://", "http://[::1", "http://a:b/"]
+)
+def test_what_is_no_address_on_the_web_is_refused(home: Home, url: str):
+    with pytest.raises(SettingsError, match="is no address of an archive"):
+        fetch(home, url=url)
+
+
+@pytest.mark.parametrize("url", [f"http://{'x' * 300}/", "http://a b/", "http://127.0.0.1:1/x"])
+def test_an_address_of_nobody_is_one_line(home: Home, url: str):
+    with pytest.raises(SetupError, match="could not be fetched"):
+        fetch(home, url=url)

@@ -72,6 +72,21 @@ def test_a_validation_value_that_the_vocabulary_misses_is_unknown_and_counted(tm
     assert prepared.manifest["unknown_values"] == {"train": 0, "val": 1}
 
 
+def test_positions_of_every_split_are_divided_by_the_training_windows_largest(tmp_path: Path):
+    far = sample(0)
+    far["events"][0]["x"] = 800.0
+    prepared = prepare_json(*files(tmp_path, val=[far]))
+    # 400 is the largest of the training windows.
+    assert column(prepared, "val", "x")[0] == [2.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_the_largest_number_is_one_and_the_event_beside_it_is_named(tmp_path: Path):
+    odd = sample(0)
+    odd["events"][0]["x"], odd["events"][1]["x"] = 1e15, "far"
+    with pytest.raises(DataError, match="sample 0: event 1: 'x' is 'far'; wanted a number"):
+        prepare_json(*files(tmp_path, train=[odd]))
+
+
 def broken(change: str) -> dict:
     row = copy.deepcopy(sample(0))
     if change == "no events":
@@ -86,6 +101,10 @@ def broken(change: str) -> dict:
         row["events"][1]["x"] = "left"
     elif change == "endless gap":
         row["events"][2]["delta_t_since_prev"] = 10**400
+    elif change == "listed label":
+        row["first_activity"] = ["Watch_TV"]
+    elif change == "nested sensor":
+        row["events"][4]["sensor_id"] = ["M001"]
     elif change == "unknown sensor":
         row["events"][4]["sensor_id"] = "M099"
     return row
@@ -100,6 +119,8 @@ def broken(change: str) -> dict:
         ("missing field", "sample 1: event 3 has no 'sensor_id'"),
         ("text for a number", "sample 1: event 1: 'x' is 'left'; wanted a number"),
         ("endless gap", "sample 1: event 2: 'delta_t_since_prev' is 1000"),
+        ("listed label", "sample 1: 'first_activity' is ['Watch_TV']; wanted a text"),
+        ("nested sensor", "sample 1: event 4: 'sensor_id' is ['M001']; wanted a text"),
         ("unknown sensor", "sample 1: event 4: sensor_id 'M099' is not in"),
     ],
 )

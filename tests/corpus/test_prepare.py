@@ -56,6 +56,25 @@ def test_windows_hold_what_the_log_says(tmp_path: Path):
     assert column(train, "gap_seconds")[1][0] == 60.0
 
 
+def test_a_window_has_the_weekday_of_its_events(tmp_path: Path):
+    prepared = prepare(DataConfig(), written(tmp_path / "log", 4))
+    days = prepared.vocabulary.values["day_of_week"]
+    first, *_, last = column(prepared.windows("train"), "id_day_of_week")
+    # 2009-10-01 was a Thursday.
+    assert ({days[code] for code in first}, {days[code] for code in last}) == (
+        {"thursday"},
+        {"friday"},
+    )
+
+
+def test_ids_stand_in_alphabetical_order_after_the_special_ones():
+    columns = {"state": Coded.of(["ON", "OPEN", "CLOSE", "OFF", "ABSENT", "PRESENT"])}
+    assert Vocabulary.fit([columns]).values["state"] == (
+        *("[PAD]", "[UNK]", "[MASK]"),
+        *("ABSENT", "CLOSE", "OFF", "ON", "OPEN", "PRESENT"),
+    )
+
+
 def test_a_value_that_training_days_never_show_is_unknown_later(tmp_path: Path):
     prepared = prepare(DataConfig(), written(tmp_path / "log", 4, last_sensor="M021"))
     assert "M021" not in prepared.vocabulary.values["sensor"]
@@ -74,6 +93,11 @@ def test_a_short_last_window_is_kept_and_padded_with_pad_nan_and_zero_in_a_batch
     assert (found["ids"][1, 16:] == PAD).all()
     assert np.isnan(found["xy"][1, 16:]).all()
     assert (found["gap_seconds"][1, 16:] == 0).all()
+    # Also where the events of another window follow in the store.
+    before = WindowStore.of(test.take([1, 0])).records(np.array([0]), 24)
+    assert (before["ids"][0, :16] == found["ids"][1, :16]).all()
+    assert (before["ids"][0, 16:] == PAD).all()
+    assert (before["gap_seconds"][0, 16:] == 0).all()
 
 
 def test_positions_are_scaled_by_the_home_not_by_the_file(tmp_path: Path):

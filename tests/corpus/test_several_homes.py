@@ -213,3 +213,15 @@ def test_a_set_written_as_json_and_read_again_is_the_same_windows():
     mine, theirs = ours.captions(), back.captions()
     first = flat(ours.windows("val"), "captions")[0], flat(back.windows("val"), "captions")[0]
     assert mine[first[0]] == theirs[first[1]]
+
+
+def test_a_set_written_as_json_tells_the_time_of_every_event_and_the_coarse_activity():
+    ours = made(homes="milan")
+    events = pq.read_table(ours.folder / "events.parquet").column("time_us").to_numpy()
+    samples = json.loads((write_shape_a(ours) / "val.json").read_text())
+    firsts = ours.windows("val").column("first_event").to_pylist()
+    for sample, first in zip(samples, firsts, strict=True):
+        found = np.array([event["timestamp"] for event in sample["events"]])
+        assert np.abs(found - events[first : first + len(found)] / 1000).max() <= 2.0  # ms
+    coarse = {sample["first_activity"]: sample["first_activity_l2"] for sample in samples}
+    assert (coarse["Sleep"], coarse["Watch_TV"]) == ("Sleep", "Relax")

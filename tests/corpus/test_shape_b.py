@@ -78,6 +78,16 @@ def test_shape_b_becomes_an_alignment_set(tmp_path: Path):
     assert prepared.vocabulary.values["day_of_week"][3:] == ("friday",)
 
 
+def test_the_label_that_the_file_names_stands_before_the_more_frequent_one(tmp_path: Path):
+    train = files(tmp_path)
+    content = json.loads(train.read_text())
+    content["samples"][0]["metadata"]["ground_truth_labels"]["primary_l1"] = "Wash"
+    train.write_text(json.dumps(content))
+    row = prepare_json(JsonFiles.beside(train)).windows("train").to_pylist()[0]
+    assert (row["label"], row["labels"]) == ("Wash", ["Wash", "Cook"])
+    assert row["shares"] == pytest.approx([1 / 3, 2 / 3])
+
+
 def test_captions_of_several_styles_must_be_chosen_from(tmp_path: Path):
     train = files(tmp_path, styles=("llm", "short"))
     with pytest.raises(SettingsError, match="train_captions_llm"):
@@ -95,6 +105,42 @@ def test_a_sample_without_captions_and_a_moment_that_is_none_are_named(tmp_path:
     train.write_text(json.dumps(content))
     with pytest.raises(DataError, match="sample 4: event 1: 'timestamp' is 'noon'"):
         prepare_json(JsonFiles.beside(train))
+
+
+@pytest.mark.parametrize("captions", ["some text", {"some": "text"}, 7, [["nested"]], [""], True])
+def test_captions_that_are_no_list_of_texts_are_refused_with_file_sample_and_field(
+    tmp_path: Path, captions: object
+):
+    train = files(tmp_path, styles=())
+    for split in ("train", "val"):
+        content = json.loads((tmp_path / f"{split}.json").read_text())
+        for row in content["samples"]:
+            row["captions"] = ["one"]
+        if split == "train":
+            content["samples"][3]["captions"] = captions
+        (tmp_path / f"{split}.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"train\.json: sample 3: .*'captions'"):
+        prepare_json(JsonFiles.beside(train))
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"caveats": "SIMULATED home"}, "'caveats' is 'SIMULATED home'"),
+        ({"caveats": [7]}, "'caveats' is [7]"),
+        ({"sample_id": ["w1"]}, "wanted a 'sample_id'"),
+        ({"metadata": {"ground_truth_labels": {"primary_l1": ["Cook"]}}}, "'primary_l1' is"),
+    ],
+)
+def test_a_field_of_another_kind_is_named(tmp_path: Path, change: dict, wanted: str):
+    train = files(tmp_path)
+    content = json.loads(train.read_text())
+    content["samples"][1] |= change
+    train.write_text(json.dumps(content))
+    with pytest.raises(DataError) as caught:
+        prepare_json(JsonFiles.beside(train))
+    assert "train.json: sample 1: " in caught.value.problem
+    assert wanted in caught.value.problem
 
 
 def test_what_must_lie_beside_is_named(tmp_path: Path):

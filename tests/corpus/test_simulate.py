@@ -101,3 +101,42 @@ def test_a_sensor_stays_on_while_it_sees_movement_and_misses_some():
 def test_a_home_without_a_floor_plan_cannot_be_simulated():
     with pytest.raises(DataError, match="home 'kyoto' cannot be simulated"):
         simulated_log(home_or_error("kyoto"), SimulateConfig(days=3))
+
+
+def lives(residents: int) -> dict[str, list[tuple[str, float, float]]]:
+    """By mark of the resident: activity, begin and end, in seconds since the first midnight."""
+    config = SimulateConfig(days=10, residents=residents)
+    found: dict[str, list[tuple[str, float, float]]] = {}
+    for planted in simulate(home_or_error("cairo"), config, load_routine())[1]:
+        mark, name = planted.activity.split("_", 1) if residents > 1 else ("", planted.activity)
+        found.setdefault(mark, []).append((name, planted.begin, planted.end))
+    return found
+
+
+def test_a_second_resident_has_a_life_of_its_own_and_changes_nothing_of_the_firsts():
+    alone, two = lives(1)[""], lives(2)
+    assert two["R1"] == alone
+    lasting = [{round(end - begin, 3) for _, begin, end in two[mark]} for mark in ("R1", "R2")]
+    assert len(lasting[0]) > 50
+    assert lasting[0].isdisjoint(lasting[1])
+
+
+def test_the_week_starts_on_a_friday_and_saturday_is_a_day_of_the_weekend():
+    # Chores begin at 15:24 on weekdays and at 11:00 at the weekend, with a spread of 27 minutes.
+    planted = simulate(MILAN, SimulateConfig(days=70), load_routine())[1]
+    hours: dict[bool, list[float]] = {True: [], False: []}
+    for day, second in (divmod(one.begin, 86_400.0) for one in planted if one.activity == "Chores"):
+        hours[day % 7 in (1, 2)].append(second / 3600.0)
+    assert min(len(found) for found in hours.values()) >= 8
+    assert max(hours[True]) < 13.5 < min(hours[False])
+    assert np.median(hours[False]) == pytest.approx(15.4, abs=0.5)
+
+
+def test_a_sensors_on_is_held_until_its_own_off(tmp_path: Path):
+    first = ["00\tM1\tON", "03\tM1\tOFF", "05\tM1\tON"]  # the last is never followed by its OFF
+    lines = [*first, "06\tM2\tOFF", "07\tM2\tON", "14\tM2\tOFF"]
+    path = tmp_path / "log"
+    path.write_text("".join(f"2009-10-16 08:00:{line}\n" for line in lines))
+    # M1 for 3 s and M2 for 7 s.
+    found = statistics_of(path, None)["seconds from ON to OFF, 10/50/90 %"]
+    assert found == pytest.approx([3.4, 5.0, 6.6])

@@ -34,6 +34,15 @@ def test_ten_days_are_split_seven_one_two():
     assert (days.train, days.val, days.test) == (tuple(range(7)), (7,), (8, 9))
 
 
+def test_shares_of_days_are_rounded_and_not_cut_off():
+    # A tenth and a fifth of 18 are 1.8 and 3.6.
+    days = split_days(events_on(list(range(18))), SplitConfig(), "x")
+    assert (len(days.train), len(days.val), len(days.test)) == (12, 2, 4)
+    # A tenth of 15 is 1.5.
+    left_out = SplitConfig(kind="leave_home_out", held_out="b")
+    assert split_days(events_on(list(range(15))), left_out, "a").val == (13, 14)
+
+
 def test_days_without_events_are_no_days():
     days = split_days(events_on([0, 5, 9]), SplitConfig(), "x")
     assert (days.train, days.val, days.test) == ((0,), (5,), (9,))
@@ -112,6 +121,33 @@ def test_windows_of_a_minute_by_hand():
         (3, 6),
         (6, 9),
     ]
+
+
+def test_an_event_where_a_window_ends_is_the_next_ones_first():
+    events = events_at([(0, second) for second in (0, 10, 30, 40, 60, 70)])
+    windows = cut(events, [(0, 6)], WindowConfig(kind="fixed_duration", seconds=60.0))
+    # 0 to 40 s; 30 to 70 s, whose start is an event at just half a minute; from 60 s on only two.
+    assert list(zip(windows.first.tolist(), windows.after.tolist(), strict=True)) == [
+        (0, 4),
+        (2, 6),
+    ]
+
+
+def test_a_window_of_a_minute_is_cut_off_at_4096_events():
+    time_us = np.arange(5000) * 10_000  # a hundred a second, for 50 s
+    same = Coded.of(["x"] * 5000)
+    events = Events(time_us, np.arange(5000), same, same, same)
+    windows = cut(events, [(0, 5000)], WindowConfig(kind="fixed_duration", seconds=60.0))
+    assert (windows.first.tolist(), windows.after.tolist()) == ([0, 3000], [4096, 5000])
+
+
+def test_half_a_stride_is_rounded_and_settings_may_just_fit():
+    # 10 x (1 - 0.45) is 5.5 and 5 x (1 - 0.5) is 2.5: to the even one.
+    assert WindowConfig(length=10, overlap=0.45).stride == 6
+    assert WindowConfig(length=5, overlap=0.5).stride == 2
+    assert WindowConfig(length=8, min_events=8).least_events == 8
+    with pytest.raises(SettingsError, match="leave no days to train on"):
+        SplitConfig.build({"val_share": 0.5, "test_share": 0.5})
 
 
 def test_a_setting_that_has_no_effect_on_this_kind_is_refused():

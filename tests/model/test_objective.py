@@ -154,6 +154,32 @@ def plain(small_recipe, small_set, small_vectors) -> list[float]:
     return losses_of(small_recipe, loader)
 
 
+def test_a_bank_gives_what_earlier_steps_put_in_and_nothing_of_the_same_step(
+    small_recipe: Recipe, small_loader: Loader, plain: list[float]
+):
+    found = losses_of(small_recipe.replace(SETTINGS["bank"]), small_loader)
+    assert found[0] == plain[0]
+    assert found[1] > plain[1]
+
+
+def test_the_loss_is_the_weighted_sum_of_both(small_recipe: Recipe, small_loader: Loader):
+    state, batches = state_of(small_recipe, small_loader), batches_of(small_recipe, small_loader)
+    row = {name: float(value) for name, value in train_step(state, next(batches)).items()}
+    wanted = 0.7 * row["train/clip_loss"] + 0.3 * row["train/mlm_loss"]
+    assert row["train/total_loss"] == pytest.approx(wanted)
+
+
+def test_an_average_keeps_its_share_and_takes_the_rest_from_the_weights(
+    small_recipe: Recipe, small_loader: Loader
+):
+    recipe = small_recipe.replace(SETTINGS["ema"])
+    state, batches = state_of(recipe, small_loader), batches_of(recipe, small_loader)
+    before = state.model.encoder.cls.detach().clone()
+    train_step(state, next(batches))
+    wanted = 0.9 * before + 0.1 * state.model.encoder.cls
+    torch.testing.assert_close(state.eval_model.encoder.cls, wanted)
+
+
 def test_an_average_of_the_weights_is_judged_and_the_training_is_the_same(
     small_recipe: Recipe, small_loader: Loader, plain: list[float]
 ):

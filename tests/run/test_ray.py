@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ray.job_submission import JobSubmissionClient
 from support.gate import Gates
 from support.ledgers import rows_of, weights
 from support.recipes import WORDS
@@ -23,6 +24,7 @@ from support.waiting import LONG, wait_until
 from casas_ray.config import Machine, Recipe, Tracking
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.loader.training_data import TrainingData
+from casas_ray.records.provenance import UNKNOWN, code_state
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
 from casas_ray.run.cluster.submit import copy_tracked
@@ -198,8 +200,8 @@ def test_ctrl_c_ends_a_study_with_130_and_the_same_command_goes_on(
     next(line for line in process.stderr if line.startswith("[2/"))
     gates.wait_for("small-seed1", driver=process)
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=LONG)
     gates.let_go("small-seed1")
+    _, rest = process.communicate(timeout=LONG)
     assert process.returncode == 130
     assert "interrupted" in rest
     again = casas_ray("tune", stopped_study, "--no-wandb")
@@ -218,11 +220,11 @@ def test_ctrl_c_ends_a_trainer_with_130_and_the_same_command_goes_on(
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     gates.wait_for("milan_baseline-seed0", driver=process)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=LONG)
     gates.let_go("milan_baseline-seed0")
+    _, err = process.communicate(timeout=LONG)
     assert process.returncode == 130
     assert "interrupted" in err
-    assert RunResult.read(tmp_path / "out").status == "running"
+    assert RunResult.read(tmp_path / "out").status == "stopped"
     assert casas_ray(*words).returncode == 0
     assert RunResult.read(tmp_path / "out").step == 10 * 18
 
@@ -254,11 +256,73 @@ def test_a_job_is_followed_and_its_exit_code_comes_back(dashboard: str):
     assert "no log of home 'cairo' is at hand" in missing.stdout
 
 
+def test_workers_and_jobs_know_the_commit_of_the_folder_where_the_command_ran(
+    dashboard: str, by_two: RunRecord, text_model: str, tmp_path: Path
+):
+    here = code_state()
+    assert here["git_commit"] != UNKNOWN
+    words = ["train", "milan_tiny", *WORDS, f"text.model={text_model}", "--machine", "debug"]
+    words += ["--no-wandb", "--output-dir", str(tmp_path / "out")]
+    ended = casas_ray("submit", "--dashboard", dashboard, "--", *words)
+    assert ended.returncode == 0, ended.stdout
+    for run in (by_two.folder, tmp_path / "out"):
+        info = RunResult.read(run).info
+        assert {name: info[name] for name in here} == here
+
+
+def test_the_doctor_tells_each_check_on_a_line_and_a_fault_is_exit_4(
+    dashboard: str, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))  # where nobody ever logged in
+    names = ["python", "packages", "torch", "memory", "storage", "text model", "homes", "ray"]
+    names += ["ports", "wandb key"]
+    well = casas_ray("doctor")
+    assert well.returncode == 0, well.stdout + well.stderr
+    lines = [line for line in well.stdout.splitlines() if line.startswith("│")]
+    cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+    assert [row[0] for row in cells if row[0]] == names
+    assert {row[1] for row in cells if row[0]} <= {"good", "odd"}
+    assert next(row for row in cells if row[0] == "ray")[2].startswith("starts; 2 CPUs")
+    told = casas_ray("doctor", "--json")
+    assert told.returncode == 0
+    assert [check["name"] for check in json.loads(told.stdout)] == names
+    monkeypatch.setenv("WANDB_API_KEY", "canary")
+    for words in ((), ("--json",)):
+        ill = casas_ray("doctor", *words)
+        assert ill.returncode == 4
+        assert "1 of 10 checks failed: wandb key." in ill.stderr
+        assert "hint: wandb login" in ill.stderr
+        assert "canary" not in ill.stdout + ill.stderr
+    states = {check["name"]: check["state"] for check in json.loads(ill.stdout)}
+    assert [name for name, state in states.items() if state == "missing"] == ["wandb key"]
+
+
+def test_a_job_that_is_stopped_ends_with_143_and_a_checkpoint(
+    dashboard: str, tmp_path: Path, text_model: str, gates: Gates
+):
+    words = ["train", "milan_baseline", *WORDS, f"text.model={text_model}", "--no-wandb"]
+    words += ["--output-dir", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "casas_ray", "submit", "--dashboard", dashboard, "--", *words]
+    gates.hold("milan_baseline-seed0", step=5)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    job = next(line for line in process.stdout if line.startswith("job ")).split()[1]
+    gates.wait_for("milan_baseline-seed0", driver=process)
+    JobSubmissionClient(dashboard).stop_job(job)
+    gates.let_go("milan_baseline-seed0")
+    said, _ = process.communicate(timeout=LONG)
+    assert process.returncode == 143, said
+    assert "told to end" in said
+    result = RunResult.read(tmp_path / "out")
+    assert (result.status, result.error) == ("stopped", "asked to stop")
+    assert (tmp_path / "out" / "checkpoints" / f"step-{result.step:08d}").is_dir()
+
+
 def test_a_cluster_that_does_not_answer_is_exit_7():
     (port,) = free_ports(1)
     ended = casas_ray("submit", "--dashboard", f"http://127.0.0.1:{port}", "--", "plan", "x")
     assert ended.returncode == 7
-    assert f"no Ray dashboard answers at http://127.0.0.1:{port}" in ended.stderr
+    assert f"no Ray dashboard answers at machine.dashboard=http://127.0.0.1:{port}" in ended.stderr
 
 
 def test_only_what_git_tracks_travels(tmp_path: Path):

@@ -1,5 +1,6 @@
 """Trainings that wait for the test: each is held at a step, and goes on or is ended from there."""
 
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -17,7 +18,8 @@ class Gates:
 
     def environment(self) -> dict[str, str]:
         """What a process must have in its environment to be held."""
-        return {"CASAS_RAY_TEST_GATES": str(self.folder), "PYTHONPATH": HOOKS}
+        path = os.pathsep.join(part for part in (HOOKS, os.environ.get("PYTHONPATH")) if part)
+        return {"CASAS_RAY_TEST_GATES": str(self.folder), "PYTHONPATH": path}
 
     def hold(self, training: str, *, step: int) -> None:
         """Let nobody who trains `RECIPE-seedS` take a step from this one on."""

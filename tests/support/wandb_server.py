@@ -120,10 +120,17 @@ def _bucket(server: WandbServer, name: str) -> Json:
     }
 
 
+_LONGEST = {"displayName": 128, "groupName": 128, "project": 128, "jobType": 64}
+
+
 def _upsert(server: WandbServer, given: Json) -> Json:
     entity = given.get("entity")
     if entity and entity not in (ENTITY, TEAM):
         return {"errors": [{"message": "permission denied", "path": ["upsertBucket"]}]}
+    if any(len(given.get(field) or "") > most for field, most in _LONGEST.items()) or any(
+        not 1 <= len(tag) <= 64 for tag in given.get("tags") or ()
+    ):
+        return {"errors": [{"message": "a name is too long", "path": ["upsertBucket"]}]}
     name = given.get("name") or given["id"].removeprefix("id-")
     is_new = name not in server.runs
     held = server.run(name)

@@ -15,10 +15,11 @@ from support.gate import Gates
 from support.recipes import WORDS_WITHOUT_DATA
 from support.waiting import LONG, wait_until
 from support.wandb_file import history, run_file
-from support.wandb_server import KEY, TEAM, WandbServer, serving
+from support.wandb_server import ENTITY, KEY, TEAM, WandbServer, serving
 
 from casas_ray.cli.main import run as run_words
 from casas_ray.config import Recipe, Tracking
+from casas_ray.files import mark
 from casas_ray.records.lock import locked
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
@@ -134,6 +135,47 @@ def test_the_model_its_parts_and_the_code_arrive_as_asked(online: tuple[WandbSer
     assert list(shapes["encoder.blocks.0.up"]["weight"]) == [64, 32]
 
 
+OWN_SUMMARY = ("_wandb", "_step", "_runtime", "_timestamp")
+
+
+def assert_audited(server: WandbServer, folder: str | Path) -> None:
+    """What `audit` shows of a run or a study is, key by key, what the server received."""
+    ended = done(command("audit", folder, "--json"), server)
+    told = json.loads(ended.stdout)
+    shown = {one["id"]: one for one in told["runs"]}
+    assert shown.keys() == server.runs.keys()
+    for name, held in server.runs.items():
+        audited = shown[name]
+        assert audited["name"] == held["displayName"]
+        assert audited["project"] == held["project"]
+        assert (audited["entity"] or ENTITY) == held["entity"]  # None: the key's own
+        assert audited["group"] == held.get("groupName", "")
+        assert audited["job_type"] == held["jobType"]
+        assert audited["tags"] == held["tags"]
+        assert audited["notes"] == (held.get("notes") or "")
+        config = {key: one["value"] for key, one in json.loads(held["config"]).items()}
+        config.pop("_wandb")
+        assert audited["config"] == config
+        received = {key for row in server.history(name) for key in row}
+        assert set(audited["history"]) == {key.removesuffix("_table") for key in received}
+        logged = set(audited["history"]) | {f"{key}_table" for key in audited["history"]}
+        summary = set(held["summary"]) - set(OWN_SUMMARY) - logged
+        assert summary == set(audited["summary"])
+    files = {(kind, name) for one in shown.values() for kind, name in one["files"].items()}
+    kinds = sorted(kind for one in shown.values() for kind in one["files"])
+    # A table goes as a file too, which W&B makes an artifact of.
+    sent = [made["type"] for made in server.artifacts if made["type"] != "run_table"]
+    assert kinds == sorted(sent)
+    for kind, text in files:
+        name, _, size = text.partition(", ")
+        (sent,) = [body for path, body in server.files.items() if path.endswith(f"/{name}")]
+        assert size == f"{len(sent):,} bytes", kind
+    described = [*told["name, group, tags and notes"], *told["project and entity"]]
+    for held in server.runs.values():
+        assert {held["displayName"], held["project"], *held["tags"]} <= set(described)
+        assert set(json.loads(held["config"])) - {"_wandb"} <= set(told["settings and facts"])
+
+
 def assert_private(server: WandbServer, run: Path) -> None:
     """Of all that the server heard, nothing names this machine, its folders or the data.
 
@@ -173,6 +215,7 @@ def test_an_evaluation_is_a_run_of_its_own_and_a_sync_changes_nothing(
         row["test/recall_mean"]
         == json.loads((run / "test.json").read_text())["trained"]["test/recall_mean"]
     )
+    assert_audited(server, run)
     ended = done(command("sync", run), server)
     assert ended.stdout.strip().endswith("W&B has all of it"), ended.stdout + ended.stderr
     assert server.history(the_training(server)) == before
@@ -187,7 +230,7 @@ def test_a_study_is_a_run_a_trial_and_a_summary_and_a_sync_doubles_nothing(
     kinds = {name: (held["jobType"], held["groupName"]) for name, held in server.runs.items()}
     assert sorted(kinds.values()) == [("tune", "small_study")] * 5
     names = {held["displayName"]: name for name, held in server.runs.items()}
-    trials = {name for name in names if name != "small_study summary"}
+    trials = {name for name in names if name != "SIMULATED small_study summary"}
     assert trials == {
         f"SIMULATED small_study/{arm}-seed{seed}"
         for arm in ("base", "learning_rate=1e+30")
@@ -197,7 +240,8 @@ def test_a_study_is_a_run_a_trial_and_a_summary_and_a_sync_doubles_nothing(
     assert {"milan", "seed:1", "small_study", "base", "SIMULATED"} <= set(held["tags"])
     diverged = server.runs[names["SIMULATED small_study/learning_rate=1e+30-seed0"]]
     assert diverged["summary"]["training/status"] == "diverged"
-    (row,) = server.history(names["small_study summary"])
+    assert_audited(server, json.loads(ended.stdout)["folder"])
+    (row,) = server.history(names["SIMULATED small_study summary"])
     assert row["comparison"]["nrows"] == 4  # two arms, the untrained and chance
     assert row["recall_mean by arm_table"]["nrows"] == 4
     before = {name: server.history(name) for name in server.runs}
@@ -205,6 +249,32 @@ def test_a_study_is_a_run_a_trial_and_a_summary_and_a_sync_doubles_nothing(
     assert done(command("sync", folder), server).stdout.count("W&B has all of it") == 4
     assert {name: server.history(name) for name in server.runs} == before
     assert_private(server, Path(folder))
+
+
+COMPARISON = """
+import sys
+from pathlib import Path
+from casas_ray.config import Tracking
+from casas_ray.records.study_record import StudyRecord
+from casas_ray.tracking.outgoing import Summary
+from casas_ray.tracking.side_runs import send_summary
+rows = [["arm", "val/recall_mean mean"], ["base", 0.5]]
+study = StudyRecord(Path(sys.argv[1]), "x", "", ("milan",), True, (), ())
+send_summary(Summary(study, rows, {"base": [(0, float(sys.argv[2]))]}), Tracking())
+"""
+
+
+def test_a_comparison_is_sent_once_and_again_when_only_a_curve_has_moved(
+    server: WandbServer, tmp_path: Path
+):
+    def rows_after(value: float) -> int:
+        words = [sys.executable, "-c", COMPARISON, str(tmp_path), str(value)]
+        ended = done(words, server)
+        assert ended.returncode == 0, ended.stderr
+        (name,) = server.runs
+        return len(server.history(name))
+
+    assert [rows_after(value) for value in (0.1, 0.1, 0.2)] == [1, 1, 2]
 
 
 def test_a_run_that_still_trains_is_not_synced(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -303,7 +373,7 @@ def mirrored(
     words = [sys.executable, "-c", LEDGER, entity, rows, mode, *runs]
     ended = done([str(word) for word in words], server, **env)
     assert ended.returncode == 0, ended.stderr
-    assert [RunResult.read(run).status for run in runs] == ["finished"] * len(runs)
+    assert [RunResult.read(run).rows[-1]["status"] for run in runs] == ["finished"] * len(runs)
     return ended
 
 
@@ -346,6 +416,7 @@ def test_a_full_disk_under_wandb_is_told_and_leaves_the_ledger_whole(
 ):
     small = tmp_path / "run" / "wandb"
     small.mkdir(parents=True)
+    mark(tmp_path / "run")  # as a run's folder is before W&B has one in it
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True
     )
@@ -419,3 +490,89 @@ def test_the_doctor_tells_a_wrong_key_from_a_team_that_is_not_yours(server: Wand
     wrong = found()["wandb key"]
     assert (wrong["state"], "wandb login" in wrong["fix"]) == ("missing", True)
     assert_private(server, Path(__file__))
+
+
+def test_an_address_that_is_none_keeps_an_offline_copy_with_one_warning(
+    server: WandbServer, tmp_path: Path
+):
+    for name, value in (("notaurl", "notaurl"), ("port", "http://127.0.0.1:99999999")):
+        run = tmp_path / name
+        assert_kept_offline(mirrored(server, run, WANDB_BASE_URL=value), run)
+    ended = done(command("sync", tmp_path / "port"), server, WANDB_BASE_URL="notaurl")
+    assert ended.returncode == 0
+    assert "made anew offline" in ended.stdout
+    assert "Traceback" not in ended.stderr
+    assert server.runs == {}
+
+
+@pytest.mark.parametrize("variable", ["WANDB_HTTP_TIMEOUT", "WANDB_TAGS", "WANDB_PROJECT"])
+def test_a_variable_that_wandb_refuses_is_named_and_loses_no_run(
+    server: WandbServer, tmp_path: Path, variable: str
+):
+    ended = mirrored(server, tmp_path / "run", **{variable: "/" * 70})
+    (warning,) = warnings_of(ended)
+    assert f"the value of {variable}, which is not heeded" in warning
+    assert_all_sent_once(server, tmp_path / "run")
+
+
+def test_a_key_that_is_none_keeps_an_offline_copy_with_one_warning(
+    server: WandbServer, tmp_path: Path
+):
+    ended = mirrored(server, tmp_path / "run", WANDB_API_KEY="canary")
+    assert "canary" not in ended.stderr
+    (warning,) = [line for line in ended.stderr.splitlines() if "offline" in line]
+    assert "WANDB_API_KEY invalid" in warning
+    assert history(run_file(tmp_path / "run"))
+    assert server.runs == {}
+
+
+def test_names_of_the_environment_are_not_sent_behind_the_audits_back(
+    server: WandbServer, tmp_path: Path
+):
+    theirs = {"WANDB_NOTES": "canary-notes", "WANDB_RUN_GROUP": "canary-group"}
+    theirs |= {"WANDB_NAME": "canary-name", "WANDB_TAGS": "canary-tag"}
+    mirrored(server, tmp_path / "run", **theirs)
+    assert_audited(server, tmp_path / "run")
+    assert not [body for body in server.received if b"canary-" in body and KEY not in str(body)]
+
+
+def test_a_study_whose_arms_have_long_names_reaches_wandb_whole(
+    server: WandbServer, tmp_path: Path
+):
+    words = [sys.executable, "-c", LONG_NAMES, str(tmp_path)]
+    ended = done(words, server)
+    assert ended.returncode == 0, ended.stderr
+    assert warnings_of(ended) == []
+    assert len(server.runs) == 3
+    assert all(len(tag) <= 64 for held in server.runs.values() for tag in held["tags"])
+    assert all(len(held["displayName"]) <= 128 for held in server.runs.values())
+    assert all(held["history"] for held in server.runs.values())
+    for run in sorted(tmp_path.glob("*/")):
+        synced = done(command("sync", run), server)
+        assert (synced.returncode, "Traceback" in synced.stderr) == (0, False), synced.stderr
+
+
+LONG_NAMES = """
+import logging, sys
+from pathlib import Path
+from casas_ray.config import Recipe, Tracking
+from casas_ray.records.ledger import Ledger
+from casas_ray.records.follow import Follower
+from casas_ray.records.run_record import RunRecord
+from casas_ray.tracking.wandb_mirror import WandbMirror
+logging.basicConfig(format="%(message)s")
+arms = ["base", "temperature_init=0.05+temperature_learnable=False+mean_span=2.0+share=0.15", "x"]
+records = [
+    RunRecord(f"{'question' * 15}/{arm}", Path(sys.argv[1]) / f"run{place}", Recipe(), Tracking(),
+        group="question" * 20, arm=arm)
+    for place, arm in enumerate(arms)
+]
+for record in records:
+    record.write()
+    ledger = Ledger(record.folder)
+    ledger.append("start", 0, info={"total_steps": 1})
+    ledger.append("metrics", 1, metrics={"train/total_loss": 1.0})
+    ledger.append("end", 1, status="finished")
+with Follower([record.folder for record in records], [WandbMirror(records)]):
+    pass
+"""

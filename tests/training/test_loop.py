@@ -19,10 +19,12 @@ from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.errors import AllFailed, DataError, RefusedError
 from casas_ray.evals.judge import evaluate
 from casas_ray.evals.trained_run import TrainedRun
+from casas_ray.files import sha256_of
 from casas_ray.loader.loader import Loader
 from casas_ray.loader.training_data import TrainingData
 from casas_ray.records.run_result import RunResult
 from casas_ray.records.verdict import recorded_verdict
+from casas_ray.sealed import sealed, write_sealed
 from casas_ray.training import checkpoint
 from casas_ray.training.loop import train, train_to_the_end
 from casas_ray.training.recorder import RunRecorder
@@ -114,7 +116,10 @@ def test_any_other_error_is_recorded_and_flies_on(
     (tmp_path / "checkpoints").write_text("a file where a folder must be")
     with pytest.raises(OSError):
         train_to_the_end(RunRecorder(tmp_path), small_recipe, lambda: small_loader)
-    assert RunResult.read(tmp_path).status == "failed"
+    result = RunResult.read(tmp_path)
+    assert result.status == "failed"
+    # The ledger is ahead of a checkpoint that was not written, never behind one that was.
+    assert [row["event"] for row in result.rows][-2:] == ["checkpoint", "end"]
 
 
 def test_data_that_cannot_be_opened_is_recorded_too(tmp_path: Path, small_recipe: Recipe):
@@ -171,6 +176,149 @@ def test_a_torn_newest_checkpoint_is_passed_over_for_the_one_before(copied: Path
     assert "torn or altered" in caplog.text
 
 
+KILLED_AFTER_RENAME = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np, torch
+torch.set_num_threads(1)
+from casas_ray import files
+from casas_ray.config import Recipe
+from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.loader.training_data import TrainingData
+from casas_ray.training import checkpoint
+from casas_ray.training.loop import train
+from casas_ray.training.recorder import RunRecorder
+folder, name, recipe, prepared, vectors = sys.argv[1:]
+real = os.replace
+def rename(self, target):
+    real(self, target)
+    if Path(target).name == name:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Path(target)
+Path.replace = rename
+recipe = Recipe.model_validate_json(recipe)
+loader = TrainingData(PreparedSet(Path(prepared)), np.load(vectors)).loader(
+    recipe, torch.device("cpu"))
+train(RunRecorder(Path(folder), log_every=3, keep_checkpoints=1), recipe, loader)
+"""
+
+
+def test_killed_when_a_best_checkpoint_got_its_name_table_and_evaluate_agree(
+    tmp_path: Path, small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray
+):
+    np.save(tmp_path / "vectors.npy", small_vectors)
+    run = tmp_path / "run"
+    recipe = small_recipe.replace({"optim.epochs": 3})
+    words = [str(run), "step-00000036", recipe.model_dump_json(), str(small_set.folder)]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_AFTER_RENAME, *words, str(tmp_path / "vectors.npy")],
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert RunResult.read(run).best_step == TrainedRun.open(run).step == 36
+    loader = TrainingData(small_set, small_vectors).loader(recipe, CPU)
+    train(RunRecorder(run, log_every=3, keep_checkpoints=1), recipe, loader)
+    assert RunResult.read(run).best_step == TrainedRun.open(run).step
+
+
+def test_a_record_of_the_best_beside_the_ledger_is_not_believed(copied: Path):
+    chosen = checkpoint.best(copied)
+    (copied / "checkpoints" / "best.json").write_text('{"step": 18.0, "value": 0.9}')
+    assert checkpoint.best(copied) == chosen
+
+
+def test_a_best_checkpoint_that_is_gone_is_named_and_no_other_is_judged(copied: Path):
+    shutil.rmtree(checkpoint.best(copied))
+    with pytest.raises(DataError, match="no checkpoint of step 36, which its ledger calls"):
+        TrainedRun.open(copied)
+
+
+def test_weights_without_their_ledger_are_judged_by_what_they_say_themselves(copied: Path):
+    chosen = checkpoint.best(copied)
+    (copied / "ledger.jsonl").unlink()
+    assert checkpoint.best(copied) == chosen
+
+
+def test_a_finished_run_whose_ledger_is_gone_is_trained_again_and_nothing_is_lost(
+    copied: Path, whole_run: Path, small_recipe: Recipe, small_loader: Loader
+):
+    (copied / "ledger.jsonl").unlink()
+    assert RunResult.read(copied).status == "missing"
+    train(RunRecorder(copied, log_every=3), small_recipe, small_loader)
+    assert_same_run(whole_run, copied)
+    (aside,) = copied.glob("checkpoints-set-aside-*")
+    assert [path.name for path in sorted(aside.iterdir())] == ["step-00000018", "step-00000036"]
+
+
+def test_a_checkpoint_that_the_ledger_does_not_tell_of_is_not_gone_on_from(
+    copied: Path, whole_run: Path, small_recipe: Recipe, small_loader: Loader
+):
+    ledger = copied / "ledger.jsonl"
+    rows = ledger.read_text().splitlines()
+    ledger.write_text("\n".join(row for row in rows if json.loads(row)["step"] <= 20))
+    train(RunRecorder(copied, log_every=3, keep_checkpoints=1), small_recipe, small_loader)
+    assert_same_run(whole_run, copied)
+
+
+def test_pruning_touches_only_what_is_a_checkpoint_of_ours(
+    copied: Path, small_recipe: Recipe, small_loader: Loader
+):
+    keepsakes = ["step-best-of-all", "step-1", "step-00000001"]
+    for name in keepsakes:
+        (copied / "checkpoints" / name).mkdir()
+        (copied / "checkpoints" / name / "mine.txt").write_text("")
+    state = fresh(small_recipe, small_loader)
+    state.step = 40
+    checkpoint.save(state, copied, keep=1)
+    kept = {path.name for path in (copied / "checkpoints").glob("step-*")}
+    assert kept == {*keepsakes, "step-00000040"}
+
+
+def test_an_older_checkpoint_of_a_step_goes_only_when_the_new_one_is_whole(
+    copied: Path, small_recipe: Recipe, small_loader: Loader, monkeypatch
+):
+    before = checkpoint.best(copied)
+    state = fresh(small_recipe, small_loader)
+    state.step = 36
+    # Held where the old folder of that step must still be whole: when the new one is on the disk.
+    seen = []
+    monkeypatch.setattr(
+        "casas_ray.training.checkpoint.write_sealed",
+        lambda path, value: (
+            seen.append(checkpoint.read_meta(before)["step"]) or write_sealed(path, value)
+        ),
+    )
+    checkpoint.save(state, copied, keep=2)
+    assert seen == [36]
+    assert checkpoint.read_meta(before)["stale"] == 0
+
+
+@pytest.mark.parametrize("content", ["[]", "12", "null", '"text"', "", '{"format": 3}'])
+def test_a_meta_that_is_no_meta_is_named(content: str, copied: Path):
+    (checkpoint.best(copied) / "meta.json").write_text(content)
+    with pytest.raises(DataError, match="torn or altered"):
+        TrainedRun.open(copied)
+
+
+def test_a_header_that_claims_to_be_huge_is_named(copied: Path):
+    folder = checkpoint.best(copied)
+    weights = folder / "weights.safetensors"
+    weights.write_bytes((2**62).to_bytes(8, "little") + weights.read_bytes()[8:])
+    meta = json.loads((folder / "meta.json").read_text())
+    meta["sha256"]["weights.safetensors"] = sha256_of(weights)
+    (folder / "meta.json").write_text(json.dumps(sealed(meta)))
+    with pytest.raises(DataError, match="torn or altered"):
+        _ = TrainedRun.open(copied).model
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"step": 1, "caveats": []}'])
+def test_a_damaged_verdict_is_named_with_what_to_do(content: bytes, copied: Path):
+    (copied / "test.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"test\.json is damaged") as caught:
+        evaluate(TrainedRun.open(copied))
+    assert "restore it" in caught.value.hint
+
+
 @pytest.mark.parametrize("name", ["weights.safetensors", "optimizer.safetensors", "meta.json"])
 def test_an_altered_checkpoint_is_refused(copied: Path, name: str):
     folder = checkpoint.best(copied)
@@ -198,7 +346,7 @@ def test_a_checkpoint_of_another_recipe_or_set_is_refused(
     folder = checkpoint.best(copied)
     meta = json.loads((folder / "meta.json").read_text())
     meta["about"]["fingerprint"] = "another"
-    (folder / "meta.json").write_text(json.dumps(meta))
+    (folder / "meta.json").write_text(json.dumps(sealed(meta)))
     state = fresh(small_recipe, small_loader)
     with pytest.raises(RefusedError, match="another alignment set"):
         checkpoint.restore(state, folder)
@@ -232,6 +380,41 @@ def test_every_weight_is_trained(small_recipe: Recipe, small_loader: Loader):
         name for name, weight in state.model.named_parameters() if torch.equal(weight, before[name])
     ]
     assert still == []
+
+
+def test_the_optimiser_has_its_betas_in_order_and_its_first_step_the_first_rate(
+    small_recipe: Recipe, small_loader: Loader
+):
+    state = fresh(small_recipe, small_loader)
+    assert state.optimizer.defaults["betas"] == (0.9, 0.98)
+    row = train_step(state, next(small_loader.batches(start=0)))
+    # A tenth of 36 steps is 4: the first has a quarter of 0.002.
+    assert row["train/learning_rate"] == pytest.approx(0.0005)
+
+
+def test_patience_goes_on_where_a_run_is_taken_up(
+    tmp_path: Path, small_recipe: Recipe, small_loader: Loader
+):
+    state = fresh(small_recipe.replace({"optim.patience": 2}), small_loader)
+    for value in (0.3, 0.2):
+        state.step += 18
+        state.select({"val/recall_mean": value})
+    folder = checkpoint.save(state, tmp_path, keep=1)
+    again = checkpoint.restore(fresh(state.recipe, small_loader), folder)
+    assert (again.stale, again.best) == (1, {"step": 18.0, "value": 0.3})
+    again.select({"val/recall_mean": 0.2})
+    assert again.is_done
+
+
+def test_what_is_recorded_of_the_models_is_their_validation(whole_run: Path):
+    result = RunResult.read(whole_run)
+    models = [row for row in result.rows if row["event"] == "model"]
+    assert models[-1]["which"] == "final"
+    for row in models:
+        found = result.metrics_at(row["step"], "val/")
+        assert row["about"]["val_loss"] == found["val/total_loss"]
+        wanted = 0.7 * found["val/clip_loss"] + 0.3 * found["val/mlm_loss"]
+        assert found["val/total_loss"] == pytest.approx(wanted)
 
 
 def test_the_rate_rises_for_a_tenth_and_falls_to_nothing():

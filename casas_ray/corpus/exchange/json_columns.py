@@ -111,11 +111,20 @@ def _ids(
         values = [event.get(name) for event in events]
         if field in _OF_EVERY_EVENT and (lacks := _first_missing(values)) is not None:
             raise DataError(f"{_event_at(samples, lacks)} has no '{name}'.") from None
+        _refuse_nested(samples, values, name)
         return np.array([known.get(str(value), UNK) for value in values], dtype=np.int16)
 
 
 def _first_missing(values: Sequence[object]) -> int | None:
     return next((index for index, value in enumerate(values) if value is None), None)
+
+
+def _refuse_nested(samples: Sequence[Sample], values: Sequence[object], name: str) -> None:
+    for index, value in enumerate(values):
+        if isinstance(value, (list, dict)):
+            raise DataError(
+                f"{_event_at(samples, index)}: '{name}' is {value!r:.40}; wanted a text."
+            )
 
 
 def _positions(samples: Sequence[Sample], events: Events) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from casas_ray.errors import DataError
-from casas_ray.files import shown
+from casas_ray.files import require_plain, shown, why
 
 _CHUNK = 1 << 20
 _LONGEST_VALUE = 32 << 20
@@ -62,13 +62,13 @@ def whole(path: Path) -> Json:
 
 def _opened(path: Path) -> IO[bytes]:
     try:
-        with path.open("rb") as stream:
+        with require_plain(path).open("rb") as stream:
             packed = stream.read(2) == b"\x1f\x8b"
         # By its first bytes: the files of other pipelines are packed under any name.
         return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise DataError(
-            f"{shown(path)}: {error.strerror or error}.",
+            f"{shown(path)}: {why(error)}.",
             hint="check the path; nothing was written.",
         ) from None
 

@@ -33,12 +33,13 @@ from casas_ray.corpus.exchange.json_times import time_notes
 from casas_ray.corpus.exchange.shapes import Sample, sample_of
 from casas_ray.corpus.exchange.written import read_written
 from casas_ray.corpus.manifest import Diversity
+from casas_ray.corpus.set_checks import set_to_fill, usable
 from casas_ray.corpus.split import SPLITS
 from casas_ray.corpus.vocab import MOST_VALUES, REQUIRED_FIELDS, SPECIAL, Vocabulary
 from casas_ray.errors import DataError, SettingsError
-from casas_ray.files import new_folder, shown
+from casas_ray.files import require_plain, shown, why
 
-CODE_VERSION = 5
+CODE_VERSION = 6
 """Raised when the same files come to give another set."""
 
 _EVENTS_AT_A_TIME = 100_000
@@ -62,6 +63,13 @@ class JsonFiles:
             SettingsError: captions of several styles lie there and none was named.
             DataError: `val.json` or `vocab.json` is missing.
         """
+        try:
+            require_plain(train)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{shown(train)}: {why(error)}.",
+                hint="wanted a train.json with val.json and vocab.json beside it.",
+            ) from None
         suffix = train.name.partition(".")[2]
         windows = {"train": train}
         for split in SPLITS[1:]:
@@ -99,8 +107,8 @@ def prepare_json(files: JsonFiles) -> PreparedSet:
     """
     fingerprint = _fingerprint(files)
     target = paths.aligned() / f"json-{fingerprint[:12]}"
-    if not target.is_dir():
-        with new_folder(target) as draft:
+    if not usable(PreparedSet(target), fingerprint):
+        with set_to_fill(target) as draft:
             _write(draft, files, fingerprint)
     return PreparedSet(target)
 
@@ -117,6 +125,7 @@ def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
     index, diversity = CaptionIndex(), Diversity()
     counts: dict[str, int] = {}
     unseen: dict[str, int] = {}
+    caveats: dict[str, None] = {}
     # Training windows come first: ids and scale of every split are read off their first piece.
     vocabulary, scale, notes = None, 1.0, list[str]()
     for split, path in files.windows.items():
@@ -133,6 +142,7 @@ def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
                 if unknown and split == "train":
                     _refuse_unknown(samples, vocabulary, files.vocab)
                 unseen[split] += unknown
+                caveats |= {caveat: None for sample in samples for caveat in sample.caveats}
                 writer.add(columns)
             counts[split] = writer.windows
         if not counts[split]:
@@ -149,18 +159,19 @@ def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
         "captions": diversity.report(index.captions),
         "notes": notes,
     }
-    write_manifest(draft, _of_nobody(fingerprint) | read)
+    write_manifest(draft, _of_nobody(fingerprint, list(caveats)) | read)
 
 
-def _of_nobody(fingerprint: str) -> dict[str, object]:
-    """The part of a manifest that the files do not tell: whose home it is, and its caveats."""
+def _of_nobody(fingerprint: str, caveats: list[str]) -> dict[str, object]:
+    """The part of a manifest that says whose home it is, which the files do not tell, and what
+    their windows say must be said of them."""
     return {
         "fingerprint": fingerprint,
         "code_version": CODE_VERSION,
         "home": f"json-{fingerprint[:8]}",
-        "simulated": False,
+        "simulated": any(caveat.startswith("SIMULATED") for caveat in caveats),
         "homes": {},
-        "caveats": [],
+        "caveats": caveats,
     }
 
 

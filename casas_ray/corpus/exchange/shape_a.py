@@ -20,7 +20,8 @@ def write_shape_a(prepared: PreparedSet) -> Path:
     """The set's folder `json/` with `train.json`, `val.json`, `test.json` and `vocab.json`.
 
     Times are in milliseconds; positions stand as the set has them, 0 to 1 along the home's longer
-    side; a value that training days never show is `[UNK]`.
+    side; a value that training days never show is `[UNK]`. Caveats, such as SIMULATED home, stand
+    in each window, and come back when the files are read again.
     """
     target = prepared.folder / _FOLDER
     if not target.is_dir():
@@ -63,6 +64,7 @@ def _samples(
     table: pa.Table, prepared: PreparedSet, captions: Sequence[str], groups: Mapping[str, str]
 ) -> Iterator[dict[str, Json]]:
     values = prepared.vocabulary.values
+    caveats = {"caveats": list(prepared.caveats)} if prepared.caveats else {}
     for row in table.to_pylist():
         gaps = np.array(row["gap_seconds"], dtype=np.float64)
         # The first gap lies before the window. Rounded once, from sums: errors would add up.
@@ -83,6 +85,8 @@ def _samples(
                 for event in zip(*columns.values(), strict=True)
             ],
             "captions": [captions[code] for code in row["captions"]],
+            # With every window: a file has no header, and may be cut or joined on its way.
+            **caveats,
             "first_activity": row["label"],
             "first_activity_l2": groups.get(row["label"], row["label"]),
         }

@@ -1,6 +1,5 @@
 """A resident's weekly routine in a home: which activities, when, where, for how long."""
 
-import tomllib
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,7 +9,8 @@ from pydantic import Field
 from casas_ray.config.base import Settings
 from casas_ray.corpus.homes import Home
 from casas_ray.errors import DataError
-from casas_ray.paths import drawer_files
+from casas_ray.files import read_toml
+from casas_ray.paths import drawer_file
 
 _SPREAD_HOURS = 0.45
 _SPREAD_LENGTH = 0.4
@@ -51,9 +51,15 @@ class Routine(Settings):
 
 
 def load_routine(name: str = "adult") -> Routine:
-    """A routine from the drawer `data/routines`."""
-    path = drawer_files("data/routines", ".toml")[name]
-    return Routine.build(tomllib.loads(path.read_text(encoding="utf-8")))
+    """A routine from the drawer `data/routines`.
+
+    Raises:
+        DataError: there is none, or it is no TOML.
+    """
+    path = drawer_file("data/routines", ".toml", name)
+    if path is None:
+        raise DataError(f"no routine '{name}' is installed.", hint="install casas-ray again.")
+    return Routine.build(read_toml(path))
 
 
 @dataclass(frozen=True)

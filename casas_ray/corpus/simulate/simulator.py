@@ -5,6 +5,7 @@ them, miss some of it and sometimes see what is not there. The log carries begin
 annotated logs do. All that comes from it is SIMULATED, and every table made from it says so.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -23,14 +24,20 @@ from casas_ray.corpus.simulate.physics import (
     with_jitter,
 )
 from casas_ray.corpus.simulate.routine import Calendar, Episode, FloorPlan, Routine, load_routine
-from casas_ray.files import new_folder
+from casas_ray.errors import DataError
+from casas_ray.files import mended_folder, new_folder, sha256_of, shown
+from casas_ray.names import cell
 from casas_ray.paths import raw
+from casas_ray.sealed import read_sealed, write_sealed
+
+log = logging.getLogger(__name__)
 
 CODE_VERSION = 2
 """Raised when the same settings come to give another log."""
 
 TRUTH_NAME = "truth.tsv"
 _LOG_NAME = "data"
+_HASHES = "hashes.json"
 _FIRST_DAY = np.datetime64("2009-10-16", "s")
 _FIRST_WEEKDAY = 4  # a Friday
 _SECOND_IS_LATE_BY = 1.1
@@ -62,12 +69,30 @@ def simulated_log(home: Home, config: SimulateConfig) -> Path:
     routine = load_routine()
     mark = f"v{CODE_VERSION}-{home.digest()[:4]}{routine.digest()[:4]}"
     folder = raw() / f"{home.home}-simulated-{kind}-{mark}"
-    if not folder.is_dir():
+    if not _is_whole(folder):
         lines, planted = simulate(home, config, routine)
-        with new_folder(folder) as draft:
+        with mended_folder(folder) if folder.is_dir() else new_folder(folder) as draft:
             _write_log(draft / _LOG_NAME, lines, planted)
             _write_truth(draft / TRUTH_NAME, planted)
+            hashes = {name: sha256_of(draft / name) for name in (_LOG_NAME, TRUTH_NAME)}
+            write_sealed(draft / _HASHES, hashes)
     return folder / _LOG_NAME
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a simulated log is there and as it was written."""
+    if not (folder / _LOG_NAME).is_file():
+        return False
+    if not (folder / _HASHES).exists():  # of an earlier version
+        return True
+    try:
+        wanted = read_sealed(folder / _HASHES, hint="")
+        whole = wanted == {name: sha256_of(folder / name) for name in (_LOG_NAME, TRUTH_NAME)}
+    except (DataError, OSError):
+        whole = False
+    if not whole:
+        log.warning("%s is not as it was written; it is simulated again", shown(folder))
+    return whole
 
 
 def simulate(
@@ -254,4 +279,4 @@ def _write_truth(path: Path, planted: Sequence[Planted]) -> None:
     with path.open("w", encoding="utf-8") as out:
         out.write("activity\tbegin\tend\n")
         for (activity, _, _), begin, end in zip(planted, begins, ends, strict=True):
-            out.write(f"{activity}\t{begin}\t{end}\n")
+            out.write(f"{cell(activity)}\t{begin}\t{end}\n")
