@@ -70,8 +70,9 @@ def test_sigterm_ends_a_trainer_after_its_step_and_the_run_goes_on_exactly(
     process = start(*words_of(folder, text_model, f"machine.workers={workers}"))
     gates.wait_for(TRAINING, processes=workers, driver=process)
     process.send_signal(signal.SIGTERM)
-    gates.let_go(TRAINING)
+    gates.let_go_when_asked(TRAINING)
     err = ended(process, tmp_path, mark)
+    gates.let_go(TRAINING)
     assert process.returncode == 143, err
     stopped = RunResult.read(folder)
     assert (stopped.status, stopped.error) == ("stopped", "asked to stop"), err
@@ -95,8 +96,9 @@ def test_sigterm_ends_a_study_and_no_trial_runs_on(
     process = start("tune", study, "--no-wandb", "--fresh", f"machine.workers={workers}")
     gates.wait_for(TRIALS, processes=workers, driver=process)
     process.send_signal(signal.SIGTERM)
-    gates.let_go(TRIALS)
+    gates.let_go_when_asked(TRIALS)
     err = ended(process, tmp_path, mark)
+    gates.let_go(TRIALS)
     assert process.returncode == 143, err
     found = statuses()
     assert found["base-seed0"] == "stopped"
@@ -160,7 +162,6 @@ def test_a_ray_that_dies_is_exit_7_and_leaves_nothing(
     assert "running" not in found.values()
 
 
-@pytest.mark.xfail(reason="Ray writes into our output, before the JSON, that a worker died")
 def test_a_killed_trial_is_begun_again_as_often_as_the_machine_says(
     start: Start, study: Path, tmp_path: Path, gates: Gates, mark: str
 ):
