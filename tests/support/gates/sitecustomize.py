@@ -3,8 +3,8 @@ this folder on its PYTHONPATH, workers of Ray among them.
 
 CASAS_RAY_TEST_GATES names a folder. While it holds `RECIPE-seedS.hold`, whose text is a step, every
 process that trains that recipe and seed waits before its first step from there on, and says so in
-`RECIPE-seedS.PID.held`. Where the text goes on with `asked`, it waits until it is asked to stop: what
-a driver asks has to travel, and a training let go meanwhile may have ended when it comes.
+`RECIPE-seedS.PID.held`. Where the text goes on with `asked`, it waits until it is asked to stop:
+what a driver asks has to travel, and a training let go meanwhile may have ended when it comes.
 """
 
 import importlib.abc
