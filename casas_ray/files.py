@@ -245,5 +245,7 @@ def small_text(path: Path) -> str:
 
 def why(error: BaseException) -> str:
     """What an error says, in a line and without the path that is told beside it."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
     said = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return (said.strip().splitlines() or [type(error).__name__])[0]

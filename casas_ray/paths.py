@@ -6,6 +6,7 @@ job works in a copy of the code that Ray deletes afterwards, so there it is `~/c
 instead.
 """
 
+import contextlib
 import functools
 import logging
 import os
@@ -142,13 +143,15 @@ def safe_path(path: str, *, what: str) -> str:
     return path
 
 
-def writable(folder: Path, *, what: str) -> Path:
-    """The folder itself, made where it is missing, when files can be written into it.
+def require_writable(folder: Path, *, what: str) -> None:
+    """Refuse a folder that cannot be made, or that takes no files; nothing is left of the trial.
 
     Raises:
-        SetupError: it cannot be made, or nothing can be written there.
+        SetupError: it is one.
     """
+    made: list[Path] = []
     try:
+        made = [place for place in (folder, *folder.parents) if not place.exists()]
         private_folder(folder)
         # Tried, not asked: who is root may write anywhere, but on no file system that takes none.
         with tempfile.TemporaryFile(dir=folder):
@@ -158,4 +161,7 @@ def writable(folder: Path, *, what: str) -> Path:
             f"{what} {shown(folder)} cannot be written to: {why(error)}.",
             hint="name another folder, or make room for this one.",
         ) from None
-    return folder
+    finally:
+        for place in made:  # the innermost first
+            with contextlib.suppress(OSError):
+                place.rmdir()

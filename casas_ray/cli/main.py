@@ -1,5 +1,6 @@
 """The door: run a command, and turn how it ends into one line and an exit code."""
 
+import atexit
 import errno
 import logging
 import os
@@ -41,18 +42,23 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[told])
     sys.excepthook = _tell_bug
     signal.signal(signal.SIGTERM, _terminated)
-    code = run(words, debug=debug)
-    # Only the end is left, in which Python would give the signals back to the system.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if code == _INTERRUPTED:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if any(thread.name == RAY_THREAD for thread in threading.enumerate()):
-        # At once: Ray's own end waits a minute for a cluster that is gone, and then aborts.
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    _leave(run(words, debug=debug))
+
+
+def _leave(code: int) -> None:
+    hangs_in_ray = any(thread.name == RAY_THREAD for thread in threading.enumerate())
+    if not hangs_in_ray and code not in _SIGNALS:
+        sys.exit(code)
+    for number in (signal.SIGINT, signal.SIGTERM):  # one more of them ends as the first one does
+        signal.signal(number, lambda *_: os._exit(code))
+    if not hangs_in_ray:
+        atexit._run_exitfuncs()
+    # Not sys.exit: Ray's own end waits a minute for a cluster that is gone, and then aborts; and
+    # late in Python's a signal kills, and the code is lost.
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def run(words: Sequence[str], *, debug: bool) -> int:

@@ -119,8 +119,7 @@ def train(
     folder = output_dir.absolute() if output_dir else run_folder(recipe, name, quick=quick)
     # Before anything is prepared, which takes minutes and writes.
     refuse_strangers(folder)
-    there = next(each for each in (folder, *folder.parents) if each.exists())
-    paths.writable(there, what="the run's folder lies in")
+    paths.require_writable(folder, what="the run's folder")
     from casas_ray.run.gather import check, gather
     from casas_ray.run.launch import run_training
 

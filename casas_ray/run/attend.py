@@ -4,10 +4,14 @@ Ray's calls wait for a dead cluster for a minute and more, deaf to signals, and 
 process. So none is made from the main thread.
 """
 
+import contextlib
+import logging
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from casas_ray.config import Machine
 from casas_ray.errors import ClusterError, Terminated
@@ -16,7 +20,9 @@ from casas_ray.run.environment import RAY_THREAD
 from casas_ray.run.leftovers import end_leftovers
 from casas_ray.run.reach import Pulse, named_address, nobody, refuse_nobody
 from casas_ray.run.session import Joined, fits, session
-from casas_ray.training.signals import GRACE_SECONDS
+from casas_ray.training.signals import GRACE_SECONDS, STOPPING
+
+log = logging.getLogger(__name__)
 
 Work = Callable[[Bell], None]
 
@@ -38,15 +44,19 @@ def attended(machine: Machine, work: Work) -> None:
     """
     refuse_nobody(machine)
     thread = _RayThread(machine, work)
-    thread.start()
-    try:
-        thread.attend()
-    except (KeyboardInterrupt, Terminated):
-        thread.bell.ring()
-        thread.wait(GRACE_SECONDS)
-        raise
-    finally:
-        thread.let_go()
+    # Tune and the daemons print to the standard output whatever their verbosity, at their very end
+    # too; that is for our tables and JSON.
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        thread.start()
+        try:
+            thread.attend()
+        except (KeyboardInterrupt, Terminated):
+            log.warning(STOPPING)
+            thread.bell.ring()
+            thread.wait(GRACE_SECONDS)
+            raise
+        finally:
+            thread.let_go()
 
 
 class _RayThread(threading.Thread):

@@ -1,8 +1,6 @@
 """All trials of a study through Ray Tune; what each trial did stands in its ledger."""
 
-import contextlib
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,9 +54,7 @@ def run_trials(
     )
     # Ray's own words for a dead worker are forty lines each; the ledgers and we say it.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    # Tune prints to the standard output whatever its verbosity; that is for our tables and JSON.
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-        tuner.fit()
+    tuner.fit()
 
 
 class _TellDeaths(tune.Callback):

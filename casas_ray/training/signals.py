@@ -1,12 +1,17 @@
 """Ctrl-C and SIGTERM, heard by a training in this process at the end of its step."""
 
+import logging
 import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+log = logging.getLogger(__name__)
+
 GRACE_SECONDS = 10.0
 """What a training has, once it is asked to stop, to finish its step and write a checkpoint."""
+
+STOPPING = "stopping at the end of this step; a second signal ends at once"
 
 _HEARD = (signal.SIGINT, signal.SIGTERM)
 
@@ -51,6 +56,8 @@ class StopSignal:
             signal.raise_signal(number)
             return
         self._number = number
+        # From a thread: the signal may have come in the middle of somebody's writing.
+        threading.Thread(target=log.warning, args=(STOPPING,), daemon=True).start()
         # To the main thread by name: Python may let any thread take a signal sent to the process.
         main = threading.main_thread().ident
         self._grace = threading.Timer(GRACE_SECONDS, signal.pthread_kill, (main, number))

@@ -50,7 +50,7 @@ def test_prepare_tells_what_it_found_and_gives_the_same_as_json(run):
         (["train", "--train-data", "x.json"], 2, "alignment JSON needs --vocab, --val-data too"),
         (["tune", "milan_ablation_mlm", "data.homes=cairo"], 3, "no log of home 'cairo'"),
         (["tune", "milan_ablation_mlm", "data.homes=nowhere"], 3, "no log of home 'nowhere'"),
-        (["prepare", "here", "--log", "nowhere.txt"], 3, "nowhere.txt: No such file"),
+        (["prepare", "here", "--log", "nowhere.txt"], 3, "nowhere.txt: no such file"),
         (["table", "nowhere"], 3, "nowhere holds no study"),
         (["evaluate", "nowhere"], 3, "nowhere has no best checkpoint"),
         (["prepare", "../../x"], 8, "home '../../x' would leave its folder"),

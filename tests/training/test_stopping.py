@@ -122,12 +122,10 @@ def test_a_second_signal_ends_a_training_in_the_middle_of_its_step(
     process = training(tmp_path / "run", text_model, gates)
     gates.wait_for(TRAINING, driver=process)
     process.send_signal(signal.SIGTERM)
-    while process.poll() is None:  # two that come at once are one to the system
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=0.2)
-        except subprocess.TimeoutExpired:
-            continue
+    assert process.stderr is not None
+    next(line for line in process.stderr if "a second signal ends at once" in line)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=LONG)
     gates.let_go(TRAINING)
     assert process.returncode == 143
     assert RunResult.read(tmp_path / "run").error == "interrupted"
