@@ -306,7 +306,7 @@ def test_what_is_no_file_is_named_for_what_it_is(tmp_path: Path):
         (tmp_path / "pipe", "is a pipe, which can be read only once"),
         (tmp_path, "is a folder"),
         (Path("/dev/zero"), "is a device"),
-        (tmp_path / "nowhere", "No such file"),
+        (tmp_path / "nowhere", "no such file"),
     ):
         with pytest.raises(DataError, match=wanted):
             read(path)
