@@ -123,12 +123,15 @@ def listening(records: Sequence["RunRecord"], name: str) -> Iterator[list["Liste
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[news]}", markup=False),
     )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(plain(name), total=None)
+        task = bar.add_task(plain(name), total=None, news="")
         board = Board(
             [record.name.rpartition("/")[2] for record in records],
             say,
-            lambda done, total: bar.update(task, completed=done, total=total),
+            lambda done, total, news: bar.update(
+                task, completed=done, total=total, news=plain(news)
+            ),
         )
         yield [board, *views_of(records)]
