@@ -1,14 +1,18 @@
 """The application, the options that commands share, and how words become settings."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from casas_ray.catalog import find_machine, find_study
+from casas_ray.cli.given import Files, given_data, settings_of_set
 from casas_ray.config import Machine, Recipe, Setup, Tracking
 from casas_ray.config.base import parse_overrides, split_overrides
 from casas_ray.study import Study
+
+if TYPE_CHECKING:
+    from casas_ray.corpus.alignment import PreparedSet
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -62,19 +66,29 @@ def study_settings(
     name: str,
     changes: list[str] | None,
     *,
+    files: Files,
     quick: bool,
     simulated: bool,
     machine: str = "laptop",
-) -> tuple[Study, Machine, Tracking]:
-    """A study by name with the words' changes to its base, and where and how it is to run.
+) -> tuple[Study, Machine, Tracking, "PreparedSet | None"]:
+    """A study by name with the words' changes to its base, where and how it is to run, and the
+    set that is given in place of homes.
 
     Raises:
         SettingsError: there is no such study or machine, or a change is of no setting.
+        DataError: the set that is given cannot be used.
     """
     study = find_study(name)
-    study = study.quickened() if quick else study
-    recipe_changes, on, tracking = _parsed(changes, simulated=simulated, machine=machine)
-    return study.with_base(recipe_changes), on, tracking
+    homes = study.base.data.homes
+    given, words = given_data(files, changes or [], homes, simulated=simulated)
+    recipe_changes, on, tracking = _parsed(words, simulated=simulated, machine=machine)
+    study = (study.quickened() if quick else study).with_base(recipe_changes)
+    if given is None:
+        return study, on, tracking, None
+    # What can be refused at once is, before files of any size are read.
+    study.on_set(study.base.data)
+    prepared = given.prepared()
+    return study.on_set(settings_of_set(prepared)), on, tracking, prepared
 
 
 def settings(

@@ -17,7 +17,8 @@ class Tracking(Settings):
     entity: str = ""
 
     name: str = ""
-    """The W&B name of one run; empty takes the run's own. Trials of a study keep theirs."""
+    """The W&B name of one run, or of a study's summary; empty takes its own. Trials of a study keep
+    theirs."""
 
     group: str = ""
     """The W&B group; empty takes the study's name."""

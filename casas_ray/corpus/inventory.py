@@ -39,6 +39,7 @@ class SetAtHand:
     folder: Path
     windows: int
     bytes: int
+    caveats: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -54,24 +55,30 @@ class HomeAtHand:
     log: Path | None
     sets: list[SetAtHand]
 
+    files: tuple[str, ...] | None = None
+    """Of alignment JSON in place of a log, the names of its files; else None."""
+
     def as_dict(self) -> dict[str, object]:
         """The home as JSON can hold it, with paths as a reader would type them."""
         return {
             "residents": self.residents,
             "sensors": self.sensors,
             "log": shown(self.log) if self.log else None,
+            "files": None if self.files is None else list(self.files),
             "sets": [vars(held) | {"folder": shown(held.folder)} for held in self.sets],
         }
 
 
 def homes_at_hand() -> dict[str, HomeAtHand]:
-    """Every home that has facts or a log, by name, with its log and the sets made of it.
+    """Every home that has facts or a log, by name, with its log and the sets made of it; and every
+    set of alignment JSON, by what stands for its home.
 
     Raises:
         DataError: a home's facts cannot be read.
     """
     facts = {name: load_home(name) for name in sorted({*known_homes(), *logged_homes()})}
     sets = _sound(prepared_sets())
+    of_json = [prepared for prepared in sets if not prepared.manifest["homes"]]
     return {
         name: HomeAtHand(
             residents=home.residents if home else "",
@@ -80,7 +87,13 @@ def homes_at_hand() -> dict[str, HomeAtHand]:
             sets=[_at_hand(prepared) for prepared in sets if name in prepared.manifest["homes"]],
         )
         for name, home in facts.items()
-    }
+    } | {prepared.manifest["home"]: _of_json(prepared) for prepared in of_json}
+
+
+def _of_json(prepared: PreparedSet) -> HomeAtHand:
+    sources = prepared.manifest.get("sources", {})
+    names = tuple(source["name"] for source in sources.values())
+    return HomeAtHand(residents="", sensors=None, log=None, sets=[_at_hand(prepared)], files=names)
 
 
 def _sound(sets: Iterable[PreparedSet]) -> list[PreparedSet]:
@@ -97,7 +110,7 @@ def _sound(sets: Iterable[PreparedSet]) -> list[PreparedSet]:
 
 def _at_hand(prepared: PreparedSet) -> SetAtHand:
     windows = sum(prepared.manifest["windows"].values())
-    return SetAtHand(prepared.folder, windows, prepared.size_on_disk())
+    return SetAtHand(prepared.folder, windows, prepared.size_on_disk(), prepared.caveats)
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def about_summary(study: StudyRecord, tracking: Tracking) -> Json:
     return {
         "id": hashed(f"{study.folder.name}/summary"),
         **_place(tracking),
-        "name": _named(f"{study.study} summary", study.marks),
+        "name": _named(tracking.name or f"{study.study} summary", study.marks),
         "group": fitted(tracking.group or study.study),
         "job_type": "tune",
         "tags": fitted_tags([*study.homes, study.study, *tags_of(study.marks)]),
