@@ -81,7 +81,9 @@ def given_data(
     name = "" if given else _set_named(_names(typed.get(_HOMES, homes)))
     if not given and not name:
         return None, list(words)
-    idle = [path for path in typed if path.startswith("data.") and (given or path != _HOMES)]
+    of_data = [word for word in words if word.startswith("data.")]
+    others = [word for word in words if word.partition("=")[0].strip() != _HOMES]
+    idle = of_data if given else [word for word in of_data if word in others]
     if simulated or idle:
         raise SettingsError(
             f"{'--simulated' if simulated else idle[0]} has no effect on "
@@ -89,7 +91,6 @@ def given_data(
             "already.",
             hint="leave it out, or prepare a raw log instead.",
         )
-    others = [word for word in words if word.partition("=")[0].strip() != _HOMES]
     return Given(given, name), others
 
 

@@ -21,7 +21,8 @@ class Tracking(Settings):
     theirs."""
 
     group: str = ""
-    """The W&B group; empty takes the study's name."""
+    """The W&B group; empty takes the study's name, or of a single run its home and size, such as
+    `milan_d512_l4`."""
 
     tags: Names = ()
     notes: str = ""

@@ -47,7 +47,7 @@ def test_a_set_is_named_by_its_folder_its_path_or_what_stands_for_its_home(json_
 
 
 def test_a_set_stands_alone(json_set: PreparedSet):
-    with pytest.raises(SettingsError, match="stands alone in data.homes"):
+    with pytest.raises(SettingsError, match="stands alone in"):
         set_named(["milan", json_set.folder.name])
 
 
