@@ -72,6 +72,7 @@ def _home_rows(about: Json) -> list[tuple[str, str]]:
         ("set aside", _counts(about["quarantined"]) or "none"),
         ("dropped by sensor type", _counts(about["dropped_by_type"]) or "none"),
         ("noticed", _counts(about["noticed"]) or "nothing"),
+        *(("please check", note) for note in about.get("notes", [])),
         ("sensors by room", _counts(about["sensors_by_room"])),
         ("days", _days(about["days"])),
         (
@@ -87,7 +88,7 @@ def _home_rows(about: Json) -> list[tuple[str, str]]:
 
 
 def _set_rows(manifest: Json) -> list[tuple[str, str]]:
-    rows = []
+    rows = [("please check", note) for note in manifest.get("notes", [])]
     for split, counts in manifest.get("labels", {}).items():
         rows.append((f"events by activity, {split}", _counts(counts, most=12)))
     captions = manifest["captions"]
@@ -124,7 +125,8 @@ def _origin(home: "HomeAtHand") -> tuple[str, str]:
     if home.files is not None:
         return "-", ", ".join(["alignment JSON", *home.files])
     sensors = "read off its log" if home.sensors is None else str(home.sensors)
-    return sensors, files.shown(home.log) if home.log else "not at hand"
+    missing = f"was {files.shown(home.moved)}, and is not there" if home.moved else "not at hand"
+    return sensors, files.shown(home.log) if home.log else missing
 
 
 def _set_at_hand(held: "SetAtHand") -> str:

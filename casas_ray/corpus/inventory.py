@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,9 @@ import numpy as np
 
 from casas_ray import paths
 from casas_ray.corpus.alignment import FIELD_PREFIX, MANIFEST, PreparedSet
+from casas_ray.corpus.detect import looks_like_a_log
 from casas_ray.corpus.events import US_PER_SECOND
-from casas_ray.corpus.fetch import log_at_hand
+from casas_ray.corpus.fetch import log_at_hand, place_before
 from casas_ray.corpus.homes import known_homes, load_home
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown
@@ -53,6 +54,9 @@ class HomeAtHand:
     """None where the home has no facts of its own, and sensors are read off its log."""
 
     log: Path | None
+    moved: Path | None
+    """Where its log was, when it is there no more."""
+
     sets: list[SetAtHand]
 
     files: tuple[str, ...] | None = None
@@ -65,35 +69,51 @@ class HomeAtHand:
             "sensors": self.sensors,
             "log": shown(self.log) if self.log else None,
             "files": None if self.files is None else list(self.files),
+            "moved": shown(self.moved) if self.moved else None,
             "sets": [vars(held) | {"folder": shown(held.folder)} for held in self.sets],
         }
 
 
 def homes_at_hand() -> dict[str, HomeAtHand]:
-    """Every home that has facts or a log, by name, with its log and the sets made of it; and every
-    set of alignment JSON, by what stands for its home.
+    """Every home that has facts, a log or a set, by name, with its log and the sets made of it; and
+    every set of alignment JSON, by what stands for its home.
+
+    A log that cannot be used is none.
 
     Raises:
         DataError: a home's facts cannot be read.
     """
-    facts = {name: load_home(name) for name in sorted({*known_homes(), *logged_homes()})}
     sets = _sound(prepared_sets())
+    names = {*known_homes(), *logged_homes()}
+    names |= {name for prepared in sets for name in prepared.manifest["homes"]}
+    homes = {name: _home_at_hand(name, sets) for name in sorted(names)}
+    known = known_homes()
+    of_logs = {name: home for name, home in homes.items() if name in known or home.log or home.sets}
     of_json = [prepared for prepared in sets if not prepared.manifest["homes"]]
-    return {
-        name: HomeAtHand(
-            residents=home.residents if home else "",
-            sensors=len(home.sensors) if home else None,
-            log=log_at_hand(name),
-            sets=[_at_hand(prepared) for prepared in sets if name in prepared.manifest["homes"]],
-        )
-        for name, home in facts.items()
-    } | {prepared.manifest["home"]: _of_json(prepared) for prepared in of_json}
+    return of_logs | {prepared.manifest["home"]: _of_json(prepared) for prepared in of_json}
 
 
 def _of_json(prepared: PreparedSet) -> HomeAtHand:
     sources = prepared.manifest.get("sources", {})
-    names = tuple(source["name"] for source in sources.values())
-    return HomeAtHand(residents="", sensors=None, log=None, sets=[_at_hand(prepared)], files=names)
+    return HomeAtHand(
+        residents="",
+        sensors=None,
+        log=None,
+        moved=None,
+        sets=[_at_hand(prepared)],
+        files=tuple(source["name"] for source in sources.values()),
+    )
+
+
+def _home_at_hand(name: str, sets: Sequence[PreparedSet]) -> HomeAtHand:
+    home, log = load_home(name), log_at_hand(name)
+    return HomeAtHand(
+        residents=home.residents if home else "",
+        sensors=len(home.sensors) if home else None,
+        log=log if log and looks_like_a_log(log) else None,
+        moved=place_before(name),
+        sets=[_at_hand(prepared) for prepared in sets if name in prepared.manifest["homes"]],
+    )
 
 
 def _sound(sets: Iterable[PreparedSet]) -> list[PreparedSet]:

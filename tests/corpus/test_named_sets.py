@@ -10,6 +10,7 @@ from support.alignment_json import files
 from casas_ray.config import DataConfig
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.exchange.reading import JsonFiles, prepare_json
+from casas_ray.corpus.inventory import homes_at_hand
 from casas_ray.corpus.named_sets import find_set, set_for, set_named, settings_of
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.paths import aligned, raw
@@ -113,10 +114,18 @@ def test_a_set_whose_log_is_gone_is_taken_aloud(lose: Callable[[Path], None]):
     lose(folder)
     assert set_for(config, watch=said.append).folder == made.folder
     (told,) = said
-    assert "no log of home 'mine' is at hand" in told
+    assert "log of home 'mine'" in told
     assert f"{made.folder} was made of it, and is taken" in told
-    with pytest.raises(DataError, match="no log of home 'mine'"):
+    with pytest.raises(DataError, match="log of home 'mine'"):
         set_for(config.replace({"windows.length": 10}))
+
+
+def test_a_set_whose_home_is_nowhere_else_is_listed():
+    folder = write_log("mine")
+    made = set_for(DataConfig(homes=("mine",)))
+    shutil.rmtree(folder)
+    (held,) = homes_at_hand()["mine"].sets
+    assert held.folder == made.folder
 
 
 def test_which_of_two_sets_is_meant_is_asked_when_their_log_is_gone():
