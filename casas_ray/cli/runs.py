@@ -39,7 +39,8 @@ def plan(
     if as_json:
         arms = {arm.name: describe_arm(asked, arm) for arm in asked.arms}
         trials = [[trial.arm, trial.recipe.seed] for trial in asked.trials()]
-        marks = {"caveats": list(asked.caveats), "quick": asked.quick}
+        marks: dict[str, object] = {"caveats": list(asked.caveats), "quick": asked.quick}
+        marks["max_steps"] = asked.base.optim.max_steps
         print_json({"study": asked.name, **marks, "arms": {"base": {}} | arms, "trials": trials})
     else:
         out.print(asked.question, tables.plan(asked), sep="\n")

@@ -30,7 +30,7 @@ def plan(study: Study) -> Table:
     shown = Table(
         title=heading(study.name, study.caveats, quick=study.quick),
         caption=f"{len(study.arms) + 1} arms x {len(study.seeds)} seeds = {len(trials)} trials; "
-        f"base: {study.base.name}, home {study.base.data.label}.",
+        f"base: {study.base.name}, home {study.base.data.label}{_at_most(study)}.",
         title_justify="left",
         caption_justify="left",
     )
@@ -44,6 +44,11 @@ def plan(study: Study) -> Table:
         changes = [f"{path}={value}" for path, value in describe_arm(study, arm).items()]
         shown.add_row(arm.name, ", ".join(changes), seeds)
     return shown
+
+
+def _at_most(study: Study) -> str:
+    steps = study.base.optim.max_steps
+    return "" if steps is None else f", at most {steps:,} step{'s' if steps > 1 else ''} a trial"
 
 
 def summary(manifest: Json) -> Table:

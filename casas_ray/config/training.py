@@ -135,6 +135,12 @@ class OptimConfig(Settings):
     still meets all others of the batch (gradient caching, Gao et al. 2021)."""
 
     epochs: Count = 5
+
+    max_steps: Annotated[int | None, Field(ge=1, le=10**9)] = None
+    """For a short try: end after so many steps where the epochs have more; null ends with them.
+    Warm-up, decay and `masking.grows_from` are over the steps that are taken, and the last of them
+    is a look at the validation days."""
+
     learning_rate: PositiveFloat = 2e-4
     beta1: Fraction = 0.9
     beta2: Fraction = 0.98
@@ -161,7 +167,8 @@ class OptimConfig(Settings):
     was slower; see docs/findings.md."""
 
     validate_every: Count = 500
-    """Steps between looks at the validation days; the end of an epoch is always one."""
+    """Steps between looks at the validation days; the end of an epoch is always one, and that of
+    the training."""
 
     patience: CountOrNone = 0
     """Stop after so many looks without a better one; 0 goes to the end."""
@@ -170,3 +177,8 @@ class OptimConfig(Settings):
         "val/recall_mean"
     )
     """The validation metric that chooses the best checkpoint; losses are best when low."""
+
+    def steps(self, steps_per_epoch: int) -> int:
+        """Steps of a whole training."""
+        whole = self.epochs * steps_per_epoch
+        return whole if self.max_steps is None else min(whole, self.max_steps)

@@ -97,7 +97,7 @@ class TrainState:
     @property
     def total_steps(self) -> int:
         """Steps of the whole run."""
-        return self.steps_per_epoch * self.recipe.optim.epochs
+        return self.recipe.optim.steps(self.steps_per_epoch)
 
     @property
     def is_done(self) -> bool:
@@ -109,7 +109,8 @@ class TrainState:
     def validates_now(self) -> bool:
         """Whether the validation days are looked at after this step."""
         every = self.recipe.optim.validate_every
-        return self.step % every == 0 or self.step % self.steps_per_epoch == 0
+        ends = self.step % self.steps_per_epoch == 0 or self.step == self.total_steps
+        return ends or self.step % every == 0
 
     @property
     def is_best_now(self) -> bool:
