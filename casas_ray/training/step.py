@@ -135,8 +135,12 @@ def _fresh_model(recipe: Recipe, sizes: Mapping[str, int], text_size: int) -> Du
 
 def is_better(value: float, best: float | None, metric: str) -> bool:
     """Whether a validation with this value of the metric is better than the best so far: losses are
-    better when lower, all else when higher, and of equals the first stands."""
-    return best is None or (value < best if metric.endswith("loss") else value > best)
+    better when lower, all else when higher, any number than none, and of equals the first
+    stands."""
+    # Nothing is less or more than NaN: the first validation would stay the best for ever.
+    if best is None or math.isnan(best):
+        return best is None or not math.isnan(value)
+    return value < best if metric.endswith("loss") else value > best
 
 
 def require_device(config: OptimConfig, device: torch.device) -> None:
