@@ -38,8 +38,7 @@ def clear_drafts(folder: Path) -> None:
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
-                with contextlib.suppress(OSError):
-                    os.unlink(entry.path)
+                Path(entry.path).unlink(missing_ok=True)
 
 
 def _lives(process: int, start: int) -> bool:
@@ -68,7 +67,7 @@ def _start_of(process: int) -> int | None:
 def _host() -> str:
     """This machine by name and by its table of processes, of which each container has its own."""
     try:
-        processes = os.readlink(_PROCESSES / "self" / "ns" / "pid")
+        processes = str((_PROCESSES / "self" / "ns" / "pid").readlink())
     except OSError:
         processes = ""
     return hashlib.sha256(f"{socket.gethostname()}:{processes}".encode()).hexdigest()[:8]
