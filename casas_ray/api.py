@@ -20,7 +20,7 @@ from casas_ray.report.table import StudyTable, study_table
 from casas_ray.run.conclude import conclude
 from casas_ray.run.gather import Steps, Watch, check, gather, gather_study
 from casas_ray.run.launch import run_study, run_training
-from casas_ray.study import Study
+from casas_ray.study import Study, usual_tracking
 from casas_ray.tracking.views import views_of
 
 
@@ -96,15 +96,15 @@ def tune(
         ClusterError: Ray does not answer, or has no room for a trial.
     """
     asked = find_study(study) if isinstance(study, str) else study
-    on = _machine(machine)
+    on, tracking = _machine(machine), tracking or usual_tracking(quick=asked.quick)
     data = gather_study(asked, on, watch, steps)
     sets = [trial_data.prepared for trial_data in data]
-    record, runs = lay_out(asked, tracking or Tracking(), sets, fresh=fresh)
+    record, runs = lay_out(asked, tracking, sets, fresh=fresh)
     waiting = unsettled(runs)
     open_runs = [runs[index] for index in waiting]
     open_data = [data[index] for index in waiting]
     run_study(record.folder, open_runs, on, open_data, views_of(open_runs))
-    conclude(record, tracking or Tracking(), watch, is_news=bool(open_runs))
+    conclude(record, tracking, watch, is_news=bool(open_runs))
     return record
 
 

@@ -7,6 +7,7 @@ instead.
 """
 
 import contextlib
+import difflib
 import functools
 import logging
 import os
@@ -65,6 +66,25 @@ def text_cache() -> Path:
 def runs() -> Path:
     """Runs and studies."""
     return data_root() / "runs"
+
+
+def meant(typed: Path, root: Path, *, otherwise: str) -> str:
+    """A hint: the folder below `root`, or beside the one typed, that was meant; or the other."""
+    place, name = root, typed.parent.name  # of a folder in one that is not there
+    if typed.parent == Path():
+        name = typed.name
+    elif typed.parent.is_dir():
+        place, name = typed.parent, typed.name
+    known = {path.name for path in place.glob("*/") if not path.name.startswith(".")} - {typed.name}
+    found = difflib.get_close_matches(name, sorted(known), n=1)
+    found += sorted(each for each in known if name and each.startswith(name))
+    return f"did you mean {shown(place / found[0])}?" if found else otherwise
+
+
+def example_configuration() -> Path | None:
+    """The flat JSON configuration that comes with this package, where it does."""
+    named = [folder / "milan_baseline_config.json" for folder in _installed("docs/examples")]
+    return next((path for path in named if path.is_file()), None)
 
 
 def drawer_files(drawer: str, suffix: str) -> dict[str, Path]:

@@ -1,15 +1,20 @@
 """An ablation as a base and its arms; seeds are an axis."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from casas_ray import paths
-from casas_ray.config import Recipe
+from casas_ray.config import Recipe, Tracking
 from casas_ray.config.base import differences, flat
 from casas_ray.errors import RefusedError, SettingsError
 
 BASE_ARM = "base"
+
+_LEAST_WRITTEN_OUT = 1e-3
+"""Smaller numbers are written with an exponent."""
 
 QUICK = {
     "model.width": 192,
@@ -22,6 +27,8 @@ QUICK = {
 """What `--quick` changes: the tiny model, few epochs, fewer captions."""
 
 QUICK_SIMULATED_DAYS = 6
+QUICK_LOG_EVERY = 5
+"""Steps between rows of training metrics: a quick run has few steps, and would have no row."""
 
 
 @dataclass(frozen=True)
@@ -153,11 +160,34 @@ def quickened(recipe: Recipe) -> Recipe:
     return recipe.replace({**QUICK, "data.simulate.days": QUICK_SIMULATED_DAYS})
 
 
+def usual_tracking(*, quick: bool) -> Tracking:
+    """How runs are tracked where nobody says it."""
+    return Tracking(log_every=QUICK_LOG_EVERY) if quick else Tracking()
+
+
 def _refuse_no_folder(trial: str, study: str) -> None:
     try:
         paths.safe_name(trial, what="trial")
     except RefusedError as error:
         raise SettingsError(f"study '{study}': {error.problem}", hint=error.hint) from None
+
+
+def as_written(value: object) -> str:
+    """A value as a person writes it: `3e-4` for 0.00030000000000000003, `1e30` for 1e+30."""
+    if isinstance(value, list | tuple):
+        return ",".join(as_written(each) for each in value) or "none"
+    if not isinstance(value, float) or not math.isfinite(value):
+        return str(value)
+    # Twelve digits are more than anybody writes, and fewer than a sum of floats gets wrong.
+    text = repr(float(f"{value:.12g}"))
+    mantissa, e, exponent = text.partition("e")
+    if e:
+        return f"{mantissa}e{int(exponent)}"
+    if not 0.0 < abs(value) < _LEAST_WRITTEN_OUT:
+        return text
+    sign, digits, last = Decimal(text).as_tuple()
+    first, *rest = map(str, digits)
+    return f"{'-' * sign}{first}{'.' if rest else ''}{''.join(rest)}e{int(last) + len(rest)}"
 
 
 def each(path: str, values: Iterable[object]) -> list[Arm]:
@@ -172,8 +202,14 @@ def cross(axes: Mapping[str, Iterable[object]]) -> list[Arm]:
     return [Arm(_arm_name(change), change) for change in changes]
 
 
-def _arm_name(changes: Mapping[str, object]) -> str:
-    return "+".join(f"{path.rsplit('.', 1)[-1]}={value}" for path, value in changes.items())
+def _arm_name(changes: Mapping[str, object], write: Callable[[object], str] = as_written) -> str:
+    return "+".join(f"{path.rsplit('.', 1)[-1]}={write(value)}" for path, value in changes.items())
+
+
+def former_arm_name(arm: Arm) -> str | None:
+    """The name that earlier versions gave an arm of `each` or `cross`, where it was another."""
+    former = _arm_name(arm.changes, str)
+    return former if arm.name == _arm_name(arm.changes) and arm.name != former else None
 
 
 def describe_arm(study: Study, arm: Arm) -> dict[str, object]:

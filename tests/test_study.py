@@ -4,12 +4,14 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from casas_ray.catalog import bases, find_base, find_machine, find_study, study_files
 from casas_ray.config import Recipe
 from casas_ray.errors import SettingsError
 from casas_ray.paths import drawer_files
-from casas_ray.study import Arm, Study, cross, each
+from casas_ray.study import Arm, Study, as_written, cross, each, former_arm_name
 
 
 @pytest.mark.parametrize("name", sorted(study_files()))
@@ -93,6 +95,45 @@ def test_cross_makes_every_combination():
         "mlm_weight=1.0+layers=2",
         "mlm_weight=1.0+layers=6",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3 * 1e-4, "3e-4"),
+        (3e-4, "3e-4"),
+        (0.1 + 0.2, "0.3"),
+        (1e-05, "1e-5"),
+        (2.5e-4, "2.5e-4"),
+        (-1.25e-7, "-1.25e-7"),
+        (1e30, "1e30"),
+        (0.001, "0.001"),
+        (0.0, "0.0"),
+        (1.0, "1.0"),
+        (0.05, "0.05"),
+        (128, "128"),
+        (1234567.0, "1234567.0"),
+        (True, "True"),
+        ("mean", "mean"),
+        (("sensor", "state"), "sensor,state"),
+        ((), "none"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_values_in_names_are_written_as_a_person_writes_them(value: object, text: str):
+    assert as_written(value) == text
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_written_number_is_that_number_to_twelve_digits(value: float):
+    assert float(as_written(value)) == pytest.approx(value, rel=1e-11, abs=0.0)
+
+
+def test_only_names_made_of_values_had_another_spelling():
+    (noisy, plain), named = each("optim.learning_rate", [3 * 1e-4, 0.5]), Arm("0.0003", {"seed": 1})
+    assert former_arm_name(noisy) == "learning_rate=0.00030000000000000003"
+    assert former_arm_name(plain) is None
+    assert former_arm_name(named) is None
 
 
 def test_what_a_study_varies_cannot_be_changed_in_its_base():

@@ -1,12 +1,14 @@
 """Where output goes: tables and JSON to the standard output, progress and errors beside it."""
 
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from casas_ray.cli.screen import Screen
+from casas_ray.cli.screen import Screen, literal
 from casas_ray.names import json_text, plain, plain_lines
 
 if TYPE_CHECKING:
@@ -16,10 +18,15 @@ if TYPE_CHECKING:
     from casas_ray.records.run_record import RunRecord
     from casas_ray.run.gather import Steps
 
+_SILENCE_S = 2.0
+"""Seconds after which a log hears what takes so long."""
+
 _LOG_WIDTH = 160
 """Columns of a table that goes to a file or to a job's log, where rich would take 80."""
 
-out = Screen(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
+# COLUMNS, where somebody says it, is heeded by rich.
+_KNOWS_WIDTH = sys.stdout.isatty() or "COLUMNS" in os.environ
+out = Screen(highlight=False, width=None if _KNOWS_WIDTH else _LOG_WIDTH)
 err = Screen(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
 
 
@@ -90,6 +97,23 @@ def stepping() -> Iterator["Steps"]:
 
 
 @contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A block that may take long: a spinner in a terminal meanwhile, and in a log a line once it
+    took two seconds."""
+    if err.is_terminal:
+        with err.status(literal(f"{what} ...")):
+            yield
+        return
+    line = threading.Timer(_SILENCE_S, say, [f"{what} ..."])
+    line.daemon = True
+    line.start()
+    try:
+        yield
+    finally:
+        line.cancel()
+
+
+@contextmanager
 def listening(records: Sequence["RunRecord"], name: str) -> Iterator[list["Listener"]]:
     """Who hears of the runs' ledger rows: the progress board, and the views they ask for."""
     from rich.progress import (
@@ -110,12 +134,15 @@ def listening(records: Sequence["RunRecord"], name: str) -> Iterator[list["Liste
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[news]}", markup=False),
     )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(plain(name), total=None)
+        task = bar.add_task(plain(name), total=None, news="")
         board = Board(
             [record.name.rpartition("/")[2] for record in records],
             say,
-            lambda done, total: bar.update(task, completed=done, total=total),
+            lambda done, total, news: bar.update(
+                task, completed=done, total=total, news=plain(news)
+            ),
         )
         yield [board, *views_of(records)]

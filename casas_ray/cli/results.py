@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from casas_ray.cli.app import AsJson, app
+from casas_ray.cli import completion
+from casas_ray.cli.app import AsJson, a_path, command
 from casas_ray.cli.console import out, print_json, say
 from casas_ray.errors import AllFailed, SomeFailed
 from casas_ray.files import shown
@@ -20,15 +21,27 @@ if TYPE_CHECKING:
     from casas_ray.records.verdict import Verdict
 
 Runs = Annotated[
-    list[Path], typer.Argument(metavar="RUN|STUDY...", help="Folders of finished runs, or studies.")
+    list[Path],
+    typer.Argument(
+        metavar="RUN|STUDY",
+        help="Folders of finished runs, or of studies.",
+        parser=a_path,
+        autocompletion=completion.runs,
+    ),
+]
+AStudy = Annotated[
+    Path,
+    typer.Argument(
+        metavar="STUDY",
+        help="The folder of a study's runs.",
+        parser=a_path,
+        autocompletion=completion.runs,
+    ),
 ]
 
 
-@app.command()
-def table(
-    folder: Annotated[Path, typer.Argument(help="The folder of a study's runs.")],
-    as_json: AsJson = False,
-) -> None:
+@command("runs", "plot", "evaluate", "tune")
+def table(folder: AStudy, as_json: AsJson = False) -> None:
     """Show a study's comparison again, from its ledgers.
 
     Example: casas-ray table data/runs/milan_ablation_mlm-quick-simulated-1a2b3c4d
@@ -36,11 +49,12 @@ def table(
     show_study(read_study(folder), as_json=as_json)
 
 
-@app.command()
+@command("probe", "table", "runs")
 def evaluate(runs: Runs, as_json: AsJson = False) -> None:
-    """Judge the best checkpoint of runs on the test days, once; later calls repeat the answer.
+    """Judge the best checkpoint of runs on the test days, once.
 
-    Seeds of one recipe give a mean and a standard deviation, other recipes a row each.
+    Later calls repeat the answer. Seeds of one recipe give a mean and a standard deviation, other
+    recipes a row each.
 
     Example: casas-ray evaluate data/runs/milan_baseline-milan-seed0-1a2b3c4d
     """
@@ -87,11 +101,11 @@ def _tell_wandb(run: Path, verdict: "Verdict") -> None:
         say(f"W&B has not heard of the test days: {error}")
 
 
-@app.command()
+@command("evaluate", "table", "runs")
 def probe(runs: Runs, as_json: AsJson = False) -> None:
-    """Fit linear probes for activities on training days and score them on validation days.
+    """Score linear probes of activities on validation days.
 
-    For choosing between recipes; the test days stay untouched.
+    They are fitted on training days. For choosing between recipes; the test days stay untouched.
 
     Example: casas-ray probe data/runs/milan_tiny-al_smarthome-seed0-1a2b3c4d
     """

@@ -13,16 +13,17 @@ from casas_ray.cli.app import (
     OnMachine,
     Quick,
     Simulated,
-    app,
+    StudyName,
+    command,
     study_settings,
 )
 from casas_ray.cli.console import listening, out, pass_on, print_json, say, stepping
 from casas_ray.cli.results import show_study
 
 
-@app.command()
+@command("tune", "settings")
 def plan(
-    study: Annotated[str, typer.Argument(help="A study's name, or the path of its file.")],
+    study: StudyName,
     changes: Changes = None,
     quick: Quick = False,
     simulated: Simulated = False,
@@ -46,9 +47,9 @@ def plan(
         out.print(asked.question, tables.plan(asked), sep="\n")
 
 
-@app.command()
+@command("plan", "runs", "table", "plot", "evaluate")
 def tune(
-    study: Annotated[str, typer.Argument(help="A study's name, or the path of its file.")],
+    study: StudyName,
     changes: Changes = None,
     quick: Quick = False,
     simulated: Simulated = False,
@@ -57,7 +58,9 @@ def tune(
     no_wandb: NoWandb = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train every arm and seed of a study and compare them; the same command goes on after a stop.
+    """Train every arm and seed of a study, and compare them.
+
+    The same command goes on after a stop, and trains nothing twice.
 
     Example: casas-ray tune milan_ablation_mlm --simulated --quick
     """
@@ -88,12 +91,12 @@ def tune(
     show_study(record, as_json=as_json)
 
 
-@app.command(name="settings")
+@command("config", "plan", name="settings")
 def settings_page(
     markdown: Annotated[bool, typer.Option("--markdown", help="As docs/settings.md.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List every setting with what it takes, its default and what it does.
+    """List every setting: what it takes, its default, what it does.
 
     Example: casas-ray settings | grep temperature
     """
@@ -110,25 +113,22 @@ def settings_page(
             print(f"{entry.path}={entry.default}  ({entry.takes})  {entry.says}")
 
 
-@app.command(
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-)
+@command("doctor", "tune", "train", passes_on=True)
 def submit(
-    command: Annotated[
-        list[str], typer.Argument(metavar="-- COMMAND...", help="A casas-ray command.")
-    ],
+    words: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="A casas-ray command.")],
     machine: OnMachine = "local-head",
     dashboard: Annotated[str, typer.Option(help="The cluster's dashboard address.")] = "",
 ) -> None:
-    """Run a command on a Ray cluster, follow its log and exit as it does; only tracked files
-    travel.
+    """Run a command on a Ray cluster, and follow its log.
+
+    Only files that git tracks travel; the exit code is the command's.
 
     Example: casas-ray submit --machine local-head -- tune milan_ablation_mlm --simulated --quick
     """
     on = find_machine(machine)
     if dashboard:
         on = on.replace({"dashboard": dashboard})
-    words = command[1:] if command[0] == "casas-ray" else command
+    words = words[1:] if words[0] == "casas-ray" else words
     from casas_ray.run.environment import prepare_environment
 
     prepare_environment()  # before ray is imported, which reads its token's mode but once

@@ -7,6 +7,7 @@ import typer
 
 from casas_ray import paths
 from casas_ray.catalog import find_base
+from casas_ray.cli import completion
 from casas_ray.cli.app import (
     AsJson,
     Changes,
@@ -19,14 +20,16 @@ from casas_ray.cli.app import (
     WandbNotes,
     WandbProject,
     WandbTags,
-    app,
+    command,
+    configuration,
+    path_option,
     settings,
     tracking_words,
 )
 from casas_ray.cli.console import listening, out, print_json, say, stepping
 from casas_ray.cli.results import show_run
 from casas_ray.config import Machine, Recipe
-from casas_ray.config.flat_json import FlatConfig, read_flat
+from casas_ray.config.flat_json import FlatConfig
 from casas_ray.errors import SettingsError
 from casas_ray.files import shown
 from casas_ray.records.own_folder import refuse_strangers
@@ -41,33 +44,45 @@ if TYPE_CHECKING:
 
 # The earlier scripts' options are typed with underscores; both spellings stay.
 TrainData = Annotated[
-    Path | None, typer.Option("--train-data", "--train_data", help="Alignment JSON.")
+    Path | None, path_option("--train-data", "--train_data", help="Alignment JSON.")
 ]
-Vocab = Annotated[Path | None, typer.Option("--vocab", help="Its vocabulary.")]
+Vocab = Annotated[Path | None, path_option("--vocab", help="Its vocabulary.")]
 ValData = Annotated[
     Path | None,
-    typer.Option("--val-data", "--val_data", help="Validation JSON; else val.json beside."),
+    path_option("--val-data", "--val_data", help="Validation JSON; else val.json beside."),
 ]
 TestData = Annotated[
-    Path | None, typer.Option("--test-data", "--test_data", help="Test JSON, if any.")
+    Path | None, path_option("--test-data", "--test_data", help="Test JSON, if any.")
 ]
 OutputDir = Annotated[
-    Path | None, typer.Option("--output-dir", "--output_dir", help="The run's folder.")
+    Path | None, path_option("--output-dir", "--output_dir", help="The run's folder.")
 ]
 Experiment = Annotated[
-    str, typer.Option(help="milan_baseline or multi_dataset, with its name, notes and tags.")
+    str,
+    typer.Option(
+        help="milan_baseline or multi_dataset, with its name, notes and tags.",
+        autocompletion=completion.starting_points,
+    ),
 ]
 FlatJson = Annotated[
-    Path | None, typer.Option(help="A flat JSON configuration, as of the earlier scripts.")
+    Path | None,
+    path_option("--config", help="A flat JSON configuration, as of the earlier scripts."),
 ]
 OnlyProfile = Annotated[
     bool, typer.Option("--profile", help="Only show where the time of a few steps goes.")
 ]
 
 
-@app.command()
+@command("tune", "runs", "evaluate", "probe", "plot", "settings")
 def train(
-    base: Annotated[str, typer.Argument(help="A starting point; else `recommended`.")] = "",
+    base: Annotated[
+        str,
+        typer.Argument(
+            metavar="BASE",
+            help="A starting point; else `recommended`.",
+            autocompletion=completion.first_of_train,
+        ),
+    ] = "",
     changes: Changes = None,
     train_data: TrainData = None,
     vocab: Vocab = None,
@@ -109,6 +124,7 @@ def train(
     recipe, on, tracking = settings(
         quickened(recipe) if quick else recipe,
         [*wandb_words, *words],
+        quick=quick,
         simulated=simulated,
         machine=machine,
         extra={**_tracking_of(experiment), **flat.settings, **_home_of(given)},
@@ -139,7 +155,7 @@ def train(
 
 
 def _flat(config: Path | None) -> FlatConfig:
-    flat = read_flat(config) if config else FlatConfig()
+    flat = configuration(config) if config else FlatConfig()
     for key, why in flat.no_effect.items():
         say(f"{key} in {config} has no effect: {why}.")
     return flat

@@ -45,12 +45,16 @@ class LossConfig(Settings):
     """Of those, each row takes the so many that are most like it."""
 
     temperature_init: PositiveFloat = 0.03
+    """What similarities are divided by, at the start; smaller is a sharper contrast."""
 
     temperature_learnable: bool = True
+    """Whether training moves it."""
 
     temperature_min: PositiveFloat = 0.01
+    """The least that training moves it to."""
 
     temperature_max: PositiveFloat = 0.5
+    """The most that training moves it to."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -69,6 +73,7 @@ class HideConfig(Settings):
     """The sensor, and with it room, sensor_type, floor and position."""
 
     state: Share = 1.0
+    """The value, such as ON or OPEN."""
 
     time_of_day: Share = 1.0
     """The time of day, and with it day_of_week."""
@@ -135,6 +140,7 @@ class OptimConfig(Settings):
     still meets all others of the batch (gradient caching, Gao et al. 2021)."""
 
     epochs: Count = 5
+    """Times that every training window is seen."""
 
     max_steps: Annotated[int | None, Field(ge=1, le=10**9)] = None
     """For a short try: end after so many steps where the epochs have more; null ends with them.
@@ -142,8 +148,14 @@ class OptimConfig(Settings):
     is a look at the validation days."""
 
     learning_rate: PositiveFloat = 2e-4
+    """The highest rate of AdamW, reached after the warm-up."""
+
     beta1: Fraction = 0.9
+    """How much of itself AdamW's mean of gradients keeps each step."""
+
     beta2: Fraction = 0.98
+    """How much of itself AdamW's mean of squared gradients keeps each step."""
+
     weight_decay: NonNegativeFloat = 0.01
     """Not applied to temperature, biases and norms."""
 

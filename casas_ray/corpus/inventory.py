@@ -13,19 +13,12 @@ from casas_ray.corpus.alignment import FIELD_PREFIX, MANIFEST, PreparedSet
 from casas_ray.corpus.detect import looks_like_a_log
 from casas_ray.corpus.events import US_PER_SECOND
 from casas_ray.corpus.fetch import log_at_hand, place_before
-from casas_ray.corpus.homes import known_homes, load_home
+from casas_ray.corpus.homes import known_homes, load_home, logged_homes
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown
 
 log = logging.getLogger(__name__)
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-
-
-def logged_homes() -> list[str]:
-    """Homes with a folder of raw logs; simulated logs are not homes."""
-    names = (path.name for path in paths.raw().glob("*") if path.is_dir())
-    # Drafts of folders, and whatever else somebody put there, are no homes either.
-    return [name for name in names if "-simulated-" not in name and paths.is_safe_name(name)]
 
 
 def prepared_sets() -> list[PreparedSet]:

@@ -32,3 +32,15 @@ def locked(folder: Path) -> Iterator[None]:
             ) from None
         clear_drafts(folder)
         yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process is at work in the folder; nothing is written to see it."""
+    try:
+        with (folder / ".lock").open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is none, or it is not ours to look at
+        return False
+    return False

@@ -12,7 +12,7 @@ from casas_ray import paths
 from casas_ray.config import Recipe, Tracking, differences, flat
 from casas_ray.errors import DataError, RefusedError
 from casas_ray.files import shown
-from casas_ray.records.own_folder import RUN_FILE, own
+from casas_ray.records.own_folder import RUN_FILE, hint_for_run, own
 from casas_ray.records.provenance import UNKNOWN_CODE, Code
 from casas_ray.records.run_result import RunResult
 from casas_ray.sealed import fitted, read_sealed, write_sealed
@@ -81,7 +81,7 @@ class RunRecord:
         """
         path = folder / RUN_FILE
         if not path.exists():
-            raise DataError(f"{shown(folder)} holds no run.", hint="see data/runs/")
+            raise DataError(f"{shown(folder)} holds no run.", hint=hint_for_run(folder))
         hint = "the command that started the run, given again, writes it anew."
         about = fitted(_About, read_sealed(path, hint=hint), path, hint=hint)
         return cls(
@@ -174,7 +174,7 @@ def records_in(folder: Path) -> list[RunRecord]:
     runs = [folder] if (folder / RUN_FILE).is_file() else sorted(folder.glob("*/"))
     records = [RunRecord.read(run) for run in runs if (run / RUN_FILE).is_file()]
     if not records:
-        raise DataError(f"{shown(folder)} holds no run.", hint="see data/runs/")
+        raise DataError(f"{shown(folder)} holds no run.", hint=hint_for_run(folder))
     return records
 
 

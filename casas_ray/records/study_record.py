@@ -17,11 +17,11 @@ from casas_ray.config import Tracking
 from casas_ray.errors import DataError
 from casas_ray.files import shown
 from casas_ray.records.lock import locked
-from casas_ray.records.own_folder import RUN_FILE, STUDY_FILE, own
+from casas_ray.records.own_folder import RUN_FILE, STUDY_FILE, hint_for_run, own
 from casas_ray.records.run_record import RunRecord, with_quick
 from casas_ray.records.run_result import RunResult
 from casas_ray.sealed import fitted, read_sealed, write_sealed
-from casas_ray.study import Study, Trial
+from casas_ray.study import Study, Trial, former_arm_name
 
 if TYPE_CHECKING:
     from casas_ray.corpus.alignment import PreparedSet
@@ -95,7 +95,7 @@ def read_study(folder: Path) -> StudyRecord:
     """
     path = folder / STUDY_FILE
     if not path.exists():
-        raise DataError(f"{shown(folder)} holds no study.", hint="see data/runs/")
+        raise DataError(f"{shown(folder)} holds no study.", hint=hint_for_run(folder))
     hint = "the same `casas-ray tune` again writes it anew; trials that ended stand."
     about = fitted(_About, read_sealed(path, hint=hint), path, hint=hint)
     for _, _, name in about.trials:
@@ -129,6 +129,7 @@ def lay_out(
     trials = study.trials()
     folder = paths.runs() / _folder_name(study, trials, sets)
     folder = _fresh(folder) if fresh else folder
+    names = _run_folders(study, trials, folder)
     record = StudyRecord(
         folder,
         study.name,
@@ -136,11 +137,13 @@ def lay_out(
         tuple(sorted({trial.recipe.data.label for trial in trials})),
         study.quick,
         tuple(dict.fromkeys(caveat for prepared in sets for caveat in prepared.caveats)),
-        tuple((trial.arm, trial.recipe.seed, trial.name) for trial in trials),
+        tuple(
+            (trial.arm, trial.recipe.seed, name) for trial, name in zip(trials, names, strict=True)
+        ),
     )
     runs = [
-        _run_of(study, trial, folder, tracking, prepared)
-        for trial, prepared in zip(trials, sets, strict=True)
+        _run_of(study, trial, folder / name, tracking, prepared)
+        for trial, name, prepared in zip(trials, names, sets, strict=True)
     ]
     own(folder)
     # Locked: who is at work there has written the same, and reads it.
@@ -149,6 +152,18 @@ def lay_out(
         for run in runs:
             _mend(run)
     return record, runs
+
+
+def _run_folders(study: Study, trials: Sequence[Trial], folder: Path) -> list[str]:
+    """The name of each trial's folder: of one that an earlier version trained under another
+    spelling of its arm's values, that one, by which W&B knows it."""
+    former = {arm.name: name for arm in study.arms if (name := former_arm_name(arm))}
+    names = []
+    for trial in trials:
+        old = f"{former.get(trial.arm, trial.arm)}-seed{trial.recipe.seed}"
+        is_there = trial.arm in former and (folder / old).is_dir()
+        names.append(paths.safe_name(old if is_there else trial.name, what="trial"))
+    return names
 
 
 def _mend(run: RunRecord) -> None:
@@ -191,7 +206,7 @@ def _run_of(
 ) -> RunRecord:
     return RunRecord(
         name=f"{study.name}/{trial.name}",
-        folder=folder / paths.safe_name(trial.name, what="trial"),
+        folder=folder,
         recipe=trial.recipe,
         tracking=tracking,
         group=study.name,

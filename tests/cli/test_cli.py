@@ -93,7 +93,7 @@ def test_a_study_with_a_diverging_arm_goes_on_shows_it_and_exits_5(run, study: P
     table = json.loads((folder / "results.json").read_text())
     assert [row["statuses"] for row in table["arms"]] == [{"finished": 2}, {"diverged": 2}]
     assert table["chance"]["val/recall@1"] > 0
-    diverged = RunResult.read(folder / "learning_rate=1e+30-seed0")
+    diverged = RunResult.read(folder / "learning_rate=1e30-seed0")
     assert diverged.step <= 2
 
     stamp = (folder / "base-seed0" / "ledger.jsonl").stat().st_mtime_ns

@@ -11,7 +11,7 @@ def test_what_an_earlier_command_did_took_no_time_of_this_one(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(time, "time", lambda: now[0])
     said: list[str] = []
-    board = Board(["run"], said.append, lambda done, total: None)
+    board = Board(["run"], said.append, lambda done, total, news: None)
     board.hear(0, {"time": 1000.0, "event": "start", "step": 80, "info": {"total_steps": 100}})
     now[0] = 1040.0  # 10 steps in 40 s, so 10 more take 40 s; 90 of 100 would make it 4 s
     board.hear(0, {"time": 1040.0, **validation(90, 0.5)})
@@ -22,7 +22,7 @@ def test_steps_that_a_diverged_run_was_spared_took_no_time(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(time, "time", lambda: now[0])
     said: list[str] = []
-    board = Board(["a", "b", "c"], said.append, lambda done, total: None)
+    board = Board(["a", "b", "c"], said.append, lambda done, total, news: None)
     for run in range(2):
         board.hear(run, {"time": 1000.0, **start(100)})
     now[0] = 1010.0
@@ -42,7 +42,7 @@ def test_a_metric_that_is_not_finite_is_told_and_does_not_end_the_board():
 def heard(names: list[str], rows: list[tuple[int, dict]]) -> tuple[list[str], list[tuple]]:
     said: list[str] = []
     bars: list[tuple[float, float]] = []
-    board = Board(names, said.append, lambda done, total: bars.append((done, total)))
+    board = Board(names, said.append, lambda done, total, news: bars.append((done, total)))
     for run, row in rows:
         board.hear(run, {"time": time.time() + 1, **row})
     return said, bars
@@ -114,3 +114,34 @@ def test_what_was_done_before_it_was_heard_of_makes_no_pace(capsys):
     now[0] = 10.0
     lines("bytes", 1000, 1000)
     assert capsys.readouterr().err.splitlines()[1] == "bytes: 1,000 of 1,000, 10 a second"
+
+
+def loss(step: int, value: float | str) -> dict:
+    return {"event": "metrics", "step": step, "metrics": {"train/total_loss": value}}
+
+
+def test_the_bar_tells_the_best_so_far_and_the_latest_loss():
+    news: list[str] = []
+    board = Board(["a", "b"], lambda text: None, lambda done, total, said: news.append(said))
+    rows = [
+        (0, start(10)),
+        (0, loss(1, 3.5)),
+        (0, validation(5, 0.25)),
+        (1, start(10)),
+        (1, validation(5, "nan")),
+        (1, loss(6, 2.0)),
+        (1, validation(7, 0.125)),
+        (1, validation(8, 0.5)),
+    ]
+    for run, row in rows:
+        board.hear(run, {"time": time.time() + 1, **row})
+    first, second = "best recall_mean 0.250 (a)", "best recall_mean 0.500 (b)"
+    assert news[:3] == ["", "loss 3.500", f"{first}, loss 3.500"]
+    assert news[5:] == [f"{first}, loss 2.000", f"{first}, loss 2.000", f"{second}, loss 2.000"]
+
+
+def test_a_lone_run_is_not_named_by_its_bar():
+    news: list[str] = []
+    board = Board(["a"], lambda text: None, lambda done, total, said: news.append(said))
+    board.hear(0, {"time": time.time() + 1, **validation(5, 0.25)})
+    assert news == ["best recall_mean 0.250"]
