@@ -114,6 +114,37 @@ def waiting(what: str) -> Iterator[None]:
 
 
 @contextmanager
+def judging(names: Sequence[str]) -> Iterator[Callable[[int, str], None]]:
+    """Who hears which of these runs is at work, by its index, and on what: a bar in a terminal; in
+    a log a line a run, or of a lone one a line a stage."""
+    if not err.is_terminal:
+        told: set[int] = set()
+
+        def tell(index: int, stage: str) -> None:
+            if len(names) == 1:
+                say(f"{names[index]}: {stage}")
+            elif index not in told:
+                told.add(index)
+                say(f"[{index + 1}/{len(names)}] {names[index]}")
+
+        yield tell
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("", total=len(names))
+        yield lambda index, stage: bar.update(
+            task, completed=index, description=plain(f"{names[index]}: {stage}")
+        )
+
+
+@contextmanager
 def listening(records: Sequence["RunRecord"], name: str) -> Iterator[list["Listener"]]:
     """Who hears of the runs' ledger rows: the progress board, and the views they ask for."""
     from rich.progress import (

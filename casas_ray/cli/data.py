@@ -8,7 +8,7 @@ import typer
 from casas_ray import paths
 from casas_ray.cli import completion
 from casas_ray.cli.app import AsJson, Changes, Simulated, a_path, command, path_option, settings
-from casas_ray.cli.console import out, print_json, say, stepping
+from casas_ray.cli.console import out, print_json, say, stepping, waiting
 from casas_ray.config import Recipe, SimulateConfig
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown
@@ -164,7 +164,8 @@ def _from_json(
             f"{idle[0]} has no effect on alignment JSON, whose windows are cut already.",
             hint="leave it out.",
         )
-    return prepare_json(JsonFiles.beside(train, style=captions))
+    with waiting(f"reading {shown(train)}"):
+        return prepare_json(JsonFiles.beside(train, style=captions))
 
 
 @command("prepare", "homes")
@@ -196,7 +197,8 @@ def simulate(
 
     config = SimulateConfig.build({"days": days, "seed": seed, "residents": residents})
     facts = home_or_error(home)
-    log = simulated_log(facts, config)
+    with waiting(f"simulating {days} days of {home}"):
+        log = simulated_log(facts, config)
     columns = {f"SIMULATED {home}": statistics_of(log, facts)}
     if beside is not None:
         columns[beside.name] = statistics_of(beside, None)

@@ -1,6 +1,8 @@
 """Tables that fit a terminal of any width: words wrap, numbers and names do not, and columns that
 find no room stand in a further table below, beside the same first columns."""
 
+import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,6 +18,10 @@ Justify = Literal["left", "right"]
 
 _GAP, _EDGE = 3, 1
 """Columns of the screen that a table's column takes besides its text, and the table itself."""
+
+_PARTS = re.compile(r"[^+/ ]*(?:[+/ ]|$)")
+_SMALL_PARTS = re.compile(r"[^_:]*(?:[_:]+|$)")
+"""A name up to and with its next joint; where such a part is too long, its own parts."""
 
 _LEAST_TEXT = 8
 """Nothing is made narrower than this, whatever the terminal."""
@@ -93,12 +99,16 @@ class Table:
 
     def _drawn(self, piece: Sequence[int], width: int) -> RichTable:
         drawn = RichTable(show_header=self.show_header, show_lines=self.show_lines)
-        for index, of_column in zip(piece, self._widths(piece, width), strict=True):
+        widths = self._widths(piece, width)
+        for index, of_column in zip(piece, widths, strict=True):
             column = self._columns[index]
-            # What is longer than the screen is cut anywhere rather than left out.
+            # What has no joint and is longer than the screen is cut anywhere, and not left out.
             drawn.add_column(column.head, justify=column.justify, width=of_column, overflow="fold")
         for at, row in enumerate(self._rows):
-            cells = [row.cells[index] for index in piece]
+            cells = [
+                _jointed(row.cells[index], of_column)
+                for index, of_column in zip(piece, widths, strict=True)
+            ]
             drawn.add_row(*cells, style=row.style, end_section=at in self._sections)
         return drawn
 
@@ -140,6 +150,20 @@ def _squeezed(widths: list[int], room: int) -> list[int]:
     while sum(narrow) > room and max(narrow) > _LEAST_TEXT:
         narrow[narrow.index(max(narrow))] -= 1
     return narrow
+
+
+def _jointed(text: Text, width: int) -> Text:
+    """The text with names that are longer than the width broken behind a `+` or `/`, or where
+    there is none behind a `_`."""
+    if _longest_word(text) <= width:
+        return text
+    lines = [""]
+    parts = _PARTS.findall(text.plain)
+    small = [[part] if cell_len(part) <= width else _SMALL_PARTS.findall(part) for part in parts]
+    for part in itertools.chain(*small):
+        fits = cell_len((lines[-1] + part).rstrip()) <= width
+        lines = [*lines[:-1], lines[-1] + part] if fits else [*lines, part]
+    return Text("\n".join(line.rstrip(" ") for line in lines if line), style=text.style)
 
 
 def _longest_line(text: Text) -> int:

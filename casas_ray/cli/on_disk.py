@@ -41,7 +41,8 @@ def runs(
 
     where = folder or paths.runs()
     # Nothing was trained yet: that is an answer, and no mistake.
-    held = on_disk(where) if folder or where.is_dir() else []
+    with waiting("reading the ledgers"):
+        held = on_disk(where) if folder or where.is_dir() else []
     if as_json:
         about = [(each, {"study": each.study, "caveats": list(each.caveats)}) for each in held]
         print_json([told | run.as_dict() for each, told in about for run in each.runs])

@@ -1,5 +1,6 @@
 """Commands about what was trained: table, evaluate, probe."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +9,7 @@ import typer
 
 from casas_ray.cli import completion
 from casas_ray.cli.app import AsJson, a_path, command
-from casas_ray.cli.console import out, print_json, say
+from casas_ray.cli.console import judging, out, print_json, say, waiting
 from casas_ray.errors import AllFailed, SomeFailed
 from casas_ray.files import shown
 from casas_ray.records.ledger import finite
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from casas_ray.evals.together import Groups
     from casas_ray.records.run_result import RunResult
     from casas_ray.records.verdict import Verdict
+
+Watch = Callable[[str], None]
+"""Hears what is at work."""
 
 Runs = Annotated[
     list[Path],
@@ -58,26 +62,32 @@ def evaluate(runs: Runs, as_json: AsJson = False) -> None:
 
     Example: casas-ray evaluate data/runs/milan_baseline-milan-seed0-1a2b3c4d
     """
-    from casas_ray.evals.together import together
     from casas_ray.records.verdict import recorded_verdict
 
     # All of them are known to belong together before the first look: a look is final.
-    groups = together(runs, split="test")
+    groups = _together(runs, split="test")
     # Test days are looked at once; whatever was found then is the answer for good.
     _show_verdicts(
         groups,
-        lambda run: recorded_verdict(run) or _evaluated(run),
+        lambda run, watch: recorded_verdict(run) or _evaluated(run, watch),
         "test days",
         as_json=as_json,
     )
 
 
-def _evaluated(run: Path) -> "Verdict":
+def _together(runs: list[Path], *, split: str) -> "Groups":
+    with waiting("opening the runs"):
+        from casas_ray.evals.together import together  # seconds to import
+
+        return together(runs, split=split)
+
+
+def _evaluated(run: Path, watch: Watch) -> "Verdict":
     from casas_ray.evals.judge import evaluate as evaluate_run
     from casas_ray.evals.trained_run import TrainedRun
     from casas_ray.records.study_record import STUDY_FILE
 
-    verdict = evaluate_run(TrainedRun.open(run))
+    verdict = evaluate_run(TrainedRun.open(run), watch=watch)
     if (run.parent / STUDY_FILE).is_file():  # whose table says that no test day was looked at
         keep_results(read_study(run.parent))
     _tell_wandb(run, verdict)
@@ -109,31 +119,36 @@ def probe(runs: Runs, as_json: AsJson = False) -> None:
 
     Example: casas-ray probe data/runs/milan_tiny-al_smarthome-seed0-1a2b3c4d
     """
+    groups = _together(runs, split="val")
     from casas_ray.evals.judge import probe_validation
-    from casas_ray.evals.together import together
     from casas_ray.evals.trained_run import TrainedRun
 
     _show_verdicts(
-        together(runs, split="val"),
-        lambda run: probe_validation(TrainedRun.open(run)),
+        groups,
+        lambda run, watch: probe_validation(TrainedRun.open(run), watch=watch),
         "validation days",
         as_json=as_json,
     )
 
 
 def _show_verdicts(
-    groups: "Groups", judge: Callable[[Path], "Verdict"], days: str, *, as_json: bool
+    groups: "Groups", judge: Callable[[Path, Watch], "Verdict"], days: str, *, as_json: bool
 ) -> None:
     from casas_ray.cli import result_tables, tables
     from casas_ray.report.verdicts import ArmVerdict, caveats_of, marked
     from casas_ray.report.verdicts import as_json as plain
 
+    found: dict[Path, Verdict] = {}
+    folders = [run.folder for seeds in groups for run in seeds]
+    with judging([folder.name for folder in folders]) as tell:
+        for index, folder in enumerate(folders):
+            found[folder] = judge(folder, functools.partial(tell, index))
     arms = [
         ArmVerdict(
             seeds[0].label,
             [str(run.folder) for run in seeds],
             [run.recipe.seed for run in seeds],
-            [marked(judge(run.folder), run.caveats) for run in seeds],
+            [marked(found[run.folder], run.caveats) for run in seeds],
         )
         for seeds in groups
     ]
@@ -159,7 +174,8 @@ def show_study(record: StudyRecord, *, as_json: bool) -> None:
     """
     from casas_ray.cli import result_tables, tables
 
-    results = record.results()
+    with waiting("reading the ledgers"):
+        results = record.results()
     comparison = study_table(results)
     if as_json:
         print_json({"folder": str(record.folder), **record.about(), **comparison.as_dict()})

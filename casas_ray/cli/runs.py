@@ -17,7 +17,7 @@ from casas_ray.cli.app import (
     command,
     study_settings,
 )
-from casas_ray.cli.console import listening, out, pass_on, print_json, say, stepping
+from casas_ray.cli.console import listening, out, pass_on, print_json, say, stepping, waiting
 from casas_ray.cli.results import show_study
 
 
@@ -69,25 +69,29 @@ def tune(
     )
     if no_wandb:
         tracking = tracking.replace({"mode": "disabled"})
-    from casas_ray.records.run_record import unsettled
-    from casas_ray.records.study_record import lay_out
-    from casas_ray.run.conclude import conclude
-    from casas_ray.run.gather import gather_study
-    from casas_ray.run.launch import run_study
+    with waiting("loading torch"):
+        from casas_ray.records.run_record import unsettled
+        from casas_ray.records.study_record import lay_out
+        from casas_ray.run.conclude import conclude
+        from casas_ray.run.gather import gather_study
+        from casas_ray.run.launch import run_study
 
     with stepping() as steps:
         data = gather_study(asked, on, say, steps)
     sets = [trial_data.prepared for trial_data in data]
     record, runs = lay_out(asked, tracking, sets, fresh=fresh)
-    waiting = unsettled(runs)
-    if len(waiting) < len(runs):
-        done = len(runs) - len(waiting)
+    unended = unsettled(runs)
+    if len(unended) < len(runs):
+        done = len(runs) - len(unended)
         say(f"{done} of {len(runs)} trials ended before; they stand (--fresh runs all again).")
-    open_runs, open_data = [runs[index] for index in waiting], [data[index] for index in waiting]
+    open_runs, open_data = [runs[index] for index in unended], [data[index] for index in unended]
+    if open_runs:
+        say(f"training {len(open_runs)} trials on machine {on.name}")
     with listening(open_runs, asked.name) as listeners:
         run_study(record.folder, open_runs, on, open_data, listeners)
     # Before an error for trials that failed: the results stand whatever follows.
-    conclude(record, tracking, say, is_news=bool(open_runs))
+    with waiting("keeping the comparison"):
+        conclude(record, tracking, say, is_news=bool(open_runs))
     show_study(record, as_json=as_json)
 
 
@@ -132,6 +136,9 @@ def submit(
     from casas_ray.run.environment import prepare_environment
 
     prepare_environment()  # before ray is imported, which reads its token's mode but once
-    from casas_ray.run.cluster.submit import submit as send
+    with waiting("loading ray"):
+        from casas_ray.run.cluster.submit import submit as send
+    if on.dashboard:
+        say(f"asking {on.dashboard}")
 
     raise typer.Exit(send(words, on, pass_on))

@@ -10,7 +10,7 @@ import typer
 from casas_ray.catalog import find_base
 from casas_ray.cli import completion
 from casas_ray.cli.app import AsJson, Changes, OnMachine, a_path, command, configuration, settings
-from casas_ray.cli.console import out, print_json, say
+from casas_ray.cli.console import out, print_json, say, waiting
 from casas_ray.config import Recipe
 from casas_ray.config.flat_json import written
 from casas_ray.errors import SetupError
@@ -48,7 +48,8 @@ def sync(
     for record in records:
         # Two at once would both write the run's mirrors; whoever trains follows it, and holds the
         # lock: a run's own, or that of its whole study.
-        with locked(record.folder.parent if record.group else record.folder):
+        place = record.folder.parent if record.group else record.folder
+        with locked(place), waiting(f"sending {record.name}"):
             done = _made_anew(record, failed, tensorboard=tensorboard)
         out.print(f"{record.name}: {done}")
     if tensorboard:
@@ -56,7 +57,8 @@ def sync(
     elif (folder / STUDY_FILE).is_file():
         from casas_ray.run.conclude import summarise
 
-        summarise(read_study(folder), records[0].tracking.replace({"mode": "auto"}), say)
+        with waiting("sending the comparison"):
+            summarise(read_study(folder), records[0].tracking.replace({"mode": "auto"}), say)
     if failed:
         raise SetupError(
             f"{len(failed)} of {len(records)} runs were not sent: {failed[0]} first.",
@@ -123,7 +125,8 @@ def audit(
     records = records_in(run)
     # The settings of a study are those of its first run: all of its runs are tracked alike.
     tracking, name = records[0].tracking, records[0].name
-    leaving = [told for record in records for told in outgoing_of(record)]
+    with waiting("reading the ledgers"):
+        leaving = [told for record in records for told in outgoing_of(record)]
     if (run / STUDY_FILE).is_file():
         from casas_ray.run.conclude import summary_of
 
@@ -150,7 +153,8 @@ def doctor(changes: Changes = None, machine: OnMachine = "laptop", as_json: AsJs
     from casas_ray.run.doctor import examine
 
     recipe, on, tracking = settings(Recipe(), changes, simulated=False, machine=machine)
-    checks = examine(on, tracking, recipe.text)
+    with waiting("looking at this machine"):
+        checks = examine(on, tracking, recipe.text)
     if as_json:
         print_json([asdict(check) for check in checks])
     else:

@@ -26,7 +26,7 @@ from casas_ray.cli.app import (
     settings,
     tracking_words,
 )
-from casas_ray.cli.console import listening, out, print_json, say, stepping
+from casas_ray.cli.console import listening, out, print_json, say, stepping, waiting
 from casas_ray.cli.results import show_run
 from casas_ray.config import Machine, Recipe
 from casas_ray.config.flat_json import FlatConfig
@@ -136,8 +136,9 @@ def train(
     # Before anything is prepared, which takes minutes and writes.
     refuse_strangers(folder)
     paths.require_writable(folder, what="the run's folder")
-    from casas_ray.run.gather import check, gather
-    from casas_ray.run.launch import run_training
+    with waiting("loading torch"):
+        from casas_ray.run.gather import check, gather
+        from casas_ray.run.launch import run_training
 
     with stepping() as steps:
         data = gather(recipe, on, say, steps, given)
@@ -147,6 +148,8 @@ def train(
         return
     if RunResult.read(folder).status == "finished":
         say(f"{shown(folder)} finished before; nothing is trained, and its result follows.")
+    else:
+        say(f"training {folder.name} on machine {on.name}")
     caveats = data.prepared.caveats
     record = RunRecord(folder.name, folder, recipe, tracking, caveats=caveats, quick=quick)
     with listening([record], folder.name) as listeners:

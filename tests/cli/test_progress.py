@@ -1,9 +1,15 @@
 """What a watcher is told while runs go on."""
 
+import io
 import time
 
-from casas_ray.cli.console import _Lines
+import pytest
+from support.waiting import wait_until
+
+from casas_ray.cli import console
+from casas_ray.cli.console import _Lines, judging, waiting
 from casas_ray.cli.progress import Board
+from casas_ray.cli.screen import Screen
 from casas_ray.report.table import MAIN_METRIC
 
 
@@ -145,3 +151,50 @@ def test_a_lone_run_is_not_named_by_its_bar():
     board = Board(["a"], lambda text: None, lambda done, total, said: news.append(said))
     board.hear(0, {"time": time.time() + 1, **validation(5, 0.25)})
     assert news == ["best recall_mean 0.250"]
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What a log gets that is no terminal."""
+    screen = Screen(file=io.StringIO(), width=200)
+    monkeypatch.setattr(console, "err", screen)
+    return screen.file
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What a terminal gets."""
+    screen = Screen(file=io.StringIO(), width=200, force_terminal=True)
+    monkeypatch.setattr(console, "err", screen)
+    return screen.file
+
+
+def test_a_log_hears_of_a_wait_only_when_it_is_long(log: io.StringIO, monkeypatch):
+    with waiting("reading"):
+        pass
+    assert log.getvalue() == ""
+    monkeypatch.setattr(console, "_SILENCE_S", 0.0)
+    with waiting("reading [bold]"):
+        wait_until(lambda: log.getvalue() == "reading [bold] ...\n")
+
+
+def test_a_terminal_sees_what_it_waits_for(terminal: io.StringIO):
+    with waiting("reading [bold]"):
+        wait_until(lambda: "reading [bold] ..." in terminal.getvalue())
+
+
+def test_a_lone_run_tells_its_stages_and_several_their_turns(log: io.StringIO):
+    with judging(["a"]) as tell:
+        tell(0, "encoding")
+        tell(0, "fitting")
+    with judging(["a", "b"]) as tell:
+        for index in (0, 0, 1):
+            tell(index, "encoding")
+    assert log.getvalue().splitlines() == ["a: encoding", "a: fitting", "[1/2] a", "[2/2] b"]
+
+
+def test_a_terminal_sees_which_run_is_judged_and_how(terminal: io.StringIO):
+    with judging(["a", "b[/x]"]) as tell:
+        tell(1, "fitting probes")
+        wait_until(lambda: "b[/x]: fitting probes" in terminal.getvalue())
+    assert "1/2" in terminal.getvalue()
