@@ -48,7 +48,8 @@ def prepare(
     home: Annotated[str, typer.Argument(help="A home's name; several with commas.")] = "",
     changes: Changes = None,
     log: Annotated[
-        Path | None, typer.Option(help="The home's raw log: events or intervals.")
+        Path | None,
+        typer.Option(help="The home's raw log: events or intervals; - for standard input."),
     ] = None,
     activities: Annotated[
         Path | None, typer.Option(help="With --log: its activities, in a file of their own.")
@@ -87,6 +88,7 @@ def prepare(
     else:
         from casas_ray.corpus.bringing import Named
 
+        log = Path("/dev/stdin") if log == Path("-") else log
         named = Named(log, activities, columns, activity_columns) if log else None
         prepared = _from_logs(home, changes, named, simulated)
     if as_json:
