@@ -237,7 +237,7 @@ def _are_lengths(values: Sequence[str]) -> bool:
 
 
 def _tells(values: Sequence[str], rows: int) -> bool:
-    """Whether a column tells lines apart; a state that an interval log may carry is always 1 or ON."""
+    """Whether a column tells lines apart; a state beside intervals is always 1 or ON."""
     filled = len(values) >= _MOST * rows > 0
     return filled and (
         len(set(values)) > 1 or not (NUMBER.fullmatch(values[0]) or is_state(values[0]))
