@@ -65,7 +65,8 @@ def prepare(
     ] = "",
     changes: Changes = None,
     log: Annotated[
-        Path | None, path_option("--log", help="The home's raw log: events or intervals.")
+        Path | None,
+        path_option("--log", help="The home's raw log: events or intervals; - for standard input."),
     ] = None,
     activities: Annotated[
         Path | None,
@@ -105,6 +106,7 @@ def prepare(
     else:
         from casas_ray.corpus.bringing import Named
 
+        log = Path("/dev/stdin") if log == Path("-") else log
         named = Named(log, activities, columns, activity_columns) if log else None
         prepared = _from_logs(home, changes, named, simulated)
     if as_json:

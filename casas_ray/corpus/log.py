@@ -4,6 +4,7 @@ How a log writes its lines is decided first (`detect.py`), then every line is re
 time, and what it says besides, which is the same for many lines and looked at once.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -40,6 +41,7 @@ _NO_STAMP = "no date and time"
 _TOO_FEW = "too few fields"
 _ANOTHER_FORM = "written in another form than the rest"
 _UNFIT = frozenset({_NO_STAMP, _TOO_FEW, _ANOTHER_FORM})
+_BEGINS_IN_TIME = re.compile(STAMP.pattern)
 _JOINED = "\x1f"
 """Between columns that were told apart already: no log holds it."""
 
@@ -158,6 +160,8 @@ class _Reader:
         if time_us == NO_TIME and not (stamp and reason):
             is_moment = bool(STAMP.fullmatch(stamp.strip("\"' ")))
             reason = "no such date or time" if is_moment else _NO_STAMP
+            if not is_moment and _BEGINS_IN_TIME.match(text.strip()):
+                reason = _ANOTHER_FORM
         self._log.reject(number, reason, text)
         if reason in _UNFIT:
             self._unfit.append((number, text))
