@@ -5,7 +5,7 @@ import platform
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -13,6 +13,7 @@ from casas_ray import __version__, paths
 from casas_ray.catalog import find_machine, find_study
 from casas_ray.cli import completion
 from casas_ray.cli.console import out, pass_on
+from casas_ray.cli.given import Files, given_data, settings_of_set
 from casas_ray.config import Machine, Recipe, Setup, Tracking
 from casas_ray.config.base import parse_overrides, split_overrides
 from casas_ray.config.flat_json import FlatConfig, read_flat
@@ -20,6 +21,9 @@ from casas_ray.config.spelling import refuse_unknown
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown
 from casas_ray.study import Study, usual_tracking
+
+if TYPE_CHECKING:
+    from casas_ray.corpus.alignment import PreparedSet
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -71,17 +75,6 @@ def command(
     )
 
 
-def a_path(text: str) -> Path:
-    """A path that was typed.
-
-    Raises:
-        BadParameter: it is empty, which Python would take for the current folder.
-    """
-    if not text.strip():
-        raise typer.BadParameter("a path cannot be empty; `.` is the current folder")
-    return Path(text)
-
-
 def configuration(path: Path) -> FlatConfig:
     """What a flat JSON configuration that was typed asks for.
 
@@ -97,11 +90,6 @@ def configuration(path: Path) -> FlatConfig:
             hint=f"`casas-ray config milan_baseline > mine.json` writes one{lies}",
         )
     return read_flat(path)
-
-
-def path_option(*names: str, help: str) -> typer.models.OptionInfo:
-    """An option that takes a path."""
-    return typer.Option(*names, help=help, parser=a_path, metavar="PATH")
 
 
 Changes = Annotated[
@@ -162,22 +150,31 @@ def study_settings(
     name: str,
     changes: list[str] | None,
     *,
+    files: Files,
     quick: bool,
     simulated: bool,
     machine: str = "laptop",
-) -> tuple[Study, Machine, Tracking]:
-    """A study by name with the words' changes to its base, and where and how it is to run.
+) -> tuple[Study, Machine, Tracking, "PreparedSet | None"]:
+    """A study by name with the words' changes to its base, where and how it is to run, and the
+    set that is given in place of homes.
 
     Raises:
         SettingsError: there is no such study or machine, or a change is of no setting.
+        DataError: the set that is given cannot be used.
     """
     study = find_study(name)
-    study = study.quickened() if quick else study
-    words = _parsed(changes)
+    homes = study.base.data.homes
+    given, left = given_data(files, changes or [], homes, simulated=simulated)
     recipe_changes, on, tracking = _resolved(
-        words, quick=quick, simulated=simulated, machine=machine
+        _parsed(left), quick=quick, simulated=simulated, machine=machine
     )
-    return study.with_base(recipe_changes), on, tracking
+    study = (study.quickened() if quick else study).with_base(recipe_changes)
+    if given is None:
+        return study, on, tracking, None
+    # What can be refused at once is, before files of any size are read.
+    study.on_set(study.base.data)
+    prepared = given.prepared()
+    return study.on_set(settings_of_set(prepared)), on, tracking, prepared
 
 
 def settings(

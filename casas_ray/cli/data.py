@@ -7,8 +7,9 @@ import typer
 
 from casas_ray import paths
 from casas_ray.cli import completion
-from casas_ray.cli.app import AsJson, Changes, Simulated, a_path, command, path_option, settings
+from casas_ray.cli.app import AsJson, Changes, Simulated, command, settings
 from casas_ray.cli.console import out, print_json, say, stepping, waiting
+from casas_ray.cli.typed_path import a_path, path_option
 from casas_ray.config import Recipe, SimulateConfig
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown

@@ -14,10 +14,17 @@ from casas_ray.cli.app import (
     Quick,
     Simulated,
     StudyName,
+    WandbGroup,
+    WandbName,
+    WandbNotes,
+    WandbProject,
+    WandbTags,
     command,
     study_settings,
+    tracking_words,
 )
 from casas_ray.cli.console import listening, out, pass_on, print_json, say, stepping, waiting
+from casas_ray.cli.given import OutputDir, TestData, TrainData, ValData, Vocab, own_or_none
 from casas_ray.cli.results import show_study
 
 
@@ -25,37 +32,55 @@ from casas_ray.cli.results import show_study
 def plan(
     study: StudyName,
     changes: Changes = None,
+    train_data: TrainData = None,
+    vocab: Vocab = None,
+    val_data: ValData = None,
+    test_data: TestData = None,
     quick: Quick = False,
     simulated: Simulated = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show a study's arms, what each changes, seeds and trials. Nothing is run.
+    """Show a study's arms, what each changes, seeds and trials. Nothing is trained.
 
     Example: casas-ray plan milan_ablation_mlm
     """
     from casas_ray.cli import tables
     from casas_ray.study import describe_arm
 
-    asked, _, _ = study_settings(study, changes, quick=quick, simulated=simulated)
+    files = {"train_data": train_data, "val_data": val_data, "test_data": test_data, "vocab": vocab}
+    asked, _, _, given = study_settings(
+        study, changes, files=files, quick=quick, simulated=simulated
+    )
+    caveats = given.caveats if given else asked.caveats
     if as_json:
         arms = {arm.name: describe_arm(asked, arm) for arm in asked.arms}
         trials = [[trial.arm, trial.recipe.seed] for trial in asked.trials()]
-        marks: dict[str, object] = {"caveats": list(asked.caveats), "quick": asked.quick}
+        marks: dict[str, object] = {"caveats": list(caveats), "quick": asked.quick}
         marks["max_steps"] = asked.base.optim.max_steps
         print_json({"study": asked.name, **marks, "arms": {"base": {}} | arms, "trials": trials})
     else:
-        out.print(asked.question, tables.plan(asked), sep="\n")
+        out.print(asked.question, tables.plan(asked, caveats), sep="\n")
 
 
 @command("plan", "runs", "table", "plot", "evaluate")
 def tune(
     study: StudyName,
     changes: Changes = None,
+    train_data: TrainData = None,
+    vocab: Vocab = None,
+    val_data: ValData = None,
+    test_data: TestData = None,
+    output_dir: OutputDir = None,
     quick: Quick = False,
     simulated: Simulated = False,
     machine: OnMachine = "laptop",
     fresh: Fresh = False,
     no_wandb: NoWandb = False,
+    wandb_project: WandbProject = None,
+    wandb_name: WandbName = None,
+    wandb_tags: WandbTags = None,
+    wandb_notes: WandbNotes = None,
+    wandb_group: WandbGroup = None,
     as_json: AsJson = False,
 ) -> None:
     """Train every arm and seed of a study, and compare them.
@@ -64,8 +89,14 @@ def tune(
 
     Example: casas-ray tune milan_ablation_mlm --simulated --quick
     """
-    asked, on, tracking = study_settings(
-        study, changes, quick=quick, simulated=simulated, machine=machine
+    files = {"train_data": train_data, "val_data": val_data, "test_data": test_data, "vocab": vocab}
+    wandb_words = tracking_words(
+        wandb_tags, project=wandb_project, name=wandb_name, notes=wandb_notes, group=wandb_group
+    )
+    words = [*wandb_words, *(changes or [])]
+    folder = own_or_none(output_dir)
+    asked, on, tracking, given = study_settings(
+        study, words, files=files, quick=quick, simulated=simulated, machine=machine
     )
     if no_wandb:
         tracking = tracking.replace({"mode": "disabled"})
@@ -77,9 +108,9 @@ def tune(
         from casas_ray.run.launch import run_study
 
     with stepping() as steps:
-        data = gather_study(asked, on, say, steps)
+        data = gather_study(asked, on, say, steps, given)
     sets = [trial_data.prepared for trial_data in data]
-    record, runs = lay_out(asked, tracking, sets, fresh=fresh)
+    record, runs = lay_out(asked, tracking, sets, folder=folder, fresh=fresh)
     unended = unsettled(runs)
     if len(unended) < len(runs):
         done = len(runs) - len(unended)

@@ -12,7 +12,7 @@ from casas_ray.study import BASE_ARM, Study, as_written, describe_arm
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from casas_ray.corpus.inventory import HomeAtHand, ReadableWindow
+    from casas_ray.corpus.inventory import HomeAtHand, ReadableWindow, SetAtHand
     from casas_ray.run.doctor import Check
     from casas_ray.training.profile import Profile
 
@@ -25,11 +25,12 @@ def heading(name: str, caveats: Sequence[str], *, quick: bool = False) -> str:
     return name + (f" ({', '.join(marks)})" if marks else "")
 
 
-def plan(study: Study) -> Table:
-    """The arms of a study, what each changes, and how many trainings that makes."""
+def plan(study: Study, caveats: Sequence[str]) -> Table:
+    """The arms of a study, what each changes, and how many trainings that makes; the caveats are
+    those of its data."""
     trials = study.trials()
     shown = Table(
-        title=heading(study.name, study.caveats, quick=study.quick),
+        title=heading(study.name, caveats, quick=study.quick),
         caption=f"{len(study.arms) + 1} arms x {len(study.seeds)} seeds = {len(trials)} trials; "
         f"base: {study.base.name}, home {study.base.data.label}{_at_most(study)}.",
     )
@@ -110,21 +111,31 @@ def _set_rows(manifest: Json) -> list[tuple[str, str]]:
 
 def homes(known: Mapping[str, "HomeAtHand"]) -> Table:
     """The homes known, with what is at hand of each."""
-    shown = Table(title="Homes")
+    shown = Table(
+        title="Homes",
+        caption="A set trains by the name of its folder too: data.homes=NAME-HASH.",
+    )
     for column in ("home", "residents", "sensors", "log", "prepared sets"):
         shown.add_column(column, no_wrap=column == "home")
     for name, home in known.items():
-        sensors = "read off its log" if home.sensors is None else str(home.sensors)
-        missing = (
-            f"was {files.shown(home.moved)}, and is not there" if home.moved else "not at hand"
-        )
-        log = files.shown(home.log) if home.log else missing
-        sets = [
-            f"{files.shown(held.folder)} ({held.windows:,} windows, {held.bytes / 1e6:.1f} MB)"
-            for held in home.sets
-        ]
-        shown.add_row(name, home.residents or "-", sensors, log, lines(sets or ["-"]))
+        sets = [_set_at_hand(held) for held in home.sets]
+        shown.add_row(name, home.residents or "-", *_origin(home), lines(sets or ["-"]))
     return shown
+
+
+def _origin(home: "HomeAtHand") -> tuple[str, str]:
+    """Its sensors and its log, in words."""
+    if home.files is not None:
+        return "-", ", ".join(["alignment JSON", *home.files])
+    sensors = "read off its log" if home.sensors is None else str(home.sensors)
+    missing = f"was {files.shown(home.moved)}, and is not there" if home.moved else "not at hand"
+    return sensors, files.shown(home.log) if home.log else missing
+
+
+def _set_at_hand(held: "SetAtHand") -> str:
+    marks = "".join(f", {caveat}" for caveat in held.caveats)
+    size = f"{held.windows:,} windows, {held.bytes / 1e6:.1f} MB"
+    return f"{files.shown(held.folder)} ({size}{marks})"
 
 
 def statistics(columns: Mapping[str, Json]) -> Table:
