@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from casas_ray.names import plain
 from casas_ray.report.curves import STEP_AXIS, Curve, Drawing, Panel
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Style = tuple[str, str]
+Dash = Literal["-", "--", "-.", ":"]
+Style = tuple[str, Dash]
 """A colour and a dash."""
 
 # Okabe and Ito's, which people who see fewer colours tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_DASHES = ("-", "--", "-.", ":")
+_DASHES: tuple[Dash, ...] = ("-", "--", "-.", ":")
 _STYLE = {
     # Names of arms come from files: a `$` in one is no formula, and TeX would run what it says.
     "text.parse_math": False,
