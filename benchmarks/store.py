@@ -63,6 +63,7 @@ def _trained() -> Any:  # Any: the state of a training, as benchmarks.step makes
     recipe = recipe_of("baseline", 20, 8)
     loader = loader_of(recipe)
     state = fresh_state(recipe, loader)
+    state.about = dict(loader.facts.about)
     train_step(state, next(loader.batches(start=0)))  # its optimiser has moments now
     return state
 

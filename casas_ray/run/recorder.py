@@ -19,7 +19,7 @@ from casas_ray.records import checkpoints
 from casas_ray.records.checkpoint_files import FILES, read_meta
 from casas_ray.records.checkpoints import About
 from casas_ray.records.rows import Row
-from casas_ray.records.run_result import CHECKPOINTS, checkpoint_folder
+from casas_ray.records.run_result import CHECKPOINTS, RunResult, checkpoint_folder
 from casas_ray.records.run_store import FolderStore
 from casas_ray.run.room import beside_driver
 
@@ -125,6 +125,13 @@ class Recorder:
     def newest(self, run: Path, turn: str) -> About | None:
         """As RunStore has it."""
         return self._held(run, turn).store.newest()
+
+    def result(self, run: Path) -> dict[str, float | str]:
+        """What a study's table shows of the run: how it ended, and the metrics of its best step."""
+        told = RunResult.read(run)
+        best = told.best_step
+        where = {} if best is None else {"checkpoint": str(checkpoint_folder(run, best))}
+        return {"status": told.status, "error": told.error, **where, **told.best()}
 
     def last(self, run: Path) -> tuple[int, dict[str, int]] | None:
         """The step of the checkpoint that the run goes on from, and its files' sizes in bytes."""

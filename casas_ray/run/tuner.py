@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 
 from casas_ray.config import Machine
@@ -106,3 +107,5 @@ def _trial_driver(
     index = config["index"]
     run = run_in_trainer if machine.workers > 1 else run_in_trial
     run(records[index], machine, shared[index], wires)
+    # Tune shows what was reported last, and that is to be what the study's table shows.
+    tune.report(ray.get(wires.recorder.result.remote(records[index].folder)))

@@ -16,6 +16,7 @@ from support.recipes import SMALL
 from support.waiting import LONG, wait_until
 from support.wandb_server import KEY, WandbServer, serving
 
+from casas_ray.records.ledger import rows_of
 from casas_ray.records.run_result import RunResult
 
 pytestmark = pytest.mark.slow
@@ -62,9 +63,9 @@ def casas_ray(*words: object) -> list[str]:
     return [sys.executable, "-m", "casas_ray", *(str(word) for word in words)]
 
 
-def mounts_of_held(gates: Gates) -> set[str]:
-    """The mount namespaces of all processes that are held."""
-    return {mounts_of(int(mark.name.split(".")[1])) for mark in gates.folder.glob("*.held")}
+def held(gates: Gates) -> list[int]:
+    """The processes that are held."""
+    return [int(mark.name.split(".")[1]) for mark in gates.folder.glob("*.held")]
 
 
 HELD = ("small-seed0", "small-seed1")
@@ -80,29 +81,34 @@ def started(words: list[str], env: dict[str, str]) -> Iterator[subprocess.Popen]
         process.kill()
 
 
-def test_a_study_over_two_nodes_without_a_shared_disk_loses_nothing(
-    two_nodes: Nodes, study: Path, server: WandbServer, gates: Gates
-):
-    words = ["tune", study, "--json", "--fresh", "tracking.log_every=5"]
-    env = environment(server)
-    for name in HELD:
-        gates.hold(name, step=3)
-    with started(casas_ray(*words, f"machine.address={two_nodes.address}"), env) as process:
-        # One CPU a node: the two that are held at once are on the two nodes.
-        wait_until(lambda: len(list(gates.folder.glob("*.held"))) == 2, process=process)
-        assert mounts_of_held(gates) == {two_nodes.mounts_of(0), two_nodes.mounts_of(1)}
-        for name in HELD:
-            gates.let_go(name)
-        out, err = process.communicate(timeout=4 * LONG)
-    assert process.returncode == 0, err
-    alone = subprocess.run(
-        casas_ray(*words, "--machine", "debug", "--no-wandb"),
-        env=env,
+@pytest.fixture
+def alone(study: Path, server: WandbServer) -> dict:
+    """The study's table when one process trains it here."""
+    words = ["tune", study, "--json", "--fresh", "tracking.log_every=5", "--machine", "debug"]
+    ended = subprocess.run(
+        casas_ray(*words, "--no-wandb"),
+        env=environment(server),
         capture_output=True,
         text=True,
         check=True,
     )
-    told, wanted = json.loads(out), json.loads(alone.stdout)
+    return json.loads(ended.stdout)
+
+
+def tuned_apart(nodes: Nodes, study: Path, gates: Gates, env: dict[str, str], *, step: int):
+    """The study over two nodes of one CPU, when a trial is held on each."""
+    for name in HELD:
+        gates.hold(name, step=step)
+    words = ["tune", study, "--json", "--fresh", "tracking.log_every=5"]
+    return started(casas_ray(*words, f"machine.address={nodes.address}"), env)
+
+
+def let_go(gates: Gates) -> None:
+    for name in HELD:
+        gates.let_go(name)
+
+
+def assert_same_study(told: dict, wanted: dict) -> None:
     assert told | {"folder": ""} == wanted | {"folder": ""}
     apart, together = Path(told["folder"]), Path(wanted["folder"])
     names = [path.parent.name for path in sorted(apart.glob("*/run.json"))]
@@ -110,6 +116,43 @@ def test_a_study_over_two_nodes_without_a_shared_disk_loses_nothing(
     for name in names:
         assert RunResult.read(apart / name).status == "finished"
         assert_same_run(apart / name, together / name)
+
+
+def test_a_study_over_two_nodes_without_a_shared_disk_loses_nothing(
+    two_nodes: Nodes, study: Path, server: WandbServer, gates: Gates, alone: dict
+):
+    with tuned_apart(two_nodes, study, gates, environment(server), step=3) as process:
+        wait_until(lambda: len(held(gates)) == 2, process=process, seconds=2 * LONG)
+        assert set(map(mounts_of, held(gates))) == {two_nodes.mounts_of(0), two_nodes.mounts_of(1)}
+        let_go(gates)
+        out, err = process.communicate(timeout=4 * LONG)
+    assert process.returncode == 0, err
+    assert_same_study(json.loads(out), alone)
+    assert_sent_once(server, 4)
+
+
+def test_a_trial_of_a_node_that_is_lost_goes_on_elsewhere_from_the_store(
+    study: Path, server: WandbServer, gates: Gates, alone: dict, data_root: Path
+):
+    with (
+        apart(data_root.parent, gates.environment(), 1, 1) as nodes,
+        # The checkpoint of the first of two epochs is behind them.
+        tuned_apart(nodes, study, gates, environment(server), step=20) as process,
+    ):
+        wait_until(lambda: len(held(gates)) == 2, process=process, seconds=2 * LONG)
+        nodes.kill(1)
+        let_go(gates)
+        out, err = process.communicate(timeout=4 * LONG)
+    assert process.returncode == 0, err
+    told = json.loads(out)
+    assert_same_study(told, alone)
+    starts = [
+        row["step"]
+        for path in Path(told["folder"]).glob("*/ledger.jsonl")
+        for row in rows_of(path)
+        if row["event"] == "start"
+    ]
+    assert sorted(starts) == [0, 0, 0, 0, 18]
     assert_sent_once(server, 4)
 
 
@@ -118,6 +161,8 @@ def assert_sent_once(server: WandbServer, trials: int) -> None:
     trainings = [name for name in runs if "training/status" in server.runs[name]["summary"]]
     assert len(trainings) == trials
     for name in trainings:
-        keys = [(row["global_step"], key) for row in server.history(name) for key in row]
+        rows = server.history(name)
+        keys = [(row["global_step"], key) for row in rows for key in row if "/" in key]
         assert len(keys) == len(set(keys))
+        assert {step for step, key in keys if key == "val/total_loss"} == {0, 18, 36}
         assert server.runs[name]["summary"]["training/status"] == "finished"

@@ -34,9 +34,22 @@ class Nodes:
         return str(Path(f"/proc/{self.heads[node].pid}/ns/mnt").readlink())
 
     def kill(self, node: int) -> None:
-        """Kill all processes of a node at once."""
-        os.killpg(self.heads[node].pid, signal.SIGKILL)
-        self.heads[node].wait(timeout=60)
+        """Kill all processes of a node at once, as when its power fails."""
+        head = self.heads[node]
+        for process in _of_session(head.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        head.wait(timeout=60)
+
+
+def _of_session(session: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name before the last bracket may hold anything.
+            if int(stat.read_text().rpartition(")")[2].split()[3]) == session:
+                found.append(int(stat.parent.name))
+    return found
 
 
 def mounts_of(process: int) -> str:
@@ -65,10 +78,8 @@ def apart(hidden: Path, environment: Mapping[str, str], *cpus: int) -> Iterator[
             wait_until(lambda: _count(nodes.address, env) == len(cpus))
         yield nodes
     finally:
-        for head in nodes.heads:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(head.pid, signal.SIGKILL)  # a graceful end takes half a minute
-            head.wait(timeout=60)
+        for node in range(len(nodes.heads)):
+            nodes.kill(node)  # a graceful end takes half a minute
         shutil.rmtree(folder, ignore_errors=True)
 
 
