@@ -85,16 +85,26 @@ class Recorder:
         """How many of the turn's rows stand."""
         return self._held(run, turn).rows
 
+    def expect(self, run: Path, turn: str) -> None:
+        """Take the files of a checkpoint from here on; what arrived of an earlier one is gone."""
+        held = self._held(run, turn)
+        self._drop(held)
+        private_folder(run / CHECKPOINTS)
+        held.draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=run / CHECKPOINTS))
+
     def receive(
         self, run: Path, turn: str, name: str, offset: int, chunk: NDArray[np.uint8]
     ) -> None:
-        """Write a file of the next checkpoint on."""
+        """Write a file of the expected checkpoint on.
+
+        Raises:
+            OSError: it could not be written; then nothing of the checkpoint is taken.
+        """
         held = self._held(run, turn)
         if name not in FILES:
             raise ValueError(f"{name!r} is no file of a checkpoint")
         if held.draft is None:
-            private_folder(run / CHECKPOINTS)
-            held.draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=run / CHECKPOINTS))
+            raise TurnLost(f"no checkpoint of {run.name} is expected")
         try:
             with (held.draft / name).open("ab") as stream:
                 if stream.tell() != offset:
@@ -110,7 +120,7 @@ class Recorder:
         held = self._held(run, turn)
         draft = held.draft
         if draft is None:
-            raise TurnLost(f"no file of step {step} of {run.name} arrived")
+            raise TurnLost(f"no checkpoint of {run.name} is expected")
 
         def fill(folder: Path) -> None:
             for path in draft.iterdir():

@@ -59,13 +59,12 @@ class RemoteStore:
     def save(self, step: int, fill: Fill, *, keep: int, best: int) -> About:
         """As RunStore has it."""
         # The ledger first: a checkpoint of which it does not tell would never be gone on from.
-        self.confirm()
+        self._ask("expect")
         with scratch() as folder:
             fill(folder)
             for path in sorted(folder.iterdir()):
                 for offset, chunk in _chunks(path):
                     self._send("receive", path.name, offset, chunk)
-        self.confirm()
         return self._ask("save", step, keep, best)
 
     def newest(self) -> About | None:

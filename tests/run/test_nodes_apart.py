@@ -12,7 +12,7 @@ import pytest
 from support.gate import Gates
 from support.ledgers import assert_same_run
 from support.nodes import Nodes, apart, mounts_of
-from support.recipes import SMALL
+from support.recipes import SMALL, WORDS
 from support.waiting import LONG, wait_until
 from support.wandb_server import KEY, WandbServer, serving
 
@@ -129,6 +129,7 @@ def test_a_study_over_two_nodes_without_a_shared_disk_loses_nothing(
     assert process.returncode == 0, err
     assert_same_study(json.loads(out), alone)
     assert_sent_once(server, 4)
+    assert two_nodes.files_of(1) == []
 
 
 def test_a_trial_of_a_node_that_is_lost_goes_on_elsewhere_from_the_store(
@@ -154,6 +155,31 @@ def test_a_trial_of_a_node_that_is_lost_goes_on_elsewhere_from_the_store(
     ]
     assert sorted(starts) == [0, 0, 0, 0, 18]
     assert_sent_once(server, 4)
+
+
+def test_a_trainer_wider_than_each_node_is_spread_and_a_worker_wider_is_refused(
+    two_nodes: Nodes, text_model: str, server: WandbServer, tmp_path: Path
+):
+    words = ["train", "milan_tiny", *WORDS, f"text.model={text_model}", "--no-wandb", "--json"]
+    words += ["tracking.log_every=5", f"machine.address={two_nodes.address}"]
+    env = environment(server)
+
+    def trained(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+        command = casas_ray(*words, "--output-dir", folder, *more)
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+    refused = trained(tmp_path / "wide", "machine.cpus_per_worker=2")
+    assert refused.returncode == 7
+    assert "1 worker(s) want 2 CPU and 0 GPU each; the cluster's nodes hold 0." in refused.stderr
+    for workers, folder in ((2, tmp_path / "two"), (1, tmp_path / "one")):
+        ended = trained(folder, f"machine.workers={workers}")
+        assert ended.returncode == 0, ended.stderr
+    two, one = RunResult.read(tmp_path / "two"), RunResult.read(tmp_path / "one")
+    assert (two.info["workers"], one.info["workers"]) == (2, 1)
+    assert two.metrics_at(36, "val/total_loss") == pytest.approx(
+        one.metrics_at(36, "val/total_loss"), rel=1e-5
+    )
+    assert two_nodes.files_of(1) == []
 
 
 def assert_sent_once(server: WandbServer, trials: int) -> None:

@@ -20,6 +20,7 @@ def files(whole_run: Path) -> dict[str, bytes]:
 
 
 def send(recorder: Recorder, run: Path, turn: str, files: dict[str, bytes]) -> None:
+    recorder.expect(run, turn)
     for name, content in files.items():
         for offset in range(0, len(content), 10_000):
             chunk = np.frombuffer(content[offset : offset + 10_000], dtype=np.uint8)
@@ -93,8 +94,11 @@ def test_a_checkpoint_altered_or_cut_on_its_way_never_takes_its_name(
             recorder.save(tmp_path, turn, 36, keep=2, best=36)
         assert list((tmp_path / CHECKPOINTS).iterdir()) == []
     chunk = np.zeros(10, dtype=np.uint8)
+    recorder.expect(tmp_path, turn)
     with pytest.raises(TurnLost, match="lacks bytes before 10"):
         recorder.receive(tmp_path, turn, "meta.json", 10, chunk)
+    with pytest.raises(TurnLost, match=r"no checkpoint of .* is expected"):
+        recorder.receive(tmp_path, turn, "meta.json", 0, chunk)
 
 
 def test_what_a_killed_writer_left_half_sent_is_gone_at_the_next_turn(

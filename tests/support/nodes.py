@@ -28,10 +28,20 @@ class Nodes:
 
     address: str
     heads: list[subprocess.Popen]
+    hidden: Path
+    """The folder in whose place all nodes but the first have an empty one."""
 
     def mounts_of(self, node: int) -> str:
         """The mount namespace of a node; the first is this session's own."""
         return str(Path(f"/proc/{self.heads[node].pid}/ns/mnt").readlink())
+
+    def files_of(self, node: int) -> list[str]:
+        """What somebody wrote, on a node, into the folder that was empty there."""
+        look = ["nsenter", "--target", str(self.heads[node].pid), "--mount", "find"]
+        found = subprocess.run(
+            [*look, str(self.hidden), "-mindepth", "1"], capture_output=True, text=True, check=True
+        )
+        return found.stdout.splitlines()
 
     def kill(self, node: int) -> None:
         """Kill all processes of a node at once, as when its power fails."""
@@ -65,7 +75,7 @@ def apart(hidden: Path, environment: Mapping[str, str], *cpus: int) -> Iterator[
         pytest.skip("only root may give a node mounts of its own, and not everywhere")
     folder = Path(tempfile.mkdtemp(prefix="casas-ray-"))  # short: Unix sockets have short names
     port, dashboard = free_ports(2)
-    nodes = Nodes(f"127.0.0.1:{port}", [])
+    nodes = Nodes(f"127.0.0.1:{port}", [], hidden)
     words = ["--head", f"--port={port}", f"--temp-dir={folder}", "--node-ip-address=127.0.0.1"]
     words += [f"--dashboard-port={dashboard}", f"--num-cpus={cpus[0]}"]
     env = {**os.environ, **environment, **_QUIET}
@@ -74,7 +84,7 @@ def apart(hidden: Path, environment: Mapping[str, str], *cpus: int) -> Iterator[
             nodes.heads.append(_started([str(_RAY), "start", "--block", *words], env, log))
             wait_until(lambda: _answers(port), process=nodes.heads[0])
             for index, count in enumerate(cpus[1:], start=2):
-                nodes.heads.append(_started(_apart(nodes, index, count, hidden), env, log))
+                nodes.heads.append(_started(_apart(nodes, index, count), env, log))
             wait_until(lambda: _count(nodes.address, env) == len(cpus))
         yield nodes
     finally:
@@ -92,14 +102,14 @@ def free_ports(count: int) -> list[int]:
         return [holder.getsockname()[1] for holder in holders]
 
 
-def _apart(nodes: Nodes, index: int, cpus: int, hidden: Path) -> list[str]:
+def _apart(nodes: Nodes, index: int, cpus: int) -> list[str]:
     (agent,) = free_ports(1)
     first_port = 20_000 + 1_000 * index
     words = [str(_RAY), "start", "--block", f"--address={nodes.address}", f"--num-cpus={cpus}"]
     # Otherwise nodes of one host would take each other's ports and, by the address, disks.
     words += [f"--node-ip-address=127.0.0.{index}", f"--dashboard-agent-listen-port={agent}"]
     words += [f"--min-worker-port={first_port}", f"--max-worker-port={first_port + 999}"]
-    hide = ["mount", "-t", "tmpfs", "tmpfs", str(hidden)]
+    hide = ["mount", "-t", "tmpfs", "tmpfs", str(nodes.hidden)]
     return ["unshare", "-m", "bash", "-c", f"{shlex.join(hide)} && exec {shlex.join(words)}"]
 
 
