@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from casas_ray import paths
 from casas_ray.config import Tracking
@@ -31,6 +31,16 @@ RESULTS_FILE = "results.json"
 log = logging.getLogger(__name__)
 
 
+def _whole(trials: tuple[tuple[str, int, str], ...]) -> tuple[tuple[str, int, str], ...]:
+    """Trials of which every arm has every seed once, and each a folder."""
+    arms, seeds = ({trial[part] for trial in trials} for part in (0, 1))
+    cells = {trial[:2] for trial in trials}
+    folders = {trial[2] for trial in trials}
+    if not len(trials) == len(arms) * len(seeds) == len(cells) == len(folders):
+        raise ValueError("some arm lacks a seed, or has one twice")
+    return trials
+
+
 class _About(BaseModel):
     """What `study.json` holds."""
 
@@ -39,7 +49,7 @@ class _About(BaseModel):
     homes: tuple[str, ...]
     quick: bool
     caveats: tuple[str, ...]
-    trials: Annotated[tuple[tuple[str, int, str], ...], Field(min_length=1)]
+    trials: Annotated[tuple[tuple[str, int, str], ...], Field(min_length=1), AfterValidator(_whole)]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from casas_ray.config import DataConfig, Recipe, Tracking
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare
-from casas_ray.errors import RefusedError
+from casas_ray.errors import DataError, RefusedError
 from casas_ray.paths import runs
 from casas_ray.records.lock import locked
 from casas_ray.records.run_record import RunRecord
@@ -76,6 +76,21 @@ def test_a_caveat_taken_out_of_a_study_is_seen(run, tuned: Path):
     code, out, err = run("table", tuned)
     assert (code, out) == (3, "")
     assert "it was changed after it was written" in err
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda trials: trials[1:], id="the base lacks a seed"),
+        pytest.param(lambda trials: [*trials, trials[0]], id="a trial twice"),
+        pytest.param(lambda trials: [[*one[:2], trials[0][2]] for one in trials], id="one folder"),
+    ],
+)
+def test_trials_that_are_no_grid_of_arms_and_seeds_are_damage(spoil, tuned: Path):
+    held = read_sealed(tuned / "study.json", hint="")
+    write_sealed(tuned / "study.json", held | {"trials": spoil(held["trials"])})
+    with pytest.raises(DataError, match="some arm lacks a seed, or has one twice"):
+        read_study(tuned)
 
 
 def test_a_trial_whose_folder_lies_elsewhere_is_refused(tuned: Path):

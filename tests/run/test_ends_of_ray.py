@@ -1,12 +1,13 @@
 """Real ends of a Ray that a command starts itself: signals, and kills of what it stands on."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,8 @@ def mark(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def start(mark: str, gates: Gates, tmp_path: Path) -> Start:
-    """Starts a command whose Ray is its own, and which the gates hold."""
+def start(mark: str, gates: Gates, tmp_path: Path) -> Iterator[Start]:
+    """Starts a command whose Ray is its own, and which the gates hold; none outlives its test."""
     name, _, value = mark.partition("=")
     source = str(Path(__file__).parents[2])
 
@@ -44,7 +45,10 @@ def start(mark: str, gates: Gates, tmp_path: Path) -> Start:
         with (tmp_path / "err").open("w") as err, (tmp_path / "out").open("w") as out:
             return subprocess.Popen(command, env=environment, stdout=out, stderr=err)
 
-    return started
+    yield started
+    for pid in running(mark):  # of a test that failed
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def words_of(folder: Path, text_model: str, *more: object) -> list[object]:
@@ -70,8 +74,9 @@ def test_sigterm_ends_a_trainer_after_its_step_and_the_run_goes_on_exactly(
     process = start(*words_of(folder, text_model, f"machine.workers={workers}"))
     gates.wait_for(TRAINING, processes=workers, driver=process)
     process.send_signal(signal.SIGTERM)
-    gates.let_go(TRAINING)
+    gates.let_go_when_asked(TRAINING)
     err = ended(process, tmp_path, mark)
+    gates.let_go(TRAINING)
     assert process.returncode == 143, err
     stopped = RunResult.read(folder)
     assert (stopped.status, stopped.error) == ("stopped", "asked to stop"), err
@@ -95,8 +100,9 @@ def test_sigterm_ends_a_study_and_no_trial_runs_on(
     process = start("tune", study, "--no-wandb", "--fresh", f"machine.workers={workers}")
     gates.wait_for(TRIALS, processes=workers, driver=process)
     process.send_signal(signal.SIGTERM)
-    gates.let_go(TRIALS)
+    gates.let_go_when_asked(TRIALS)
     err = ended(process, tmp_path, mark)
+    gates.let_go(TRIALS)
     assert process.returncode == 143, err
     found = statuses()
     assert found["base-seed0"] == "stopped"
@@ -164,7 +170,6 @@ def test_a_ray_that_dies_is_exit_7_and_leaves_nothing(
     assert "running" not in found.values()
 
 
-@pytest.mark.xfail(reason="Ray writes into our output, before the JSON, that a worker died")
 def test_a_killed_trial_is_begun_again_as_often_as_the_machine_says(
     start: Start, study: Path, tmp_path: Path, gates: Gates, mark: str
 ):

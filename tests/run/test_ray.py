@@ -200,8 +200,9 @@ def test_ctrl_c_ends_a_study_with_130_and_the_same_command_goes_on(
     next(line for line in process.stderr if line.startswith("[2/"))
     gates.wait_for("small-seed1", driver=process)
     process.send_signal(signal.SIGINT)
-    gates.let_go("small-seed1")
+    gates.let_go_when_asked("small-seed1")
     _, rest = process.communicate(timeout=LONG)
+    gates.let_go("small-seed1")
     assert process.returncode == 130
     assert "interrupted" in rest
     again = casas_ray("tune", stopped_study, "--no-wandb")
@@ -221,8 +222,9 @@ def test_ctrl_c_ends_a_trainer_with_130_and_the_same_command_goes_on(
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     gates.wait_for("milan_baseline-seed0", driver=process)
     process.send_signal(signal.SIGINT)
-    gates.let_go("milan_baseline-seed0")
+    gates.let_go_when_asked("milan_baseline-seed0")
     _, err = process.communicate(timeout=LONG)
+    gates.let_go("milan_baseline-seed0")
     assert process.returncode == 130
     assert "interrupted" in err
     assert RunResult.read(tmp_path / "out").status == "stopped"
@@ -310,8 +312,9 @@ def test_a_job_that_is_stopped_ends_with_143_and_a_checkpoint(
     job = next(line for line in process.stdout if line.startswith("job ")).split()[1]
     gates.wait_for("milan_baseline-seed0", driver=process)
     JobSubmissionClient(dashboard).stop_job(job)
-    gates.let_go("milan_baseline-seed0")
+    gates.let_go_when_asked("milan_baseline-seed0")
     said, _ = process.communicate(timeout=LONG)
+    gates.let_go("milan_baseline-seed0")
     assert process.returncode == 143, said
     assert "told to end" in said
     result = RunResult.read(tmp_path / "out")

@@ -37,6 +37,13 @@ class Gates:
         for mark in self._held(training):
             mark.unlink()
 
+    def let_go_when_asked(self, training: str) -> None:
+        """Let everybody go on who has heard that it is to stop, and nobody else."""
+        hold = self.folder / f"{training}.hold"
+        new = hold.with_suffix(".new")
+        new.write_text(f"{hold.read_text()} asked")
+        new.replace(hold)
+
     def _held(self, training: str) -> list[Path]:
         return list(self.folder.glob(f"{training}.*.held"))
 

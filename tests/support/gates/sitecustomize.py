@@ -3,7 +3,8 @@ this folder on its PYTHONPATH, workers of Ray among them.
 
 CASAS_RAY_TEST_GATES names a folder. While it holds `RECIPE-seedS.hold`, whose text is a step, every
 process that trains that recipe and seed waits before its first step from there on, and says so in
-`RECIPE-seedS.PID.held`.
+`RECIPE-seedS.PID.held`. Where the text goes on with `asked`, it waits until it is asked to stop:
+what a driver asks has to travel, and a training let go meanwhile may have ended when it comes.
 """
 
 import importlib.abc
@@ -33,28 +34,35 @@ class _Gated(importlib.abc.MetaPathFinder):
 
 
 def _gate(loop) -> None:
-    step_of_the_product = loop.train_step
+    train_of_the_product, step_of_the_product = loop.train, loop.train_step
+    is_asked_to_stop = bool
+
+    def train(recorder, recipe, loader):
+        nonlocal is_asked_to_stop
+        is_asked_to_stop = recorder.context.is_asked_to_stop
+        return train_of_the_product(recorder, recipe, loader)
 
     def train_step(state, batch, **more):
-        _wait(f"{state.recipe.name}-seed{state.recipe.seed}", state.step)
+        _wait(f"{state.recipe.name}-seed{state.recipe.seed}", state.step, is_asked_to_stop)
         return step_of_the_product(state, batch, **more)
 
-    loop.train_step = train_step
+    loop.train, loop.train_step = train, train_step
 
 
-def _wait(name: str, step: int) -> None:
+def _wait(name: str, step: int, is_asked_to_stop) -> None:
     folder = Path(os.environ["CASAS_RAY_TEST_GATES"])
     hold = folder / f"{name}.hold"
-    while _holds(hold, step):
+    while _holds(hold, step, is_asked_to_stop):
         (folder / f"{name}.{os.getpid()}.held").touch()
         time.sleep(0.02)
 
 
-def _holds(hold: Path, step: int) -> bool:
+def _holds(hold: Path, step: int, is_asked_to_stop) -> bool:
     try:
-        return step >= int(hold.read_text())
+        first, *until = hold.read_text().split()
     except (FileNotFoundError, ValueError):  # let go, or being written
         return False
+    return step >= int(first) and not (until and is_asked_to_stop())
 
 
 if "CASAS_RAY_TEST_GATES" in os.environ:
