@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import captions, corpus, tracking
+from benchmarks import captions, corpus, store, tracking
 from benchmarks.step import measure, measure_on_gpu, padding
 from casas_ray.config import DataConfig
 from casas_ray.corpus.bringing import link_log
@@ -119,6 +119,11 @@ def gpu_rates() -> list[tuple[str, str]]:
     ]
 
 
+def store_figures() -> list[tuple[str, str]]:
+    """What rows and checkpoints cost on their way to the study's store."""
+    return [(name, f"{value:,.3g}") for name, value in store.figures().items()]
+
+
 def tracking_cost() -> list[tuple[str, str]]:
     """What ten logs a second cost a step, W&B offline."""
     return [(name, f"{value:.2f}") for name, value in tracking.cost().items()]
@@ -204,6 +209,7 @@ def main() -> None:
         shown("Padding of windows by time, by batch", padding_shares())
         shown("Train step, GPU", gpu_rates())
         shown("Tracking at ten logs a second, tiny, batch 32", tracking_cost())
+        shown("The study's store, baseline", store_figures())
         shown("Memory and start, SIMULATED windows", memory_and_start())
         shown("Sweep", sweep_share())
         shown("Workers, tiny, fp32, SIMULATED", worker_difference())

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 import torch.nn.functional as F
-from support.training import batches_of, losses_of, state_of
+from support.training import batches_of, losses_of, saved, state_of
 
 from casas_ray.config import LossConfig, Recipe
 from casas_ray.corpus.alignment import PreparedSet
@@ -200,7 +200,7 @@ def test_every_setting_comes_back_from_a_checkpoint_bit_for_bit(
     for _ in range(3):
         train_step(state, next(batches))
     state.best = {"step": 3.0, "value": 0.1}
-    folder = checkpoint.save(state, tmp_path, keep=1)
+    folder = saved(state, tmp_path, keep=1)
     again = checkpoint.restore(state_of(recipe, small_loader), folder)
     batch = next(batches)
     first, second = train_step(state, batch), train_step(again, batch)

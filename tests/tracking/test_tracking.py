@@ -26,6 +26,7 @@ from casas_ray.records.ledger import Ledger
 from casas_ray.records.provenance import snapshot
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
+from casas_ray.records.run_store import FolderStore
 from casas_ray.records.study_record import StudyRecord
 from casas_ray.tracking.audit import classes
 from casas_ray.tracking.names import fitted, fitted_project, fitted_tags
@@ -58,7 +59,11 @@ def record(tmp_path: Path, small_recipe: Recipe) -> RunRecord:
 
 def tracked(record: RunRecord, loader: Loader) -> None:
     with Follower([record.folder], [WandbMirror([record])]):
-        train(recorder_for(record, MACHINE, WorkerContext()), record.recipe, loader)
+        train(
+            recorder_for(record, MACHINE, WorkerContext(), FolderStore(record.folder)),
+            record.recipe,
+            loader,
+        )
 
 
 def test_a_run_reaches_wandb_with_every_key_at_its_step_once(
@@ -264,7 +269,11 @@ def test_histograms_and_metadata_of_models_reach_wandb_and_weights_do_not(
 def test_an_interrupted_offline_run_is_made_anew_and_a_sync_repeats_nothing(
     record: RunRecord, small_loader: Loader
 ):
-    train(recorder_for(record, MACHINE, WorkerContext()), record.recipe, small_loader)
+    train(
+        recorder_for(record, MACHINE, WorkerContext(), FolderStore(record.folder)),
+        record.recipe,
+        small_loader,
+    )
     ledger = Ledger(record.folder)
     mirror = WandbMirror([record])
     for row in RunResult.read(record.folder).rows[:5]:
@@ -302,7 +311,11 @@ def test_tensorboard_files_hold_the_ledger_once_however_often_they_are_made(
 
     record = with_histograms(record)
     with Follower([record.folder], [TensorBoardMirror([record])]):
-        train(recorder_for(record, MACHINE, WorkerContext()), record.recipe, small_loader)
+        train(
+            recorder_for(record, MACHINE, WorkerContext(), FolderStore(record.folder)),
+            record.recipe,
+            small_loader,
+        )
 
     def values() -> list[tuple[int, str, float]]:
         (path,) = (record.folder / FOLDER).glob("events.*")
