@@ -100,7 +100,7 @@ def _on_single_lines(log: RawLog, activities: Sequence[Activity]) -> list[str]:
     if any(said.marks for said in log.meanings):
         return []
     single = [each.label for each in activities if each.first_event == each.last_event]
-    if len(single) < max(_MANY_SINGLE, 0.8 * len(activities)):
+    if len(single) < max(_MANY_SINGLE, 0.6 * len(activities)):
         return []
     labels = ", ".join(f"'{label}'" for label in list(dict.fromkeys(single))[:4])
     return [

@@ -4,7 +4,6 @@ How a log writes its lines is decided first (`detect.py`), then every line is re
 time, and what it says besides, which is the same for many lines and looked at once.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -28,7 +27,7 @@ from casas_ray.corpus.log_text import LONGEST_LINE, numbered_lines
 from casas_ray.corpus.raw_log import RawLog, Said
 from casas_ray.corpus.refusals import partly
 from casas_ray.corpus.sensor_names import MEASURED, is_no_room
-from casas_ray.corpus.stamps import NO_TIME, STAMP, is_time
+from casas_ray.corpus.stamps import NO_TIME, STAMP, begins_with_date, is_time
 from casas_ray.errors import DataError
 from casas_ray.files import shown
 
@@ -41,7 +40,6 @@ _NO_STAMP = "no date and time"
 _TOO_FEW = "too few fields"
 _ANOTHER_FORM = "written in another form than the rest"
 _UNFIT = frozenset({_NO_STAMP, _TOO_FEW, _ANOTHER_FORM})
-_BEGINS_IN_TIME = re.compile(STAMP.pattern)
 _JOINED = "\x1f"
 """Between columns that were told apart already: no log holds it."""
 
@@ -160,7 +158,7 @@ class _Reader:
         if time_us == NO_TIME and not (stamp and reason):
             is_moment = bool(STAMP.fullmatch(stamp.strip("\"' ")))
             reason = "no such date or time" if is_moment else _NO_STAMP
-            if not is_moment and _BEGINS_IN_TIME.match(text.strip()):
+            if not is_moment and begins_with_date(text):
                 reason = _ANOTHER_FORM
         self._log.reject(number, reason, text)
         if reason in _UNFIT:

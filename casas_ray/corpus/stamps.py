@@ -101,6 +101,11 @@ def is_date(text: str) -> bool:
     return bool(_DAY.fullmatch(text)) and not text.isdecimal()
 
 
+def begins_with_date(line: str) -> bool:
+    """Whether a line has a date at its start, whatever follows."""
+    return bool(_DAY.match(line.strip(" \t\"'")))
+
+
 def epoch_unit(whole: int) -> tuple[int, str]:
     """How many microseconds one unit of an epoch time is, 0 for less than one; the unit's name.
 
