@@ -15,6 +15,7 @@ from casas_ray.files import shown
 from casas_ray.records.own_folder import refuse_strangers
 from casas_ray.records.run_record import RunRecord, run_folder, unsettled
 from casas_ray.records.run_result import RunResult
+from casas_ray.records.storage_mirror import bring, send
 from casas_ray.records.study_record import StudyRecord, lay_out
 from casas_ray.report.table import StudyTable, study_table
 from casas_ray.run.conclude import conclude
@@ -62,6 +63,7 @@ def train(
     """
     on, folder = _machine(machine), (folder or run_folder(recipe)).absolute()
     refuse_strangers(folder)
+    bring(on, folder)
     data = gather(recipe, on, watch, steps)
     check(recipe, on, data.prepared)
     if RunResult.read(folder).status == "finished":
@@ -100,11 +102,13 @@ def tune(
     data = gather_study(asked, on, watch, steps)
     sets = [trial_data.prepared for trial_data in data]
     record, runs = lay_out(asked, tracking or Tracking(), sets, fresh=fresh)
+    bring(on, record.folder, [run.folder for run in runs])
     waiting = unsettled(runs)
     open_runs = [runs[index] for index in waiting]
     open_data = [data[index] for index in waiting]
     run_study(record.folder, open_runs, on, open_data, views_of(open_runs))
     conclude(record, tracking or Tracking(), watch, is_news=bool(open_runs))
+    send(on, [record.folder])
     return record
 
 

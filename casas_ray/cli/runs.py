@@ -66,6 +66,7 @@ def tune(
     if no_wandb:
         tracking = tracking.replace({"mode": "disabled"})
     from casas_ray.records.run_record import unsettled
+    from casas_ray.records.storage_mirror import bring, send
     from casas_ray.records.study_record import lay_out
     from casas_ray.run.conclude import conclude
     from casas_ray.run.gather import gather_study
@@ -75,6 +76,7 @@ def tune(
         data = gather_study(asked, on, say, steps)
     sets = [trial_data.prepared for trial_data in data]
     record, runs = lay_out(asked, tracking, sets, fresh=fresh)
+    bring(on, record.folder, [run.folder for run in runs])
     waiting = unsettled(runs)
     if len(waiting) < len(runs):
         done = len(runs) - len(waiting)
@@ -84,6 +86,7 @@ def tune(
         run_study(record.folder, open_runs, on, open_data, listeners)
     # Before an error for trials that failed: the results stand whatever follows.
     conclude(record, tracking, say, is_news=bool(open_runs))
+    send(on, [record.folder])
     show_study(record, as_json=as_json)
 
 

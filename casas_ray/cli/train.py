@@ -120,9 +120,11 @@ def train(
     # Before anything is prepared, which takes minutes and writes.
     refuse_strangers(folder)
     paths.require_writable(folder, what="the run's folder")
+    from casas_ray.records.storage_mirror import bring
     from casas_ray.run.gather import check, gather
     from casas_ray.run.launch import run_training
 
+    bring(on, folder)
     with stepping() as steps:
         data = gather(recipe, on, say, steps, given)
     check(recipe, on, data.prepared)
