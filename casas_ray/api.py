@@ -16,6 +16,7 @@ from casas_ray.files import shown
 from casas_ray.records.own_folder import refuse_strangers
 from casas_ray.records.run_record import RunRecord, run_folder, unsettled
 from casas_ray.records.run_result import RunResult
+from casas_ray.records.storage_mirror import bring, send
 from casas_ray.records.study_record import StudyRecord, lay_out
 from casas_ray.report.table import StudyTable, study_table
 from casas_ray.run.conclude import conclude
@@ -78,6 +79,7 @@ def train(
     usual = run_folder(recipe, simulated=given is not None and given.simulated)
     folder = (folder or usual).absolute()
     refuse_strangers(folder)
+    bring(on, folder)
     gathered = gather(recipe, on, watch, steps, given)
     if RunResult.read(folder).status == "finished":
         watch(f"{shown(folder)} finished before; nothing is trained.")
@@ -121,11 +123,13 @@ def tune(
     sets = [trial_data.prepared for trial_data in gathered]
     folder = folder.absolute() if folder else None
     record, runs = lay_out(asked, tracking, sets, folder=folder, fresh=fresh)
+    bring(on, record.folder, [run.folder for run in runs])
     waiting = unsettled(runs)
     open_runs = [runs[index] for index in waiting]
     open_data = [gathered[index] for index in waiting]
     run_study(record.folder, open_runs, on, open_data, views_of(open_runs))
     conclude(record, tracking, watch, is_news=bool(open_runs))
+    send(on, [record.folder])
     return record
 
 

@@ -102,6 +102,7 @@ def tune(
         tracking = tracking.replace({"mode": "disabled"})
     with waiting("loading torch"):
         from casas_ray.records.run_record import unsettled
+        from casas_ray.records.storage_mirror import bring, send
         from casas_ray.records.study_record import lay_out
         from casas_ray.run.conclude import conclude
         from casas_ray.run.gather import gather_study
@@ -111,6 +112,7 @@ def tune(
         data = gather_study(asked, on, say, steps, given)
     sets = [trial_data.prepared for trial_data in data]
     record, runs = lay_out(asked, tracking, sets, folder=folder, fresh=fresh)
+    bring(on, record.folder, [run.folder for run in runs])
     unended = unsettled(runs)
     if len(unended) < len(runs):
         done = len(runs) - len(unended)
@@ -123,6 +125,7 @@ def tune(
     # Before an error for trials that failed: the results stand whatever follows.
     with waiting("keeping the comparison"):
         conclude(record, tracking, say, is_news=bool(open_runs))
+    send(on, [record.folder])
     show_study(record, as_json=as_json)
 
 

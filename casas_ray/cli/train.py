@@ -134,9 +134,11 @@ def train(
     refuse_strangers(folder)
     paths.require_writable(folder, what="the run's folder")
     with waiting("loading torch"):
+        from casas_ray.records.storage_mirror import bring
         from casas_ray.run.gather import gather
         from casas_ray.run.launch import run_training
 
+    bring(on, folder)
     with stepping() as steps:
         data = gather(recipe, on, say, steps, prepared)
     if profile:

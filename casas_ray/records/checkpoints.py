@@ -28,13 +28,13 @@ def prune(run: Path, step: int, *, keep: int, best: int) -> None:
     the best."""
     # Those beyond this step are of a run whose ledger was cut short: were they counted, the one
     # that was just written would be the oldest.
-    steps = [old for old in _steps(run) if old <= step]
-    for old in steps[:-keep]:
+    done = [old for old in steps(run) if old <= step]
+    for old in done[:-keep]:
         if old != best:
             shutil.rmtree(checkpoint_folder(run, old))
 
 
-def _steps(run: Path) -> list[int]:
+def steps(run: Path) -> list[int]:
     """The steps that have a checkpoint of ours, in order; whatever else lies there is not ours."""
     named = ((path, NAME.fullmatch(path.name)) for path in (run / CHECKPOINTS).glob("step-*"))
     return sorted(
@@ -48,7 +48,7 @@ def _is_one(folder: Path) -> bool:
 
 def set_aside(run: Path) -> None:
     """Move a run's checkpoints, where it has some, out of the way of one that begins anew."""
-    if _steps(run):
+    if steps(run):
         aside = run / f"{CHECKPOINTS}-set-aside-{uuid.uuid4().hex[:8]}"
         log.warning(
             "%s: no checkpoint is whole and known to the ledger; the run begins anew, and they lie "
@@ -61,18 +61,18 @@ def set_aside(run: Path) -> None:
 
 def latest(run: Path) -> Path | None:
     """The newest checkpoint whose files are whole; a damaged one is passed over with a warning."""
-    return _newest(run, _steps(run))
+    return _newest(run, steps(run))
 
 
 def to_go_on_from(run: Path) -> Path | None:
     """The newest whole checkpoint that the run's ledger tells of; None for a run that begins."""
     # With a ledger cut short or gone, a later one would leave the run without its first rows.
     known = RunResult.read(run).checkpoint_steps
-    return _newest(run, [step for step in _steps(run) if step in known])
+    return _newest(run, [step for step in steps(run) if step in known])
 
 
-def _newest(run: Path, steps: list[int]) -> Path | None:
-    for step in reversed(steps):
+def _newest(run: Path, candidates: list[int]) -> Path | None:
+    for step in reversed(candidates):
         folder = checkpoint_folder(run, step)
         try:
             read_meta(folder)

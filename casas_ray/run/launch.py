@@ -16,6 +16,7 @@ from casas_ray.records.own_folder import own
 from casas_ray.records.provenance import code_state, snapshot
 from casas_ray.records.run_record import RunRecord, claim
 from casas_ray.records.run_result import RunResult, Status
+from casas_ray.records.storage_mirror import copied
 from casas_ray.run.environment import prepare_environment
 from casas_ray.training.local import require_finished, train_here
 
@@ -40,7 +41,12 @@ def run_study(
     if not records:
         return
     # Left in the other order: the last rows are passed on before the folder is anybody's again.
-    with locked(folder), _followed(records, listeners):
+    folders = [record.folder for record in records]
+    with (
+        locked(folder),
+        copied(machine, folders) as copies,
+        Follower(folders, [*listeners, *copies]),
+    ):
         records = _coded(records)
         for record in records:
             record.write()
@@ -99,7 +105,10 @@ def run_training(
         if RunResult.read(record.folder).status != "finished":
             if record.tracking.code_snapshot:
                 snapshot(record.folder)
-            with _followed([record], listeners):
+            with (
+                copied(machine, [record.folder]) as copies,
+                Follower([record.folder], [*listeners, *copies]),
+            ):
                 if machine.seat == "debug":
                     train_here(record, machine, data)
                 else:
@@ -171,7 +180,3 @@ def _coded(records: Sequence[RunRecord]) -> list[RunRecord]:
     # Here, once: workers are elsewhere, and a study's trials must not each see another moment.
     code = code_state()
     return [replace(record, code=code) for record in records]
-
-
-def _followed(records: Sequence[RunRecord], listeners: Sequence[Listener]) -> Follower:
-    return Follower([record.folder for record in records], listeners)

@@ -82,7 +82,7 @@ def apart(hidden: Path, environment: Mapping[str, str], *cpus: int) -> Iterator[
     try:
         with (folder / "nodes.log").open("w") as log:
             nodes.heads.append(_started([str(_RAY), "start", "--block", *words], env, log))
-            wait_until(lambda: _answers(port), process=nodes.heads[0])
+            wait_until(lambda: answers(port), process=nodes.heads[0])
             for index, count in enumerate(cpus[1:], start=2):
                 nodes.heads.append(_started(_apart(nodes, index, count), env, log))
             wait_until(lambda: _count(nodes.address, env) == len(cpus))
@@ -117,7 +117,8 @@ def _started(words: list[str], env: Mapping[str, str], log: object) -> subproces
     return subprocess.Popen(words, env=env, stdout=log, stderr=log, start_new_session=True)
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Whether somebody listens at a port of loopback."""
     with socket.socket() as client:
         client.settimeout(1.0)
         return client.connect_ex(("127.0.0.1", port)) == 0
