@@ -130,7 +130,7 @@ def _draw(axes: "Axes", panel: Panel, styles: Mapping[str, Style], caveats: Sequ
     axes.set_ylabel(panel.axis)
 
 
-def _draw_arm(axes: "Axes", curve: Curve, colour: str, dash: str) -> None:
+def _draw_arm(axes: "Axes", curve: Curve, colour: str, dash: Dash) -> None:
     if len(curve.seeds) > 1:
         for points in curve.seeds.values():
             axes.plot(*_columns(points), color=colour, linewidth=0.7, alpha=0.55)

@@ -16,7 +16,7 @@ EVIL = "[bold]\x1b[31mx\u202e\x9b\n[/nope]:skull:"
         (["train", "--epochs=3"], "without dashes: did you mean optim.epochs=3?"),
         (["train", "--lr", "1e-3"], "did you mean optim.learning_rate=1e-3?"),
         (["train", "--batch-size", "8"], "did you mean optim.batch_size=8?"),
-        (["tune", "milan_ablation_mlm", "--wandb-project", "p"], "mean tracking.project=p?"),
+        (["plan", "milan_ablation_mlm", "--wandb-project", "p"], "mean tracking.project=p?"),
         (["tune", "milan_ablation_mlm", "mlm_weight=0.2"], "mean loss.mlm_weight=0.2?"),
         (["plan", "milan_ablation_mlm", "epoch=1"], "did you mean optim.epochs=1?"),
         (["train", "workers=2"], "did you mean machine.workers=2?"),

@@ -135,7 +135,7 @@ def made() -> dict[str, Sequence[Table]]:
         "metrics": [
             result_tables.metrics({"best": {"val/a": 504.0}, "untrained": {"val/a": 0.1}}, "a run")
         ],
-        "plan": [tables.plan(find_study("default_recipe"))],
+        "plan": [tables.plan(find_study("default_recipe"), ("SIMULATED home",))],
         "statistics": [tables.statistics(logs())],
         "window": [tables.window(window())],
         "audit": [tables.audit("a_study", {"settings": ["optim.epochs", "seed"], "rows": []})],
