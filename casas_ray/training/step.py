@@ -106,9 +106,8 @@ class TrainState:
     @property
     def validates_now(self) -> bool:
         """Whether the validation days are looked at after this step."""
-        every = self.recipe.optim.validate_every
-        ends = self.step % self.steps_per_epoch == 0 or self.step == self.total_steps
-        return ends or self.step % every == 0
+        every = (self.recipe.optim.validate_every, self.steps_per_epoch, self.total_steps)
+        return any(self.step % steps == 0 for steps in every)
 
     @property
     def is_best_now(self) -> bool:
@@ -132,10 +131,8 @@ def _fresh_model(recipe: Recipe, sizes: Mapping[str, int], text_size: int) -> Du
 
 
 def is_better(value: float, best: float | None, metric: str) -> bool:
-    """Whether a validation with this value of the metric is better than the best so far: losses are
-    better when lower, all else when higher, any number than none, and of equals the first
-    stands."""
-    # Nothing is less or more than NaN: the first validation would stay the best for ever.
+    """Whether a validation is better than the best so far: a loss when lower, all else when higher,
+    any number than NaN, which nothing is less or more than; of equals the first stands."""
     if best is None or math.isnan(best):
         return best is None or not math.isnan(value)
     return value < best if metric.endswith("loss") else value > best
