@@ -16,6 +16,7 @@ from casas_ray.files import shown
 from casas_ray.records.own_folder import refuse_strangers
 from casas_ray.records.run_record import RunRecord, run_folder, unsettled
 from casas_ray.records.run_result import RunResult
+from casas_ray.records.storage_mirror import bring, send
 from casas_ray.records.study_record import StudyRecord, lay_out
 from casas_ray.report.table import StudyTable, study_table
 from casas_ray.run.conclude import conclude
@@ -78,6 +79,7 @@ def train(
     usual = run_folder(recipe, simulated=given is not None and given.simulated)
     folder = (folder or usual).absolute()
     refuse_strangers(folder)
+    bring(on, folder)
     gathered = gather(recipe, on, watch, steps, given)
     if RunResult.read(folder).status == "finished":
         watch(f"{shown(folder)} finished before; nothing is trained.")
@@ -114,18 +116,20 @@ def tune(
         ClusterError: Ray does not answer, or has no room for a trial.
     """
     asked = find_study(study) if isinstance(study, str) else study
-    on, given = _machine(machine), data or _named(asked.base)
-    tracking = tracking or usual_tracking(quick=asked.quick)
+    on, tracking = _machine(machine), tracking or usual_tracking(quick=asked.quick)
+    given = data or _named(asked.base)
     asked = asked.on_set(settings_of(given)) if given else asked
     gathered = gather_study(asked, on, watch, steps, given)
     sets = [trial_data.prepared for trial_data in gathered]
     folder = folder.absolute() if folder else None
     record, runs = lay_out(asked, tracking, sets, folder=folder, fresh=fresh)
+    bring(on, record.folder, [run.folder for run in runs])
     waiting = unsettled(runs)
     open_runs = [runs[index] for index in waiting]
     open_data = [gathered[index] for index in waiting]
     run_study(record.folder, open_runs, on, open_data, views_of(open_runs))
     conclude(record, tracking, watch, is_news=bool(open_runs))
+    send(on, [record.folder])
     return record
 
 

@@ -165,9 +165,9 @@ def study_settings(
     """
     study = find_study(name)
     homes = study.base.data.homes
-    given, words = given_data(files, changes or [], homes, simulated=simulated)
+    given, left = given_data(files, changes or [], homes, simulated=simulated)
     recipe_changes, on, tracking = _resolved(
-        _parsed(words), quick=quick, simulated=simulated, machine=machine
+        _parsed(left), quick=quick, simulated=simulated, machine=machine
     )
     study = (study.quickened() if quick else study).with_base(recipe_changes)
     if given is None:

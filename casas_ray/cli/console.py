@@ -47,22 +47,28 @@ def print_json(value: object) -> None:
 
 
 class _Lines:
-    """Progress for a log: a line at the start and at each quarter, with the time left."""
+    """Progress for a log: a line at the start and at each quarter, with the pace and the time
+    left."""
 
-    def __init__(self) -> None:
-        self._began: dict[str, float] = {}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began: dict[str, tuple[float, int]] = {}
+        """When each was first heard of, and how much of it was done then."""
+
         self._quarters: dict[str, int] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if what not in self._began:
-            self._began[what], self._quarters[what] = now, 0
+            self._began[what], self._quarters[what] = (now, done), 4 * done // total
             say(f"{what}: {total:,}, once")
+        began, found = self._began[what]
         quarter = 4 * done // total
-        if self._quarters[what] < quarter < 4:
+        if self._quarters[what] < quarter and now > began:
             self._quarters[what] = quarter
-            left = (now - self._began[what]) * (total - done) / done
-            say(f"{what}: {done:,} of {total:,}; {left:.0f} s left")
+            pace = (done - found) / (now - began)
+            left = f"; {(total - done) / pace:.0f} s left" if done < total else ""
+            say(f"{what}: {done:,} of {total:,}, {pace:,.0f} a second{left}")
 
 
 @contextmanager
@@ -72,9 +78,14 @@ def stepping() -> Iterator["Steps"]:
         yield _Lines()
         return
     from rich.markup import escape
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn, Task
+    from rich.text import Text
 
-    with Progress(console=err, transient=True) as bar:
+    class Pace(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f} a second" if task.speed else "")
+
+    with Progress(*Progress.get_default_columns(), Pace(), console=err, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
 
         def advance(what: str, done: int, total: int) -> None:

@@ -9,7 +9,7 @@ from casas_ray import paths
 from casas_ray.cli import completion
 from casas_ray.cli.app import AsJson, Changes, Simulated, command, settings
 from casas_ray.cli.console import out, print_json, say, stepping, waiting
-from casas_ray.cli.typed_paths import a_path, path_option
+from casas_ray.cli.typed_path import a_path, path_option
 from casas_ray.config import Recipe, SimulateConfig
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown
@@ -66,7 +66,8 @@ def prepare(
     ] = "",
     changes: Changes = None,
     log: Annotated[
-        Path | None, path_option("--log", help="The home's raw log: events or intervals.")
+        Path | None,
+        path_option("--log", help="The home's raw log: events or intervals; - for standard input."),
     ] = None,
     activities: Annotated[
         Path | None,
@@ -106,6 +107,7 @@ def prepare(
     else:
         from casas_ray.corpus.bringing import Named
 
+        log = Path("/dev/stdin") if log == Path("-") else log
         named = Named(log, activities, columns, activity_columns) if log else None
         prepared = _from_logs(home, changes, named, simulated)
     if as_json:

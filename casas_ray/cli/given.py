@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from casas_ray import paths
 from casas_ray.cli.console import say
-from casas_ray.cli.typed_paths import path_option
+from casas_ray.cli.typed_path import path_option
 from casas_ray.config import DataConfig, flat, parse_overrides
 from casas_ray.errors import SettingsError
 from casas_ray.files import shown

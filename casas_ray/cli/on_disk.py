@@ -9,7 +9,7 @@ from casas_ray import paths
 from casas_ray.cli import completion
 from casas_ray.cli.app import AsJson, command
 from casas_ray.cli.console import out, print_json, waiting
-from casas_ray.cli.typed_paths import a_path, path_option
+from casas_ray.cli.typed_path import a_path, path_option
 from casas_ray.errors import DataError, SetupError
 from casas_ray.files import private_folder, shown, write_whole
 from casas_ray.records.own_folder import STUDY_FILE

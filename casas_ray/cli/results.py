@@ -10,7 +10,7 @@ import typer
 from casas_ray.cli import completion
 from casas_ray.cli.app import AsJson, command
 from casas_ray.cli.console import judging, out, print_json, say, waiting
-from casas_ray.cli.typed_paths import a_path
+from casas_ray.cli.typed_path import a_path
 from casas_ray.errors import AllFailed, SomeFailed
 from casas_ray.files import shown
 from casas_ray.records.ledger import finite

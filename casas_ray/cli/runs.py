@@ -55,7 +55,8 @@ def plan(
     if as_json:
         arms = {arm.name: describe_arm(asked, arm) for arm in asked.arms}
         trials = [[trial.arm, trial.recipe.seed] for trial in asked.trials()]
-        marks = {"caveats": list(caveats), "quick": asked.quick}
+        marks: dict[str, object] = {"caveats": list(caveats), "quick": asked.quick}
+        marks["max_steps"] = asked.base.optim.max_steps
         print_json({"study": asked.name, **marks, "arms": {"base": {}} | arms, "trials": trials})
     else:
         out.print(asked.question, tables.plan(asked, caveats), sep="\n")
@@ -101,6 +102,7 @@ def tune(
         tracking = tracking.replace({"mode": "disabled"})
     with waiting("loading torch"):
         from casas_ray.records.run_record import unsettled
+        from casas_ray.records.storage_mirror import bring, send
         from casas_ray.records.study_record import lay_out
         from casas_ray.run.conclude import conclude
         from casas_ray.run.gather import gather_study
@@ -110,6 +112,7 @@ def tune(
         data = gather_study(asked, on, say, steps, given)
     sets = [trial_data.prepared for trial_data in data]
     record, runs = lay_out(asked, tracking, sets, folder=folder, fresh=fresh)
+    bring(on, record.folder, [run.folder for run in runs])
     unended = unsettled(runs)
     if len(unended) < len(runs):
         done = len(runs) - len(unended)
@@ -122,6 +125,7 @@ def tune(
     # Before an error for trials that failed: the results stand whatever follows.
     with waiting("keeping the comparison"):
         conclude(record, tracking, say, is_news=bool(open_runs))
+    send(on, [record.folder])
     show_study(record, as_json=as_json)
 
 

@@ -32,7 +32,7 @@ def plan(study: Study, caveats: Sequence[str]) -> Table:
     shown = Table(
         title=heading(study.name, caveats, quick=study.quick),
         caption=f"{len(study.arms) + 1} arms x {len(study.seeds)} seeds = {len(trials)} trials; "
-        f"base: {study.base.name}, home {study.base.data.label}.",
+        f"base: {study.base.name}, home {study.base.data.label}{_at_most(study)}.",
     )
     shown.add_column("arm", no_wrap=True)
     shown.add_column("changes")
@@ -46,6 +46,11 @@ def plan(study: Study, caveats: Sequence[str]) -> Table:
         ]
         shown.add_row(arm.name, ", ".join(changes), seeds)
     return shown
+
+
+def _at_most(study: Study) -> str:
+    steps = study.base.optim.max_steps
+    return "" if steps is None else f", at most {steps:,} step{'s' if steps > 1 else ''} a trial"
 
 
 def summary(manifest: Json) -> Table:

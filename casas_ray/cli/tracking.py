@@ -11,7 +11,7 @@ from casas_ray.catalog import find_base
 from casas_ray.cli import completion
 from casas_ray.cli.app import AsJson, Changes, OnMachine, command, configuration, settings
 from casas_ray.cli.console import out, print_json, say, waiting
-from casas_ray.cli.typed_paths import a_path
+from casas_ray.cli.typed_path import a_path
 from casas_ray.config import Recipe
 from casas_ray.config.flat_json import written
 from casas_ray.errors import SetupError

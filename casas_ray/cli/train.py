@@ -36,7 +36,7 @@ from casas_ray.cli.given import (
     settings_of_set,
 )
 from casas_ray.cli.results import show_run
-from casas_ray.cli.typed_paths import path_option
+from casas_ray.cli.typed_path import path_option
 from casas_ray.config import Machine, Recipe
 from casas_ray.config.flat_json import FlatConfig
 from casas_ray.errors import SettingsError
@@ -134,9 +134,11 @@ def train(
     refuse_strangers(folder)
     paths.require_writable(folder, what="the run's folder")
     with waiting("loading torch"):
+        from casas_ray.records.storage_mirror import bring
         from casas_ray.run.gather import gather
         from casas_ray.run.launch import run_training
 
+    bring(on, folder)
     with stepping() as steps:
         data = gather(recipe, on, say, steps, prepared)
     if profile:

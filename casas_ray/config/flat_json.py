@@ -29,6 +29,7 @@ EARLIER_NAMES = {
     "batch_size": "optim.batch_size",
     "epochs": "optim.epochs",
     "num_epochs": "optim.epochs",
+    "max_steps": "optim.max_steps",
     "learning_rate": "optim.learning_rate",
     "weight_decay": "optim.weight_decay",
     "beta1": "optim.beta1",

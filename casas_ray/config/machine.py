@@ -27,6 +27,10 @@ class Machine(Settings):
     dashboard: str = ""
     """Where `casas-ray submit` sends jobs, e.g. http://127.0.0.1:8265."""
 
+    storage: str = ""
+    """Where a copy of runs is kept besides this disk: a folder that lasts, or s3://BUCKET/PATH or
+    gs://BUCKET/PATH. A run that is not on this disk is taken up from there."""
+
     workers: Count = 1
     """Workers of one training."""
 

@@ -142,6 +142,11 @@ class OptimConfig(Settings):
     epochs: Count = 5
     """Times that every training window is seen."""
 
+    max_steps: Annotated[int | None, Field(ge=1, le=10**9)] = None
+    """For a short try: end after so many steps where the epochs have more; null ends with them.
+    Warm-up, decay and `masking.grows_from` are over the steps that are taken, and the last of them
+    is a look at the validation days."""
+
     learning_rate: PositiveFloat = 2e-4
     """The highest rate of AdamW, reached after the warm-up."""
 
@@ -174,7 +179,8 @@ class OptimConfig(Settings):
     was slower; see docs/findings.md."""
 
     validate_every: Count = 500
-    """Steps between looks at the validation days; the end of an epoch is always one."""
+    """Steps between looks at the validation days; the end of an epoch is always one, and that of
+    the training."""
 
     patience: CountOrNone = 0
     """Stop after so many looks without a better one; 0 goes to the end."""
@@ -183,3 +189,8 @@ class OptimConfig(Settings):
         "val/recall_mean"
     )
     """The validation metric that chooses the best checkpoint; losses are best when low."""
+
+    def steps(self, steps_per_epoch: int) -> int:
+        """Steps of a whole training."""
+        whole = self.epochs * steps_per_epoch
+        return whole if self.max_steps is None else min(whole, self.max_steps)

@@ -176,8 +176,8 @@ def _run_folders(study: Study, trials: Sequence[Trial], folder: Path) -> list[st
     names = []
     for trial in trials:
         old = f"{former.get(trial.arm, trial.arm)}-seed{trial.recipe.seed}"
-        may_be = trial.arm in former and paths.is_safe_name(old)
-        names.append(old if may_be and (folder / old).is_dir() else trial.folder)
+        is_there = trial.arm in former and paths.is_safe_name(old) and (folder / old).is_dir()
+        names.append(old if is_there else trial.folder)
     return names
 
 

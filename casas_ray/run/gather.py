@@ -15,7 +15,7 @@ from casas_ray.model.embedding import chosen_fields
 from casas_ray.run.environment import prepare_environment
 from casas_ray.run.reach import refuse_nobody
 from casas_ray.study import Study
-from casas_ray.training.step import require_device
+from casas_ray.training.devices import require_device
 
 Watch = Callable[[str], None]
 Steps = Callable[[str, int, int], None]

@@ -26,6 +26,13 @@ def test_plan_as_json_names_arms_and_trials(run):
     assert code == 0
     assert plan["arms"]["mlm_weight=0.5"] == {"loss.mlm_weight": 0.5}
     assert len(plan["trials"]) == 15
+    assert plan["max_steps"] is None
+
+
+def test_plan_tells_that_trials_are_cut_short(run):
+    words = ("plan", "milan_ablation_mlm", "optim.max_steps=200")
+    assert "at most 200 steps a trial" in run(*words)[1]
+    assert json.loads(run(*words, "--json")[1])["max_steps"] == 200
 
 
 def test_prepare_tells_what_it_found_and_gives_the_same_as_json(run):

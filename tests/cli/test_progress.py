@@ -8,7 +8,7 @@ import pytest
 from support.waiting import wait_until
 
 from casas_ray.cli import console
-from casas_ray.cli.console import judging, waiting
+from casas_ray.cli.console import _Lines, judging, waiting
 from casas_ray.cli.live_bar import LiveBar
 from casas_ray.cli.progress import Board
 from casas_ray.cli.screen import Screen
@@ -92,6 +92,36 @@ def test_a_run_that_diverged_early_counts_as_done():
 def test_rows_of_an_earlier_command_are_passed_over():
     said, bars = heard(["a"], [(0, {**END, "time": 1.0})])
     assert said == bars == []
+
+
+def test_a_log_hears_of_a_long_preparation_by_quarters_with_pace_and_time_left(capsys):
+    now = [0.0]
+    lines = _Lines(clock=lambda: now[0])
+    for seconds, done in (
+        (0.0, 0),
+        (4.0, 400),
+        (6.0, 700),
+        (8.0, 1000),
+        (10.0, 1100),
+        (15.0, 2000),
+    ):
+        now[0] = seconds
+        lines("caption vectors", done, 2000)
+    assert capsys.readouterr().err.splitlines() == [
+        "caption vectors: 2,000, once",
+        "caption vectors: 700 of 2,000, 117 a second; 11 s left",
+        "caption vectors: 1,000 of 2,000, 125 a second; 8 s left",
+        "caption vectors: 2,000 of 2,000, 133 a second",
+    ]
+
+
+def test_what_was_done_before_it_was_heard_of_makes_no_pace(capsys):
+    now = [0.0]
+    lines = _Lines(clock=lambda: now[0])
+    lines("bytes", 900, 1000)
+    now[0] = 10.0
+    lines("bytes", 1000, 1000)
+    assert capsys.readouterr().err.splitlines()[1] == "bytes: 1,000 of 1,000, 10 a second"
 
 
 def loss(step: int, value: float | str) -> dict:

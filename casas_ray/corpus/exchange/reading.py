@@ -27,7 +27,7 @@ from casas_ray.corpus.exchange.field_names import (
     is_special,
     names_in,
 )
-from casas_ray.corpus.exchange.json_columns import columns_of, position_scale
+from casas_ray.corpus.exchange.json_columns import columns_of, position_notes, position_scale
 from casas_ray.corpus.exchange.json_stream import Json, records, whole
 from casas_ray.corpus.exchange.json_times import time_notes
 from casas_ray.corpus.exchange.shapes import Sample, sample_of
@@ -144,7 +144,7 @@ def _write(draft: Path, files: JsonFiles, origin: Mapping[str, object]) -> None:
             for samples in _pieces(path, files.captions.get(split)):
                 if vocabulary is None:
                     vocabulary = read_vocabulary(files.vocab, samples)
-                    notes = time_notes(samples)
+                    notes = time_notes(samples) + position_notes(samples)
                     scale = position_scale(samples)
                 ids = index.add([sample.captions for sample in samples])
                 diversity.add(split, ids)

@@ -1,4 +1,4 @@
-"""Paths as they are typed: an empty one is none."""
+"""Options and arguments that take a path."""
 
 from pathlib import Path
 
