@@ -11,14 +11,12 @@ from pathlib import Path
 from support.gate import Gates, new_gates
 from support.recipes import SMALL
 
-from casas_ray.cli import run as run_words
-from casas_ray.loader.training_data import TrainingData
-
 # One thread: bit-equality is promised per number of threads, and two cores are shared with Ray.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.pop("WANDB_API_KEY", None)
+os.environ.pop("COLUMNS", None)  # pytest's workers may have it, and the width of tables heeds it
 # A token of this session's own, before anything imports Ray: Ray looks only once.
 _token, _token_path = tempfile.mkstemp(prefix="casas-ray-token-")  # mode 0600
 os.write(_token, secrets.token_hex(32).encode())
@@ -30,11 +28,13 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from casas_ray.cli import run as run_words
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare
 from casas_ray.loader.loader import Loader
+from casas_ray.loader.training_data import TrainingData
 from casas_ray.model.caption_vectors import caption_vectors
 from casas_ray.records.run_store import FolderStore
 from casas_ray.training.loop import train

@@ -82,7 +82,11 @@ def configuration(path: Path) -> FlatConfig:
         DataError: there is none, or it cannot be read as one JSON object.
         SettingsError: it has a key that nobody knows.
     """
-    if not path.exists():
+    try:
+        missing = not path.exists()
+    except OSError:  # such as a name too long for a file; `read_flat` says what is wrong
+        missing = False
+    if missing:
         example = paths.example_configuration()
         lies = f"; an example is {shown(example)}" if example else ""
         raise DataError(
