@@ -379,6 +379,19 @@ def test_a_few_lines_of_another_form_are_set_aside_with_their_reasons(tmp_path: 
     )
 
 
+def test_a_line_with_a_date_does_not_decide_a_log_of_seconds(tmp_path: Path):
+    (tmp_path / "log").write_text("2016-03-08 08:00:00 M001\n" + lines(FORMS["seconds since 1970"]))
+    log, cleaned = read(tmp_path / "log")
+    assert (len(cleaned.events), len(cleaned.activities)) == (EVENTS, ACTIVITIES)
+    assert len(log.rejected) == 1
+
+
+def test_utf_16_that_begins_with_a_nul_is_utf_16(tmp_path: Path):
+    (tmp_path / "log").write_bytes(("\0\0\n" + lines()).encode("utf-16"))
+    log, _ = read(tmp_path / "log")
+    assert log.reasons() == {"no date and time": 1}
+
+
 def test_clocks_that_were_not_set_make_no_days_and_their_marks_still_act(tmp_path: Path):
     told = [
         each._replace(time=each.time.replace(year=2000, month=1, day=1))
