@@ -118,6 +118,20 @@ def test_a_stray_word_after_labels_on_every_line_is_no_part_of_them(tmp_path: Pa
     assert set(labels_of(cleaned)) == {each.activity for each in story()}
 
 
+def test_words_behind_words_behind_a_label_are_no_part_of_it(tmp_path: Path):
+    told = story()
+    noted = {told[12].time: " see diary", told[40].time: " see diary XXX"}
+
+    def write(each: Told) -> str:
+        return f"{each.time:{STAMP}} {each.sensor} {each.state} {each.activity}" + noted.get(
+            each.time, ""
+        )
+
+    (tmp_path / "log").write_text(lines(write))
+    _, cleaned = read(tmp_path / "log")
+    assert set(labels_of(cleaned)) == {each.activity for each in told}
+
+
 def test_a_word_behind_a_label_that_follows_its_mark_is_no_part_of_it(tmp_path: Path):
     told = story()
     # Of the first nap's begin and end, and of one begin of another activity.
