@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from casas_ray.cli.screen import Table
+from casas_ray.cli.fitting import Table
 from casas_ray.report.table import MAIN_METRIC, METRICS, Spread, StudyTable
 from casas_ray.report.verdicts import ArmVerdict
 
 
 def comparison(table: StudyTable, title: str) -> Table:
     """The arms of a study beside chance and the untrained model."""
-    shown = Table(title=title, title_justify="left", caption_justify="left")
+    shown = Table(title=title)
     shown.add_column("arm", no_wrap=True)
     shown.add_column("seeds", justify="right")
     for metric in METRICS:
@@ -80,7 +80,7 @@ def verdicts(arms: Sequence[ArmVerdict], title: str) -> Table:
 
 
 def _one_recipe(arm: ArmVerdict, title: str) -> Table:
-    shown = Table(title=title, title_justify="left", caption_justify="left")
+    shown = Table(title=title)
     shown.add_column("metric", no_wrap=True)
     for name in arm.columns:
         shown.add_column(name, justify="right")
@@ -89,12 +89,12 @@ def _one_recipe(arm: ArmVerdict, title: str) -> Table:
             str(column[metric]) if metric in column else "-" for column in arm.columns.values()
         ]
         shown.add_row(metric, *cells)
-    shown.caption = _said_of([arm])
+    shown.caption = _said_of([arm]) or ""
     return shown
 
 
 def _recipes(arms: Sequence[ArmVerdict], title: str) -> Table:
-    shown = Table(title=title, title_justify="left", caption_justify="left")
+    shown = Table(title=title)
     shown.add_column("arm", no_wrap=True)
     shown.add_column("seeds", justify="right")
     known = {name.partition("/")[2]: name for name in arms[0].columns["trained"]}
@@ -110,7 +110,7 @@ def _recipes(arms: Sequence[ArmVerdict], title: str) -> Table:
     shown.add_section()
     for label, seeds, column in baselines:
         shown.add_row(f"{label}, {arms[0].arm}", seeds, *_cells(column, metrics), style="dim")
-    shown.caption = _said_of(arms)
+    shown.caption = _said_of(arms) or ""
     return shown
 
 
@@ -138,7 +138,7 @@ def _said_of(arms: Sequence[ArmVerdict]) -> str | None:
 
 def metrics(values: Mapping[str, Mapping[str, float]], title: str) -> Table:
     """Named columns of metrics side by side."""
-    shown = Table(title=title, title_justify="left")
+    shown = Table(title=title)
     shown.add_column("metric", no_wrap=True)
     for name in values:
         shown.add_column(name, justify="right")

@@ -8,20 +8,20 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field
 
 from casas_ray import paths
 from casas_ray.config import Tracking
-from casas_ray.errors import DataError
+from casas_ray.errors import DataError, RefusedError
 from casas_ray.files import shown
 from casas_ray.records.lock import locked
-from casas_ray.records.own_folder import RUN_FILE, STUDY_FILE, own
-from casas_ray.records.run_record import RunRecord, with_quick
+from casas_ray.records.own_folder import RUN_FILE, STUDY_FILE, hint_for_run, own
+from casas_ray.records.run_record import RunRecord, changed_from, with_quick
 from casas_ray.records.run_result import RunResult
 from casas_ray.sealed import fitted, read_sealed, write_sealed
-from casas_ray.study import Study, Trial
+from casas_ray.study import Study, Trial, former_arm_name
 
 if TYPE_CHECKING:
     from casas_ray.corpus.alignment import PreparedSet
@@ -50,6 +50,7 @@ class _About(BaseModel):
     quick: bool
     caveats: tuple[str, ...]
     trials: Annotated[tuple[tuple[str, int, str], ...], Field(min_length=1), AfterValidator(_whole)]
+    sets: tuple[dict[str, Any], ...] = ()  # Any: what JSON holds; studies of before have none
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ class StudyRecord:
     trials: tuple[tuple[str, int, str], ...]
     """Arm, seed and the name of the run's folder."""
 
+    sets: tuple[Mapping[str, Any], ...] = ()  # Any: what JSON holds
+    """What each of its sets was made of, by hash."""
+
     @property
     def marks(self) -> tuple[str, ...]:
         """The one list of caveats that every view of the study shows: of its data, and quick."""
@@ -78,6 +82,7 @@ class StudyRecord:
             "homes": list(self.homes),
             "caveats": list(self.caveats),
             "quick": self.quick,
+            "sets": list(self.sets),
         }
 
     def results(self) -> dict[tuple[str, int], RunResult]:
@@ -95,7 +100,7 @@ def read_study(folder: Path) -> StudyRecord:
     """
     path = folder / STUDY_FILE
     if not path.exists():
-        raise DataError(f"{shown(folder)} holds no study.", hint="see data/runs/")
+        raise DataError(f"{shown(folder)} holds no study.", hint=hint_for_run(folder))
     hint = "the same `casas-ray tune` again writes it anew; trials that ended stand."
     about = fitted(_About, read_sealed(path, hint=hint), path, hint=hint)
     for _, _, name in about.trials:
@@ -108,6 +113,7 @@ def read_study(folder: Path) -> StudyRecord:
         about.quick,
         about.caveats,
         about.trials,
+        about.sets,
     )
 
 
@@ -117,18 +123,25 @@ def write_results(record: StudyRecord, table: Mapping[str, object]) -> None:
 
 
 def lay_out(
-    study: Study, tracking: Tracking, sets: Sequence["PreparedSet"], *, fresh: bool = False
+    study: Study,
+    tracking: Tracking,
+    sets: Sequence["PreparedSet"],
+    *,
+    folder: Path | None = None,
+    fresh: bool = False,
 ) -> tuple[StudyRecord, list[RunRecord]]:
     """A study's record and one run record a trial, its folder made; `sets` has each trial's data.
 
-    The same study on the same data has the same folder; `fresh` takes a new one beside it.
+    Without a `folder` of its own, the same study on the same data has the same one; `fresh` takes
+    a new one beside it.
 
     Raises:
-        RefusedError: another process is at work in its folder.
+        RefusedError: another process is at work in its folder, or it holds another study.
     """
     trials = study.trials()
-    folder = paths.runs() / _folder_name(study, trials, sets)
+    named, folder = folder, folder or paths.runs() / _folder_name(study, trials, sets)
     folder = _fresh(folder) if fresh else folder
+    names = _run_folders(study, trials, folder)
     record = StudyRecord(
         folder,
         study.name,
@@ -136,19 +149,57 @@ def lay_out(
         tuple(sorted({trial.recipe.data.label for trial in trials})),
         study.quick,
         tuple(dict.fromkeys(caveat for prepared in sets for caveat in prepared.caveats)),
-        tuple((trial.arm, trial.recipe.seed, trial.name) for trial in trials),
+        tuple(
+            (trial.arm, trial.recipe.seed, name) for trial, name in zip(trials, names, strict=True)
+        ),
+        tuple({prepared.fingerprint: prepared.about for prepared in sets}.values()),
     )
     runs = [
-        _run_of(study, trial, folder, tracking, prepared)
-        for trial, prepared in zip(trials, sets, strict=True)
+        _run_of(study, trial, folder / name, tracking, prepared)
+        for trial, name, prepared in zip(trials, names, sets, strict=True)
     ]
     own(folder)
     # Locked: who is at work there has written the same, and reads it.
     with locked(folder):
+        if named:
+            _refuse_another(record, runs)
         write_sealed(folder / STUDY_FILE, record.about() | {"trials": record.trials})
         for run in runs:
             _mend(run)
     return record, runs
+
+
+def _run_folders(study: Study, trials: Sequence[Trial], folder: Path) -> list[str]:
+    """The name of each trial's folder: of one that an earlier version trained under another
+    spelling of its arm's values, that one, by which W&B knows it."""
+    former = {arm.name: name for arm in study.arms if (name := former_arm_name(arm))}
+    names = []
+    for trial in trials:
+        old = f"{former.get(trial.arm, trial.arm)}-seed{trial.recipe.seed}"
+        is_there = trial.arm in former and paths.is_safe_name(old) and (folder / old).is_dir()
+        names.append(old if is_there else trial.folder)
+    return names
+
+
+def _refuse_another(record: StudyRecord, runs: Sequence[RunRecord]) -> None:
+    """Refuse a folder whose trials were trained on something else, or are other trials."""
+    if (record.folder / RUN_FILE).exists():
+        raise RefusedError(
+            f"{shown(record.folder)} holds a run, not a study.", hint="name another folder."
+        )
+    try:
+        held = read_study(record.folder)
+    except DataError:  # there is none yet, or it is damaged, and its trials tell
+        held = record
+    changed = {path for run in runs for path in changed_from(run)}
+    if held.trials != record.trials:
+        changed |= {"its arms or seeds"}
+    if changed:
+        raise RefusedError(
+            f"{shown(record.folder)} holds another study; it differs in "
+            f"{', '.join(sorted(changed))}.",
+            hint="give the new study another --output-dir, or none.",
+        )
 
 
 def _mend(run: RunRecord) -> None:
@@ -170,8 +221,9 @@ def _folder_name(study: Study, trials: Sequence[Trial], sets: Sequence["Prepared
     simulated = any(prepared.simulated for prepared in sets)
     marks = [mark for mark, on in (("quick", study.quick), ("simulated", simulated)) if on]
     homes = sorted({trial.recipe.data.label for trial in trials})
-    digest = hashlib.sha256(content.encode()).hexdigest()[:8]
-    return paths.safe_name("-".join([study.name, *homes, *marks, digest]), what="study")
+    end = "-".join(["", *marks, hashlib.sha256(content.encode()).hexdigest()[:8]])
+    most = paths.LONGEST_NAME - len(end)
+    return paths.folder_name("-".join([study.name, *homes]), most=most) + end
 
 
 def _fresh(folder: Path) -> Path:
@@ -191,11 +243,12 @@ def _run_of(
 ) -> RunRecord:
     return RunRecord(
         name=f"{study.name}/{trial.name}",
-        folder=folder / paths.safe_name(trial.name, what="trial"),
+        folder=folder,
         recipe=trial.recipe,
         tracking=tracking,
         group=study.name,
         arm=trial.arm,
         caveats=prepared.caveats,
         quick=study.quick,
+        files=prepared.made_of,
     )

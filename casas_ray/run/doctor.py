@@ -147,8 +147,7 @@ def _text_model(config: TextConfig) -> list[Check]:
 
 def _homes() -> list[Check]:
     from casas_ray.corpus.fetch import log_at_hand
-    from casas_ray.corpus.homes import known_homes
-    from casas_ray.corpus.inventory import logged_homes
+    from casas_ray.corpus.homes import known_homes, logged_homes
 
     there = [name for name in sorted({*known_homes(), *logged_homes()}) if log_at_hand(name)]
     if there:

@@ -330,6 +330,22 @@ def test_training_stops_early_when_nothing_gets_better(small_recipe: Recipe, sma
     assert state.is_done
 
 
+@pytest.mark.parametrize("name", ["val/recall_mean", "val/total_loss"])
+def test_a_first_validation_that_is_no_number_gives_way_to_any_that_is(
+    name: str, small_recipe: Recipe, small_loader: Loader
+):
+    nan, recipe = float("nan"), small_recipe.replace({"optim.select_by": name})
+    state = state_of(recipe, small_loader)
+    best = []
+    for step, value in enumerate((nan, nan, 0.2, nan)):
+        state.step = step
+        state.select({name: value})
+        best.append(state.is_best_now)
+    # The first is the best there is, so that a run of NaN alone has a checkpoint to look at.
+    assert (best, state.stale) == ([True, False, True, False], 1)
+    assert state.best == {"step": 2.0, "value": 0.2}
+
+
 def test_bf16_is_refused_where_there_is_none(small_recipe: Recipe, small_loader: Loader):
     with pytest.raises(SettingsError, match="this cpu does not compute in bfloat16"):
         state_of(small_recipe.replace({"optim.precision": "bf16"}), small_loader)

@@ -194,3 +194,19 @@ def test_results_come_arm_by_arm_and_each_run_lies_in_its_trials_folder(
     assert {(run.arm, run.recipe.seed): run.folder for run in runs} == {
         key: result.folder for key, result in again.results().items()
     }
+
+
+def test_trials_under_a_former_spelling_keep_their_folder(
+    small_recipe: Recipe, small_set: PreparedSet
+):
+    arms = each("optim.learning_rate", [3 * 1e-4])
+    study = Study(question="?", base=small_recipe, arms=arms, seeds=(0, 1), name="former")
+    record, runs = lay_out(study, Tracking(), [small_set] * 4)
+    assert runs[1].folder.name == "learning_rate=3e-4-seed0"
+    old = record.folder / "learning_rate=0.00030000000000000003-seed0"
+    old.mkdir()
+    again, runs = lay_out(study, Tracking(), [small_set] * 4)
+    assert again.folder == record.folder
+    assert (runs[1].folder, runs[1].arm) == (old, "learning_rate=3e-4")
+    assert runs[3].folder.name == "learning_rate=3e-4-seed1"
+    assert again.results()["learning_rate=3e-4", 0].folder == old

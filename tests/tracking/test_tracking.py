@@ -333,7 +333,7 @@ def test_tensorboard_files_hold_the_ledger_once_however_often_they_are_made(
         for name, value in row["metrics"].items()
     }
     ledger = {(step, name.replace("@", "_")): value for (step, name), value in ledger.items()}
-    drawn = ("parameters/", "gradients/")
+    drawn = ("parameters/", "gradients/", "caveats/")
     scalars = {(step, tag): value for step, tag, value in seen if not tag.startswith(drawn)}
     assert scalars.keys() == ledger.keys()
     for key, value in ledger.items():
@@ -352,9 +352,32 @@ def test_a_tensorboard_histogram_has_the_edges_and_counts_of_the_ledgers(record:
     mirror.close()
     (path,) = (record.folder / FOLDER).glob("events.*")
     events = [Event.FromString(content) for content in event_records(path.read_bytes())]
-    (found,) = [one.histo for event in events for one in event.summary.value]
+    values = [one for event in events for one in event.summary.value]
+    (found,) = [one.histo for one in values if one.HasField("histo")]
     assert (list(found.bucket_limit), list(found.bucket)) == ([2.0, 4.0], [1.0, 3.0])
     assert (found.min, found.max, found.num, found.sum) == (0.0, 4.0, 4.0, 1.0 + 3 * 3.0)
+
+
+@pytest.mark.parametrize(
+    ("caveats", "quick", "wanted"),
+    [(("SIMULATED home",), True, "SIMULATED home, quick"), ((), True, "quick"), ((), False, "")],
+)
+def test_tensorboard_files_tell_caveats_as_a_text_and_at_each_chart(
+    record: RunRecord, caveats: tuple[str, ...], quick: bool, wanted: str
+):
+    from tensorboardX.proto.event_pb2 import Event
+
+    mirror = TensorBoardMirror([dataclasses.replace(record, caveats=caveats, quick=quick)])
+    mirror.hear(0, {"event": "metrics", "step": 9, "metrics": {"val/recall_mean": 0.5}})
+    mirror.close()
+    (path,) = (record.folder / FOLDER).glob("events.*")
+    events = [Event.FromString(content) for content in event_records(path.read_bytes())]
+    values = {one.tag: one for event in events for one in event.summary.value}
+    assert values["val/recall_mean"].metadata.summary_description == wanted
+    texts = {
+        tag: one.tensor.string_val[0].decode() for tag, one in values.items() if "/text" in tag
+    }
+    assert texts == ({"caveats/text_summary": wanted} if wanted else {})
 
 
 def test_an_audit_lists_what_leaves_by_class_and_what_stays(

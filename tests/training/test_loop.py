@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import shutil
 import signal
@@ -100,6 +101,69 @@ def test_a_run_killed_and_taken_up_again_is_the_run_that_was_not_killed(
         TrainingData(small_set, small_vectors).loader(small_recipe, CPU),
     )
     assert_same_run(whole_run, run)
+
+
+def test_a_training_cut_short_has_its_whole_schedule_in_the_steps_that_it_has(
+    tmp_path: Path, small_recipe: Recipe, small_loader: Loader
+):
+    recipe = small_recipe.replace({"optim.max_steps": 10})
+    loader = dataclasses.replace(small_loader, recipe=recipe)
+    train(RunRecorder(tmp_path, log_every=1), recipe, loader)
+    result = RunResult.read(tmp_path)
+    assert (result.status, result.step, result.info["total_steps"]) == ("finished", 10, 10)
+    rates = [
+        row["metrics"]["train/learning_rate"]
+        for row in result.rows
+        if "train/learning_rate" in row.get("metrics", {})
+    ]
+    # One step of ten warms up to 0.002; of the nine that fall as a cosine, the last has 8/9 done.
+    assert len(rates) == 10
+    assert rates[0] == rates[1] == pytest.approx(0.002)
+    assert rates[9] == pytest.approx(0.001 * (1 + math.cos(math.pi * 8 / 9)))
+    looks = [row["step"] for row in result.rows if "val/total_loss" in row.get("metrics", {})]
+    assert looks == [0, 10]
+    assert checkpoint.best(tmp_path).name == "step-00000010"
+
+
+def test_more_steps_than_the_epochs_have_change_nothing(
+    whole_run: Path, tmp_path: Path, small_recipe: Recipe, small_loader: Loader
+):
+    recipe = small_recipe.replace({"optim.max_steps": 37})
+    train(RunRecorder(tmp_path, log_every=3), recipe, small_loader)
+    assert RunResult.read(tmp_path).step == RunResult.read(whole_run).step == 36
+    assert RunResult.read(tmp_path).best() == RunResult.read(whole_run).best()
+
+
+def test_the_share_of_masked_events_grows_over_the_steps_that_are_taken(
+    small_recipe: Recipe, small_loader: Loader
+):
+    def last_share(**changes: object) -> float:
+        recipe = small_recipe.replace({"masking.share": 0.5, "masking.grows_from": 0.1, **changes})
+        batches = dataclasses.replace(small_loader, recipe=recipe).batches(start=9)
+        return float(next(batches).masked_BL.float().mean())
+
+    # The tenth step of 36 masks 0.1 + 0.4 * 9/36 = 0.2; of 10, 0.1 + 0.4 * 9/10 = 0.46.
+    assert last_share() == pytest.approx(0.2, abs=0.03)
+    assert last_share(**{"optim.max_steps": 10}) == pytest.approx(0.46, abs=0.03)
+
+
+def test_a_training_cut_short_killed_and_taken_up_is_the_one_that_was_not_killed(
+    tmp_path: Path, small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray
+):
+    recipe = small_recipe.replace({"optim.max_steps": 10, "optim.validate_every": 4})
+    np.save(tmp_path / "vectors.npy", small_vectors)
+    words = [str(tmp_path / "run"), "6", recipe.model_dump_json(), str(small_set.folder)]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_AT, *words, str(tmp_path / "vectors.npy")], check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    loader = TrainingData(small_set, small_vectors).loader(recipe, CPU)
+    for name in ("run", "whole"):
+        train(RunRecorder(tmp_path / name, log_every=3), recipe, loader)
+    assert RunResult.read(tmp_path / "run").step == 10
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+    with pytest.raises(RefusedError, match=r"another recipe; it differs in optim\.max_steps"):
+        train(RunRecorder(tmp_path / "run"), small_recipe, loader)
 
 
 def test_a_diverging_run_ends_within_a_step_and_says_so(
