@@ -8,6 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+# Of pytest's own processes: tables are as wide as in a log. Read when the package is imported.
+os.environ.pop("COLUMNS", None)
+
 from support.gate import Gates, new_gates
 from support.recipes import SMALL
 

@@ -1,6 +1,7 @@
 """The application, the options that commands share, and how words become settings."""
 
 import json
+import os
 import platform
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -82,11 +83,7 @@ def configuration(path: Path) -> FlatConfig:
         DataError: there is none, or it cannot be read as one JSON object.
         SettingsError: it has a key that nobody knows.
     """
-    try:
-        missing = not path.exists()
-    except OSError:  # such as a name too long for a file; `read_flat` says what is wrong
-        missing = False
-    if missing:
+    if not os.path.lexists(path):
         example = paths.example_configuration()
         lies = f"; an example is {shown(example)}" if example else ""
         raise DataError(
