@@ -19,7 +19,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.pop("WANDB_API_KEY", None)
-os.environ.pop("COLUMNS", None)  # pytest's workers may have it, and the width of tables heeds it
 # A token of this session's own, before anything imports Ray: Ray looks only once.
 _token, _token_path = tempfile.mkstemp(prefix="casas-ray-token-")  # mode 0600
 os.write(_token, secrets.token_hex(32).encode())
