@@ -30,6 +30,8 @@ def test_a_wheel_installed_elsewhere_plans_a_study_and_knows_the_homes(tmp_path:
         "from casas_ray.corpus.homes import known_homes\n"
         "assert {'milan', 'aruba', 'cairo', 'kyoto', 'tulum'} <= set(known_homes())\n"
         "assert find_machine('two-workers').workers == 2\n"
+        "from casas_ray.paths import example_configuration\n"
+        "assert 'venv' in str(example_configuration())\n"
         "sys.argv = ['casas-ray', 'plan', 'milan_ablation_mlm']\n"
         "from casas_ray.cli import main; main()\n"
     )
