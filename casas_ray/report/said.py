@@ -1,0 +1,111 @@
+"""Verdicts and their rule in words, the same wherever they are shown."""
+
+from collections.abc import Mapping, Sequence
+
+from casas_ray.records.rule import DECIDES_FROM, Rule
+from casas_ray.report.can_show import can_show
+from casas_ray.report.decision import Decision
+from casas_ray.report.more_seeds import MOST, MoreSeeds
+
+Decisions = Mapping[str, Decision]
+
+
+def effect_said(one: Decision) -> str:
+    """The mean difference with its 95 % interval."""
+    if one.effect is None:
+        return "-"
+    if one.interval is None:
+        return f"{one.effect:+.3f}"
+    low, high = one.interval
+    return f"{one.effect:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def verdict_said(one: Decision) -> str:
+    """The verdict, and where it is open how many more seeds would close it."""
+    count = len(one.pairs.differences)
+    of = "" if not one.pairs.unpaired else f", {count} pairs of {count + len(one.pairs.unpaired)}"
+    return f"{one.verdict}{of}"
+
+
+def rule_said(rule: Rule, decided: Decisions) -> list[str]:
+    """Whole sentences: the rule, when it was written, and what it can show at all."""
+    return [_written(rule), _judged(rule), *_reach(rule, decided), *_joined(rule)]
+
+
+def open_said(rule: Rule, decided: Decisions) -> list[str]:
+    """A sentence for the arms that more seeds would decide, one for the seeds without a pair."""
+    said = []
+    wanted = {
+        arm: one.more for arm, one in decided.items() if not one.is_decided and one.more is not None
+    }
+    if wanted:
+        parts = "; ".join(f"{arm} {_more(more)}" for arm, more in wanted.items())
+        judged = "e-value" if rule.is_sequential or rule.looks else "test"
+        said.append(
+            f"For a verdict with probability 0.8, were differences and spread as seen (and, with a "
+            f"spread as large as it may well be): {parts}. Seeds that are added now are judged by "
+            f"the {judged}."
+        )
+    unpaired = [
+        f"{arm}-seed{seed} {why}"
+        for arm, one in decided.items()
+        for seed, why in one.pairs.unpaired.items()
+    ]
+    if unpaired:
+        said.append(f"Without a pair: {', '.join(unpaired)}.")
+    return said
+
+
+def _more(more: MoreSeeds) -> str:
+    likely, careful = (
+        f"more than {MOST}" if count is None else str(count)
+        for count in (more.likely, more.careful)
+    )
+    return f"{likely} more seeds" + (f" ({careful})" if careful != likely else "")
+
+
+def _written(rule: Rule) -> str:
+    metric, arms = rule.metric.removeprefix("val/"), len(rule.family)
+    when = {
+        (True, True): f"written on {rule.written}, AFTER trials had begun",
+        (True, False): "of today, for this study WROTE NONE before its trials",
+        (False, True): f"written on {rule.written}, before the first trial",
+    }[rule.is_late or not rule.written, bool(rule.written)]
+    of_arms = f"{arms} arms" if arms != 1 else "1 arm"
+    return (
+        f"Verdicts: rule {rule.version}, {when}: {metric}, paired by seed, {of_arms}; less than "
+        f"±{rule.rope:g} does not matter."
+    )
+
+
+def _judged(rule: Rule) -> str:
+    if rule.is_sequential:
+        needed = len(rule.family) / rule.alpha
+        return (
+            f"Seeds were added with numbers in sight, so better or worse wants an e-value of "
+            f"{needed:g}."
+        )
+    return "Better or worse: sign-flip p, corrected by Holm, up to 0.05 and a 95 % interval off 0."
+
+
+def _reach(rule: Rule, decided: Decisions) -> list[str]:
+    counts = sorted({len(one.pairs.differences) for one in decided.values()})
+    if not counts or not counts[-1] or rule.is_sequential:
+        return []
+    shown = can_show(counts[-1], len(rule.family), rule.rope)
+    if counts[-1] < DECIDES_FROM:
+        return [
+            f"{counts[-1]} pairs reach p {shown.smallest_p:.3g} at best: they decide nothing, and "
+            f"{DECIDES_FROM} seeds would (--seeds {DECIDES_FROM} --extend)."
+        ]
+    passing = min(shown.arms, shown.arms_that_can_pass)
+    return [
+        f"{counts[-1]} pairs reach p {shown.smallest_p:.3g} at best, with which {passing} of "
+        f"{shown.arms} can pass."
+    ]
+
+
+def _joined(rule: Rule) -> Sequence[str]:
+    if not rule.joined:
+        return []
+    return [f"Added after trials had begun: {', '.join(rule.joined)}."]
