@@ -3,6 +3,7 @@
 import casas_ray as cr; see docs/python.md.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from casas_ray.catalog import find_machine, find_study
@@ -13,13 +14,13 @@ from casas_ray.corpus.prepare import prepare as prepare_set
 from casas_ray.evals.trained_run import TrainedRun
 from casas_ray.files import shown
 from casas_ray.records.own_folder import refuse_strangers
-from casas_ray.records.run_record import RunRecord, run_folder, unsettled
+from casas_ray.records.run_record import RunRecord, run_folder
 from casas_ray.records.run_result import RunResult
-from casas_ray.records.study_record import StudyRecord, lay_out
+from casas_ray.records.study_record import StudyRecord
 from casas_ray.report.table import StudyTable, study_table
-from casas_ray.run.conclude import conclude
-from casas_ray.run.gather import Steps, Watch, check, gather, gather_study
-from casas_ray.run.launch import run_study, run_training
+from casas_ray.run.gather import Steps, Watch, check, gather
+from casas_ray.run.launch import run_training
+from casas_ray.run.rounds import Rounds
 from casas_ray.study import Study
 from casas_ray.tracking.views import views_of
 
@@ -82,35 +83,36 @@ def tune(
     machine: str | Machine = "laptop",
     tracking: Tracking | None = None,
     fresh: bool = False,
+    extend: bool = False,
     watch: Watch = quiet,
     steps: Steps = no_steps,
 ) -> StudyRecord:
     """The record of a study whose every arm and seed has ended; `compare` makes its table.
 
-    Trials that ended before are not trained again, unless it is to be `fresh`. One that fails or
-    diverges raises nothing: it is a row of the table.
+    Trials that ended before are not trained again, unless it is to be `fresh`; `extend` adds arms
+    and seeds to a study of the same base. One that fails or diverges raises nothing: it is a row of
+    the table.
 
     Raises:
         SettingsError, DataError, SetupError: it cannot start.
-        RefusedError: another process is at work in its folder.
+        RefusedError: another process is at work in its folder, or it was begun otherwise.
         ClusterError: Ray does not answer, or has no room for a trial.
     """
     asked = find_study(study) if isinstance(study, str) else study
     on = _machine(machine)
-    data = gather_study(asked, on, watch, steps)
-    sets = [trial_data.prepared for trial_data in data]
-    record, runs = lay_out(asked, tracking or Tracking(), sets, fresh=fresh)
-    waiting = unsettled(runs)
-    open_runs = [runs[index] for index in waiting]
-    open_data = [data[index] for index in waiting]
-    run_study(record.folder, open_runs, on, open_data, views_of(open_runs))
-    conclude(record, tracking or Tracking(), watch, is_news=bool(open_runs))
-    return record
+    rounds = Rounds(
+        on,
+        tracking or Tracking(),
+        watch,
+        lambda: nullcontext(steps),
+        lambda runs, _: nullcontext(views_of(runs)),
+    )
+    return rounds.train(asked, fresh=fresh, extend=extend)
 
 
 def compare(record: StudyRecord) -> StudyTable:
     """The comparison of a study's arms, as `casas-ray table` shows it."""
-    return study_table(record.results())
+    return study_table(record.results(), record.rule)
 
 
 def load(folder: str | Path) -> TrainedRun:

@@ -25,6 +25,10 @@ Changes = Annotated[
 ]
 Simulated = Annotated[bool, typer.Option("--simulated", help="Use a simulated log of the home.")]
 Quick = Annotated[bool, typer.Option("--quick", help="The tiny model and few epochs.")]
+Seeds = Annotated[
+    int | None, typer.Option("--seeds", min=1, help="So many seeds in all, instead of its own.")
+]
+Arms = Annotated[str, typer.Option("--arms", help="Only these arms: a,b. The base runs anyway.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 OnMachine = Annotated[str, typer.Option("--machine", help="A machine from cluster/.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="A new folder, even when one is there.")]
@@ -65,14 +69,19 @@ def study_settings(
     quick: bool,
     simulated: bool,
     machine: str = "laptop",
+    seeds: int | None = None,
+    arms: str = "",
 ) -> tuple[Study, Machine, Tracking]:
-    """A study by name with the words' changes to its base, and where and how it is to run.
+    """A study by name with the words' changes to its base, and where and how it is to run; of these
+    arms and so many seeds, where they are given.
 
     Raises:
         SettingsError: there is no such study or machine, or a change is of no setting.
     """
     study = find_study(name)
     study = study.quickened() if quick else study
+    study = study.with_seeds(seeds) if seeds is not None else study
+    study = study.with_arms([name.strip() for name in arms.split(",")]) if arms else study
     recipe_changes, on, tracking = _parsed(changes, simulated=simulated, machine=machine)
     return study.with_base(recipe_changes), on, tracking
 

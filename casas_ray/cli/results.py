@@ -146,7 +146,7 @@ def show_study(record: StudyRecord, *, as_json: bool) -> None:
     from casas_ray.cli import result_tables, tables
 
     results = record.results()
-    comparison = study_table(results)
+    comparison = study_table(results, record.rule)
     if as_json:
         print_json({"folder": str(record.folder), **record.about(), **comparison.as_dict()})
     else:
@@ -161,7 +161,7 @@ def show_study(record: StudyRecord, *, as_json: bool) -> None:
 
 def keep_results(record: StudyRecord) -> None:
     """Write a study's comparison into its folder, for scripts that read it later."""
-    write_results(record, study_table(record.results()).as_dict())
+    write_results(record, study_table(record.results(), record.rule).as_dict())
 
 
 def _fail_if_any(statuses: Sequence[str], folder: Path) -> None:

@@ -6,12 +6,14 @@ import typer
 
 from casas_ray.catalog import find_machine
 from casas_ray.cli.app import (
+    Arms,
     AsJson,
     Changes,
     Fresh,
     NoWandb,
     OnMachine,
     Quick,
+    Seeds,
     Simulated,
     app,
     study_settings,
@@ -26,23 +28,31 @@ def plan(
     changes: Changes = None,
     quick: Quick = False,
     simulated: Simulated = False,
+    seeds: Seeds = None,
+    arms: Arms = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show a study's arms, what each changes, seeds and trials. Nothing is run.
+    """Show a study's arms, what each changes, its trials, and what so many seeds can show. Nothing
+    is run.
 
     Example: casas-ray plan milan_ablation_mlm
     """
     from casas_ray.cli import tables
+    from casas_ray.report.can_show import can_show
     from casas_ray.study import describe_arm
 
-    asked, _, _ = study_settings(study, changes, quick=quick, simulated=simulated)
+    asked, _, _ = study_settings(
+        study, changes, quick=quick, simulated=simulated, seeds=seeds, arms=arms
+    )
+    shows = can_show(len(asked.seeds), len(asked.arms), asked.rope)
     if as_json:
-        arms = {arm.name: describe_arm(asked, arm) for arm in asked.arms}
+        changed = {"base": {}} | {arm.name: describe_arm(asked, arm) for arm in asked.arms}
         trials = [[trial.arm, trial.recipe.seed] for trial in asked.trials()]
         marks = {"caveats": list(asked.caveats), "quick": asked.quick}
-        print_json({"study": asked.name, **marks, "arms": {"base": {}} | arms, "trials": trials})
+        about = {"arms": changed, "trials": trials, "rope": asked.rope}
+        print_json({"study": asked.name, **marks, **about, "can_show": shows.as_dict()})
     else:
-        out.print(asked.question, tables.plan(asked), sep="\n")
+        out.print(asked.question, tables.plan(asked), " ".join(shows.sentences()), sep="\n")
 
 
 @app.command()
@@ -52,38 +62,41 @@ def tune(
     quick: Quick = False,
     simulated: Simulated = False,
     machine: OnMachine = "laptop",
+    seeds: Seeds = None,
+    arms: Arms = "",
+    extend: Annotated[
+        bool, typer.Option("--extend", help="Add what is asked for to a study that ran before.")
+    ] = False,
+    until_decided: Annotated[
+        bool, typer.Option("--until-decided", help="Add seeds until each arm has a verdict.")
+    ] = False,
+    most: Annotated[int, typer.Option(min=6, help="Seeds at most, with --until-decided.")] = 12,
     fresh: Fresh = False,
     no_wandb: NoWandb = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train every arm and seed of a study and compare them; the same command goes on after a stop.
+    """Train every arm and seed of a study and judge them; the same command goes on after a stop.
 
     Example: casas-ray tune milan_ablation_mlm --simulated --quick
     """
     asked, on, tracking = study_settings(
-        study, changes, quick=quick, simulated=simulated, machine=machine
+        study,
+        changes,
+        quick=quick,
+        simulated=simulated,
+        machine=machine,
+        seeds=seeds,
+        arms=arms,
     )
     if no_wandb:
         tracking = tracking.replace({"mode": "disabled"})
-    from casas_ray.records.run_record import unsettled
-    from casas_ray.records.study_record import lay_out
-    from casas_ray.run.conclude import conclude
-    from casas_ray.run.gather import gather_study
-    from casas_ray.run.launch import run_study
+    from casas_ray.run.rounds import Rounds
 
-    with stepping() as steps:
-        data = gather_study(asked, on, say, steps)
-    sets = [trial_data.prepared for trial_data in data]
-    record, runs = lay_out(asked, tracking, sets, fresh=fresh)
-    waiting = unsettled(runs)
-    if len(waiting) < len(runs):
-        done = len(runs) - len(waiting)
-        say(f"{done} of {len(runs)} trials ended before; they stand (--fresh runs all again).")
-    open_runs, open_data = [runs[index] for index in waiting], [data[index] for index in waiting]
-    with listening(open_runs, asked.name) as listeners:
-        run_study(record.folder, open_runs, on, open_data, listeners)
-    # Before an error for trials that failed: the results stand whatever follows.
-    conclude(record, tracking, say, is_news=bool(open_runs))
+    rounds = Rounds(on, tracking, say, stepping, listening)
+    if until_decided:
+        record = rounds.until_decided(asked, most, fresh=fresh)
+    else:
+        record = rounds.train(asked, fresh=fresh, extend=extend)
     show_study(record, as_json=as_json)
 
 

@@ -6,7 +6,7 @@ import itertools
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,28 +16,33 @@ from casas_ray import paths
 from casas_ray.config import Tracking
 from casas_ray.errors import DataError
 from casas_ray.files import shown
+from casas_ray.records.ledger import LEDGER
 from casas_ray.records.lock import locked
 from casas_ray.records.own_folder import RUN_FILE, STUDY_FILE, own
+from casas_ray.records.rule import Rule, new_rule
 from casas_ray.records.run_record import RunRecord, with_quick
 from casas_ray.records.run_result import RunResult
 from casas_ray.sealed import fitted, read_sealed, write_sealed
-from casas_ray.study import Study, Trial
+from casas_ray.study import BASE_ARM, Study, Trial
 
 if TYPE_CHECKING:
     from casas_ray.corpus.alignment import PreparedSet
 
 RESULTS_FILE = "results.json"
 
+Trials = tuple[tuple[str, int, str], ...]
+"""Arm, seed and the name of the run's folder."""
+
 log = logging.getLogger(__name__)
 
 
-def _whole(trials: tuple[tuple[str, int, str], ...]) -> tuple[tuple[str, int, str], ...]:
-    """Trials of which every arm has every seed once, and each a folder."""
-    arms, seeds = ({trial[part] for trial in trials} for part in (0, 1))
+def _whole(trials: Trials) -> Trials:
+    """Trials of which each is there once, in a folder of its own, and the base has every seed."""
     cells = {trial[:2] for trial in trials}
     folders = {trial[2] for trial in trials}
-    if not len(trials) == len(arms) * len(seeds) == len(cells) == len(folders):
-        raise ValueError("some arm lacks a seed, or has one twice")
+    base = {seed for arm, seed, _ in trials if arm == BASE_ARM}
+    if not len(trials) == len(cells) == len(folders) or {seed for _, seed in cells} != base:
+        raise ValueError("the base lacks a seed, or a trial is there twice")
     return trials
 
 
@@ -49,7 +54,8 @@ class _About(BaseModel):
     homes: tuple[str, ...]
     quick: bool
     caveats: tuple[str, ...]
-    trials: Annotated[tuple[tuple[str, int, str], ...], Field(min_length=1), AfterValidator(_whole)]
+    trials: Annotated[Trials, Field(min_length=1), AfterValidator(_whole)]
+    rule: Rule | None = None
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,9 @@ class StudyRecord:
     homes: tuple[str, ...]
     quick: bool
     caveats: tuple[str, ...]
-    trials: tuple[tuple[str, int, str], ...]
-    """Arm, seed and the name of the run's folder."""
+    trials: Trials
+    rule: Rule | None = None
+    """By which it decides; None for studies from before there were rules."""
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -108,6 +115,7 @@ def read_study(folder: Path) -> StudyRecord:
         about.quick,
         about.caveats,
         about.trials,
+        about.rule,
     )
 
 
@@ -117,38 +125,101 @@ def write_results(record: StudyRecord, table: Mapping[str, object]) -> None:
 
 
 def lay_out(
-    study: Study, tracking: Tracking, sets: Sequence["PreparedSet"], *, fresh: bool = False
+    study: Study,
+    tracking: Tracking,
+    sets: Sequence["PreparedSet"],
+    *,
+    fresh: bool = False,
+    held: StudyRecord | None = None,
+    most: int | None = None,
 ) -> tuple[StudyRecord, list[RunRecord]]:
     """A study's record and one run record a trial, its folder made; `sets` has each trial's data.
 
-    The same study on the same data has the same folder; `fresh` takes a new one beside it.
+    The same study on the same data has the same folder; `fresh` takes a new one beside it, and
+    `held` is one that it is to be added to. Seeds that such a folder has besides those asked for
+    have run records too. Before the first trial the rule is written, with `most`.
 
     Raises:
         RefusedError: another process is at work in its folder.
     """
     trials = study.trials()
-    folder = paths.runs() / _folder_name(study, trials, sets)
+    folder = held.folder if held else folder_of(study, sets)
     folder = _fresh(folder) if fresh else folder
+    held = held or _readable(folder)
     record = StudyRecord(
         folder,
         study.name,
         study.question,
-        tuple(sorted({trial.recipe.data.label for trial in trials})),
+        tuple(
+            sorted({trial.recipe.data.label for trial in trials} | set(held.homes if held else ()))
+        ),
         study.quick,
-        tuple(dict.fromkeys(caveat for prepared in sets for caveat in prepared.caveats)),
-        tuple((trial.arm, trial.recipe.seed, trial.name) for trial in trials),
+        tuple(
+            dict.fromkeys(
+                [
+                    *(held.caveats if held else ()),
+                    *(caveat for prepared in sets for caveat in prepared.caveats),
+                ]
+            )
+        ),
+        _united(held.trials if held else (), trials),
     )
-    runs = [
-        _run_of(study, trial, folder, tracking, prepared)
-        for trial, prepared in zip(trials, sets, strict=True)
-    ]
+    record = replace(record, rule=_rule(record, study, held, most))
+    by_arm = {trial.arm: prepared for trial, prepared in zip(trials, sets, strict=True)}
+    asked = [*trials, *_further(record, trials)]
+    runs = [_run_of(study, trial, folder, tracking, by_arm[trial.arm]) for trial in asked]
     own(folder)
     # Locked: who is at work there has written the same, and reads it.
     with locked(folder):
-        write_sealed(folder / STUDY_FILE, record.about() | {"trials": record.trials})
+        rule = record.rule.model_dump(mode="json") if record.rule else None
+        about = record.about() | {"trials": record.trials, "rule": rule}
+        write_sealed(folder / STUDY_FILE, about)
         for run in runs:
             _mend(run)
     return record, runs
+
+
+def _readable(folder: Path) -> StudyRecord | None:
+    try:
+        return read_study(folder) if (folder / STUDY_FILE).exists() else None
+    except DataError as error:
+        log.warning("%s It is written anew.", error.problem)
+        return None
+
+
+def _united(held: Trials, asked: Sequence[Trial]) -> Trials:
+    new = ((trial.arm, trial.recipe.seed, trial.name) for trial in asked)
+    return tuple(dict.fromkeys((*held, *new)))
+
+
+def _further(record: StudyRecord, asked: Sequence[Trial]) -> list[Trial]:
+    """The seeds that the folder has of the arms asked for, besides those asked for."""
+    by_arm = {trial.arm: trial for trial in asked}
+    names = {trial.name for trial in asked}
+    return [
+        replace(by_arm[arm], recipe=by_arm[arm].recipe.replace({"seed": seed}))
+        for arm, seed, name in record.trials
+        if name not in names and arm in by_arm
+    ]
+
+
+def _rule(record: StudyRecord, study: Study, held: StudyRecord | None, most: int | None) -> Rule:
+    """The rule that was written before, with what is added now; else the one of today."""
+    family = [arm for arm in dict.fromkeys(arm for arm, _, _ in record.trials) if arm != BASE_ARM]
+    seeds = list(dict.fromkeys(seed for _, seed, _ in record.trials))
+    before = held.rule if held else None
+    if before is None:
+        begun = any((record.folder / name / LEDGER).exists() for _, _, name in record.trials)
+        return new_rule(family, seeds, study.rope, most=most, is_late=begun)
+    if before.rope != study.rope:
+        log.warning(
+            "the study's file now says rope=%s; the rule of %s says %s, and stands.",
+            study.rope,
+            before.written,
+            before.rope,
+        )
+    grown = before.extended(family, seeds)
+    return grown if before.most or not most else grown.model_copy(update={"most": most})
 
 
 def _mend(run: RunRecord) -> None:
@@ -163,15 +234,21 @@ def _mend(run: RunRecord) -> None:
         run.write()
 
 
-def _folder_name(study: Study, trials: Sequence[Trial], sets: Sequence["PreparedSet"]) -> str:
+def folder_of(study: Study, sets: Sequence["PreparedSet"]) -> Path:
+    """Where the study lies, or would."""
     # Recipes and data, nothing else: the same question finds its folder again and goes on in it.
     fingerprints = sorted({prepared.fingerprint for prepared in sets})
-    content = json.dumps([[trial.recipe.digest() for trial in trials], fingerprints])
+    content = json.dumps([[trial.recipe.digest() for trial in study.trials()], fingerprints])
+    digest = hashlib.sha256(content.encode()).hexdigest()[:8]
+    return paths.runs() / paths.safe_name(f"{name_of(study, sets)}-{digest}", what="study")
+
+
+def name_of(study: Study, sets: Sequence["PreparedSet"]) -> str:
+    """The name of the study's folder without its digest."""
     simulated = any(prepared.simulated for prepared in sets)
     marks = [mark for mark, on in (("quick", study.quick), ("simulated", simulated)) if on]
-    homes = sorted({trial.recipe.data.label for trial in trials})
-    digest = hashlib.sha256(content.encode()).hexdigest()[:8]
-    return paths.safe_name("-".join([study.name, *homes, *marks, digest]), what="study")
+    homes = sorted({trial.recipe.data.label for trial in study.trials()})
+    return "-".join([study.name, *homes, *marks])
 
 
 def _fresh(folder: Path) -> Path:
