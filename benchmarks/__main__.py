@@ -20,7 +20,7 @@ from rich.table import Table
 from benchmarks import corpus, tracking
 from benchmarks.step import measure, measure_on_gpu, padding
 from casas_ray.config import DataConfig
-from casas_ray.corpus.fetch import link_log
+from casas_ray.corpus.bringing import link_log
 from casas_ray.records.run_result import RunResult
 
 REAL_LOG = Path(__file__).parents[2] / "shared" / "casas" / "al_smarthome" / "data.txt"

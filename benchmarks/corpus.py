@@ -227,7 +227,7 @@ def json_read(folder: str) -> Figures:
     start = time.perf_counter()
     vocabulary, windows = None, 0
     for samples in _pieces(target / "train.json", None):
-        vocabulary = vocabulary or read_vocabulary(target / "vocab.json", samples[0])
+        vocabulary = vocabulary or read_vocabulary(target / "vocab.json", samples)
         ids = [np.zeros(1, np.int32)] * len(samples)
         columns, _ = columns_of(samples, vocabulary, ids, 1.0, CaptionIndex())
         windows += len(columns.length)

@@ -14,6 +14,7 @@ from casas_ray.files import shown
 
 if TYPE_CHECKING:
     from casas_ray.corpus.alignment import PreparedSet
+    from casas_ray.corpus.bringing import Named
 
 
 @app.command()
@@ -23,15 +24,20 @@ def fetch(
 ) -> None:
     """Download a home's published log, check it and unpack it; goes on where it was cut off.
 
+    Homes of CASAS's release of 2025 go by their names there, such as hh101; another home's address
+    stands in its data/homes/NAME.toml, or is given with --url.
+
     Example: casas-ray fetch milan
     """
-    from casas_ray.corpus.download import TERMS
+    from casas_ray.corpus.download import RELEASE, RELEASE_TERMS, TERMS, released_home
     from casas_ray.corpus.download import fetch as fetch_log
-    from casas_ray.corpus.homes import home_or_error
+    from casas_ray.corpus.homes import Home, home_or_error, load_home
 
-    for line in TERMS:
+    paths.safe_name(home, what="home")
+    facts = load_home(home) or (Home(home=home) if url else released_home(home))
+    for line in RELEASE_TERMS if facts and facts.archive == RELEASE else TERMS:
         say(line)
-    facts = home_or_error(home)
+    facts = facts or home_or_error(home)
     with stepping() as steps:
         log = fetch_log(facts, url=url, progress=lambda have, all_: steps("bytes", have, all_))
     out.print(f"{shown(log)} is there; next: casas-ray prepare {home}")
@@ -41,7 +47,18 @@ def fetch(
 def prepare(
     home: Annotated[str, typer.Argument(help="A home's name; several with commas.")] = "",
     changes: Changes = None,
-    log: Annotated[Path | None, typer.Option(help="The home's raw CASAS log.")] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="The home's raw log: events or intervals.")
+    ] = None,
+    activities: Annotated[
+        Path | None, typer.Option(help="With --log: its activities, in a file of their own.")
+    ] = None,
+    columns: Annotated[
+        str, typer.Option(help="With --log: what intervals have, e.g. start,end,sensor,-,room.")
+    ] = "",
+    activity_columns: Annotated[
+        str, typer.Option(help="With --activities: e.g. start,end,activity.")
+    ] = "",
     train_json: Annotated[
         Path | None,
         typer.Option("--from", help="A train.json with val.json and vocab.json beside it."),
@@ -60,10 +77,18 @@ def prepare(
     """
     from casas_ray.cli import tables
 
+    beside = [("--activities", activities is not None), ("--columns", bool(columns))]
+    beside.append(("--activity-columns", bool(activity_columns)))
+    if log is None and any(given for _, given in beside):
+        name = next(name for name, given in beside if given)
+        raise SettingsError(f"{name} goes with --log.", hint="name the log of the sensors too.")
     if train_json is not None:
         prepared = _from_json(train_json, captions, [home, *(changes or [])], log, simulated)
     else:
-        prepared = _from_logs(home, changes, log, simulated)
+        from casas_ray.corpus.bringing import Named
+
+        named = Named(log, activities, columns, activity_columns) if log else None
+        prepared = _from_logs(home, changes, named, simulated)
     if as_json:
         from casas_ray.corpus.exchange.shape_a import write_shape_a
 
@@ -77,9 +102,10 @@ def prepare(
 
 
 def _from_logs(
-    home: str, changes: list[str] | None, log: Path | None, simulated: bool
+    home: str, changes: list[str] | None, named: "Named | None", simulated: bool
 ) -> "PreparedSet":
-    from casas_ray.corpus.fetch import link_log, logs_for
+    from casas_ray.corpus.bringing import brought
+    from casas_ray.corpus.fetch import logs_for
     from casas_ray.corpus.prepare import prepare as prepare_set
 
     if not home or "=" in home:
@@ -90,11 +116,21 @@ def _from_logs(
     # A home's name becomes a folder's.
     names = [paths.safe_name(name, what="home") for name in home.split(",")]
     recipe, _, _ = settings(Recipe(), changes, simulated=simulated, extra={"data.homes": home})
-    if log is not None:
-        if len(names) > 1:
-            raise SettingsError("--log is the log of one home; bring one home at a time with it.")
-        link_log(home, log)
-    return prepare_set(recipe.data, logs_for(recipe.data), watch=say)
+    if named is None:
+        return prepare_set(recipe.data, logs_for(recipe.data), watch=say)
+    if len(names) > 1:
+        raise SettingsError("--log is the log of one home; bring one home at a time with it.")
+    if recipe.data.simulated:
+        raise SettingsError("--log has no effect on a simulated home.", hint="leave one out.")
+    with brought(home, named) as (path, notes):
+        for note in notes:
+            say(f"{home}: {note}")
+        # What is read may be a copy of ours; the user knows it by the name that was typed.
+        return prepare_set(
+            recipe.data,
+            {home: path},
+            watch=lambda text: say(text.replace(shown(path), shown(named.log))),
+        )
 
 
 def _from_json(

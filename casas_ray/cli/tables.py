@@ -71,6 +71,7 @@ def _home_rows(about: Json) -> list[tuple[str, str]]:
         ("set aside", _counts(about["quarantined"]) or "none"),
         ("dropped by sensor type", _counts(about["dropped_by_type"]) or "none"),
         ("noticed", _counts(about["noticed"]) or "nothing"),
+        *(("please check", note) for note in about.get("notes", [])),
         ("sensors by room", _counts(about["sensors_by_room"])),
         ("days", _days(about["days"])),
         (
@@ -86,7 +87,7 @@ def _home_rows(about: Json) -> list[tuple[str, str]]:
 
 
 def _set_rows(manifest: Json) -> list[tuple[str, str]]:
-    rows = []
+    rows = [("please check", note) for note in manifest.get("notes", [])]
     for split, counts in manifest.get("labels", {}).items():
         rows.append((f"events by activity, {split}", _counts(counts, most=12)))
     captions = manifest["captions"]
@@ -109,7 +110,10 @@ def homes(known: Mapping[str, "HomeAtHand"]) -> Table:
         shown.add_column(column, no_wrap=column == "home")
     for name, home in known.items():
         sensors = "read off its log" if home.sensors is None else str(home.sensors)
-        log = files.shown(home.log) if home.log else "not at hand"
+        missing = (
+            f"was {files.shown(home.moved)}, and is not there" if home.moved else "not at hand"
+        )
+        log = files.shown(home.log) if home.log else missing
         sets = [
             f"{files.shown(held.folder)} ({held.windows:,} windows, {held.bytes / 1e6:.1f} MB)"
             for held in home.sets

@@ -37,40 +37,60 @@ class PairedMarks:
     irregular: Counter[str] = field(default_factory=Counter)
 
 
-def spans_of(marks: Sequence[Mark]) -> PairedMarks:
+def spans_of(marks: Sequence[Mark], lone: Sequence[Span] = ()) -> PairedMarks:
     """The activities that marks tell of: begins paired with ends, activity by activity.
 
     A second begin before an end opens a span of its own and leaves the first with its begin event
     alone. An end with no begin labels its own event, and all before it when it is the log's first
     mark: the log then starts within that activity. A begin with no end labels its own event.
+
+    `lone` has runs of events that name an activity alone. One that is open goes on at least to
+    there; one that is not is an activity from the first event of the run to its last.
     """
     paired = PairedMarks()
-    open_since: dict[str, int] = {}
-    for index, mark in enumerate(marks):
-        if mark.kind == "begin":
-            _begin(paired, open_since, mark)
+    open_since: dict[str, Span] = {}
+    first = marks[0] if marks else None
+    steps: list[tuple[int, Mark | Span]] = [(mark.row, mark) for mark in marks]
+    steps += [(run.first, run) for run in lone]
+    for _, step in sorted(steps, key=lambda step: step[0]):
+        if isinstance(step, Span):
+            _name(paired, open_since, step)
+        elif step.kind == "begin":
+            _begin(paired, open_since, step)
         else:
-            _end(paired, open_since, mark, is_first=index == 0)
-    for activity, row in open_since.items():
-        paired.irregular["begin without end"] += 1
-        paired.spans.append(Span(row, row, activity))
+            _end(paired, open_since, step, is_first=step is first)
+    for span in open_since.values():
+        _leave(paired, span, "begin without end")
     return paired
 
 
-def _begin(paired: PairedMarks, open_since: dict[str, int], mark: Mark) -> None:
+def _leave(paired: PairedMarks, span: Span, irregular: str) -> None:
+    # Where labels alone say how long it lasted, nothing is missing.
+    if span.first == span.last:
+        paired.irregular[irregular] += 1
+    paired.spans.append(span)
+
+
+def _begin(paired: PairedMarks, open_since: dict[str, Span], mark: Mark) -> None:
     if mark.activity in open_since:
-        paired.irregular["begin while open"] += 1
-        row = open_since[mark.activity]
-        paired.spans.append(Span(row, row, mark.activity))
-    open_since[mark.activity] = mark.row
+        _leave(paired, open_since[mark.activity], "begin while open")
+    open_since[mark.activity] = Span(mark.row, mark.row, mark.activity)
 
 
-def _end(paired: PairedMarks, open_since: dict[str, int], mark: Mark, *, is_first: bool) -> None:
-    begun = open_since.pop(mark.activity, None)
-    if begun is None:
+def _end(paired: PairedMarks, open_since: dict[str, Span], mark: Mark, *, is_first: bool) -> None:
+    span = open_since.pop(mark.activity, None)
+    begun = span.first if span else mark.row
+    if span is None:
         paired.irregular["end without begin"] += 1
         begun = 0 if is_first else mark.row
     paired.spans.append(Span(begun, mark.row, mark.activity))
+
+
+def _name(paired: PairedMarks, open_since: dict[str, Span], run: Span) -> None:
+    if run.activity in open_since:
+        open_since[run.activity] = open_since[run.activity]._replace(last=run.last)
+    else:
+        paired.spans.append(run)
 
 
 def resident_of(activity: str) -> str:

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from casas_ray.corpus import clocks
 from casas_ray.corpus.activities import Mark, Span, label_rows, runs_of, spans_of
-from casas_ray.corpus.events import NO_ACTIVITY, Coded, Events
-from casas_ray.corpus.homes import Home, derived_home
-from casas_ray.corpus.log import STATES, Line, RawLog, Rejected, stamps_to_us
+from casas_ray.corpus.events import NO_ACTIVITY, US_PER_DAY, Coded, Events, date_text
+from casas_ray.corpus.facts import facts_for, faults
+from casas_ray.corpus.homes import Home
+from casas_ray.corpus.labels import alone, named_by_marks
+from casas_ray.corpus.raw_log import RawLog, Rejected
+from casas_ray.corpus.stamps import NO_TIME
 from casas_ray.errors import DataError
 from casas_ray.files import shown
 
@@ -45,6 +49,18 @@ class Cleaned:
     noticed: dict[str, int] = field(default_factory=dict)
     """Irregularities that were survived: lines out of order, marks without a partner."""
 
+    notes: tuple[str, ...] = ()
+    """What a user has to know of how the log was understood, in sentences."""
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """The rows of a log that count, in the order of time, ties in the log's order."""
+
+    rows: NDArray[np.int64]
+    time_us: NDArray[np.int64]
+    noticed: Counter[str]
+
 
 def clean(log: RawLog, home: Home | None, *, name: str, drop_types: Sequence[str]) -> Cleaned:
     """The log as events of a home; unusable lines are moved to `log.rejected`.
@@ -52,28 +68,28 @@ def clean(log: RawLog, home: Home | None, *, name: str, drop_types: Sequence[str
     Raises:
         DataError: nothing is left.
     """
-    home = home or _home_of(log, name)
-    lines, times, out_of_order = _in_time_order(log)
-    # Labels before lines are dropped: a begin or an end may stand on a line that is no event.
-    labels, spans, noticed = _labels(lines)
-    kept, dropped, dropped_types = _wanted(log, lines, home, frozenset(drop_types))
-    if not kept:
+    facts, notes = facts_for(log, home, name)
+    ordered = _in_time_order(log)
+    kept, dropped = _wanted(log, ordered, facts, frozenset(drop_types))
+    labels, spans = _labels(log, ordered, kept)
+    types = dict(Counter(row.reason.rpartition(" ")[2] for row in dropped))
+    if not len(kept):
         raise DataError(
-            f"{shown(log.path)}: no event is left for home '{home.home}'.",
-            hint=f"lines were set aside for: {log.reasons() | dropped_types}",
+            f"{shown(log.path)}: no event is left for home '{facts.home}'.",
+            hint=f"lines were set aside for: {log.reasons() | types}",
         )
-    rows = np.asarray(kept, dtype=np.int64)
+    rows = ordered.rows[kept]
+    said = [log.meanings[code] for code in log.said[rows].tolist()]
     events = Events(
-        time_us=times[rows],
-        line=np.array([lines[row].number for row in kept], dtype=np.int64),
-        sensor=Coded.of([lines[row].sensor for row in kept]),
-        state=Coded.of([lines[row].value for row in kept]),
-        label=Coded.of([labels[row] for row in kept]),
+        time_us=ordered.time_us[kept],
+        line=log.number[rows],
+        sensor=Coded.of([each.sensor for each in said]),
+        state=Coded.of([each.value for each in said]),
+        label=Coded.of([labels[row] for row in kept.tolist()]),
     )
-    if out_of_order:
-        noticed["line out of order"] = out_of_order
-    activities = _activities(spans, rows, times)
-    return Cleaned(events, home, activities, dropped, dropped_types, noticed)
+    activities = _activities(spans, kept, ordered.time_us)
+    noticed = dict(+ordered.noticed)
+    return Cleaned(events, facts, activities, dropped, types, noticed, (*log.notes, *notes))
 
 
 def _activities(
@@ -88,59 +104,113 @@ def _activities(
     ]
 
 
-def _home_of(log: RawLog, name: str) -> Home:
-    usable = [line for line in log.lines if not line.flaw]
-    rooms = {line.sensor: line.room for line in usable}
-    types = {line.sensor: line.type for line in usable if line.type}
-    return derived_home(name, rooms=rooms, types=types)
+def _in_time_order(log: RawLog) -> _Sorted:
+    noticed = log.counted()
+    _set_aside_unset(log)
+    rows = np.arange(len(log.number))
+    marked = np.array([bool(each.marks) for each in log.meanings], np.bool_)
+    counts = log.is_event | marked[log.said]
+    timed = log.time_us != NO_TIME
+    twice = clocks.hours_twice(log.time_us[timed], log.zone[timed])
+    second = np.zeros(len(rows), np.bool_)
+    for hour in twice:
+        second[np.flatnonzero(timed)[hour.first : hour.first + hour.repeated]] = True
+    repeated = np.zeros(len(rows), np.bool_)
+    repeated[timed] = clocks.repeats(log.time_us[timed], log.said[timed], second[timed])
+    _set_aside_repeats(log, repeated)
+    stays = counts & ~repeated
+    return _sorted(log, rows[stays], timed[stays], noticed)
 
 
-def _in_time_order(log: RawLog) -> tuple[list[Line], NDArray[np.int64], int]:
-    times = stamps_to_us([line.stamp for line in log.lines])
-    for row in np.flatnonzero(times < 0).tolist():
-        if not log.lines[row].flaw:  # such a one was set aside while reading, with its own reason
-            log.reject(log.lines[row].number, "no such date or time", _text(log.lines[row]))
-    valid = np.flatnonzero(times >= 0)
-    out_of_order = int(np.count_nonzero(np.diff(times[valid]) < 0))
+def _sorted(
+    log: RawLog, rows: NDArray[np.int64], timed: NDArray[np.bool_], noticed: Counter[str]
+) -> _Sorted:
+    written = log.time_us[rows]
+    twice = clocks.hours_twice(written[timed], log.zone[rows][timed])
+    times = np.full(len(rows), NO_TIME)
+    times[timed] = clocks.fitted(written[timed], twice)
+    noticed["line of an hour that came twice"] = sum(hour.repeated for hour in twice)
+    noticed["line out of order"] = int(np.count_nonzero(np.diff(times[timed]) < 0))
+    times = _with_neighbours(times)
     # Stable: lines of one moment keep the log's order, or captions and ids would vary.
-    order = valid[np.argsort(times[valid], kind="stable")]
-    return [log.lines[row] for row in order.tolist()], times[order], out_of_order
+    order = np.argsort(times, kind="stable")
+    return _Sorted(rows[order], times[order], noticed)
 
 
-def _labels(lines: Sequence[Line]) -> tuple[list[str], list[Span], dict[str, int]]:
-    if not any(line.mark for line in lines):
-        labels = [line.label or NO_ACTIVITY for line in lines]
-        return labels, runs_of(labels), {}
-    marks = [Mark(row, line.label, line.mark) for row, line in enumerate(lines) if line.mark]
-    paired = spans_of(marks)
+def _with_neighbours(times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A line without a time, kept for its mark, stands where it stands in the file."""
+    places = np.where(times != NO_TIME, np.arange(len(times)), -1)
+    before = np.maximum.accumulate(places)
+    first = int(np.argmax(places >= 0))
+    return times[np.where(before >= 0, before, first)]
+
+
+def _set_aside_unset(log: RawLog) -> None:
+    for row in np.flatnonzero(clocks.unset(log.time_us)).tolist():
+        if log.is_event[row]:
+            log.reject_row(row, f"a clock that was not set: {_year(int(log.time_us[row]))}")
+        log.time_us[row], log.is_event[row] = NO_TIME, False
+
+
+def _year(time_us: int) -> str:
+    return date_text(time_us // US_PER_DAY)[:4]
+
+
+def _set_aside_repeats(log: RawLog, repeated: NDArray[np.bool_]) -> None:
+    for row in np.flatnonzero(repeated & log.is_event).tolist():
+        log.reject_row(row, "exact repeat of an earlier line")
+
+
+def _labels(log: RawLog, ordered: _Sorted, kept: NDArray[np.int64]) -> tuple[list[str], list[Span]]:
+    """The label of every ordered row, and the activities; `kept` has the rows of events."""
+    said = log.said[ordered.rows]
+    names, understood = alone(log, said)
+    ordered.noticed.update(understood)
+    named = [names[code] or NO_ACTIVITY for code in said.tolist()]
+    # Among events: a temperature in between is no end of what a label tells.
+    runs = [
+        Span(int(kept[run.first]), int(kept[run.last]), run.activity)
+        for run in runs_of([named[row] for row in kept.tolist()])
+    ]
+    marks = _marks(log, said, ordered.noticed)
+    if not marks:
+        return named, runs
+    paired = spans_of(marks, runs)
+    ordered.noticed.update(paired.irregular)
     spans = sorted(paired.spans, key=lambda span: span.first)
-    return label_rows(spans, len(lines)), spans, dict(paired.irregular)
+    labels = label_rows(spans, len(said))
+    # What a line says itself stands above what is open around it.
+    own = (
+        label if name == NO_ACTIVITY else name for label, name in zip(labels, named, strict=True)
+    )
+    return list(own), spans
+
+
+def _marks(log: RawLog, said: NDArray[np.int32], noticed: Counter[str]) -> list[Mark]:
+    # They also act on lines that are no events, or an activity would never end.
+    means, reread = named_by_marks(log, said)
+    noticed.update(reread)
+    marked = np.array([bool(each.marks) for each in log.meanings], np.bool_)
+    return [
+        Mark(row, means[activity], kind)
+        for row in np.flatnonzero(marked[said]).tolist()
+        for activity, kind in log.meanings[said[row]].marks
+    ]
 
 
 def _wanted(
-    log: RawLog, lines: Sequence[Line], home: Home, drop_types: frozenset[str]
-) -> tuple[list[int], list[Rejected], dict[str, int]]:
-    """The rows of events, and the lines left out by type with their numbers by type."""
-    kept: list[int] = []
+    log: RawLog, ordered: _Sorted, home: Home, drop_types: frozenset[str]
+) -> tuple[NDArray[np.int64], list[Rejected]]:
+    """Which of the ordered rows are events, and the lines left out by type."""
+    found = faults(log, home, drop_types)
     dropped: list[Rejected] = []
-    types: Counter[str] = Counter()
-    for row, line in enumerate(lines):
-        if line.flaw:  # rejected while reading; kept so far for its mark alone
-            continue
-        sensor = home.sensors.get(line.sensor)
-        if sensor is None:
-            log.reject(line.number, f"sensor not in home {home.home}", _text(line))
-        elif sensor.type in drop_types:
-            dropped.append(Rejected(line.number, f"left out by type: {sensor.type}", _text(line)))
-            types[sensor.type] += 1
-        elif line.value not in STATES:
-            log.reject(line.number, f"a number from a {sensor.type} sensor", _text(line))
+    is_event = log.is_event[ordered.rows]
+    said = log.said[ordered.rows]
+    faulty = np.array([bool(fault.reason) for fault in found], np.bool_)[said]
+    for index in np.flatnonzero(is_event & faulty).tolist():
+        row, fault = int(ordered.rows[index]), found[said[index]]
+        if fault.dropped_type:
+            dropped.append(Rejected(int(log.number[row]), fault.reason, log.text_of(row)))
         else:
-            kept.append(row)
-    return kept, dropped, dict(types)
-
-
-def _text(line: Line) -> str:
-    """What a line said, with single spaces."""
-    parts = (line.stamp, line.sensor, line.value, line.label, line.mark)
-    return " ".join(part for part in parts if part)
+            log.reject_row(row, fault.reason)
+    return np.flatnonzero(is_event & ~faulty), dropped

@@ -1,7 +1,9 @@
 """A home's published log brought here: resumed where it stopped, checked, and never half there."""
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import urllib.error
 import urllib.parse
@@ -9,8 +11,9 @@ import urllib.request
 import zipfile
 from collections.abc import Callable
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from casas_ray.corpus.detect import looks_like_a_log
 from casas_ray.corpus.homes import Home
 from casas_ray.errors import SettingsError, SetupError
 from casas_ray.files import new_folder, private_folder, sha256_of, shown, write_json
@@ -23,11 +26,25 @@ TERMS = (
     "The CASAS logs are published by Washington State University (casas.wsu.edu) for research:",
     "cite their papers, and do not pass the logs on; casas_ray contains none of them.",
 )
+RELEASE = "https://zenodo.org/records/15708568/files/labeled_data.zip"
+"""The release of 2025, one archive of 82 labelled homes: hh101 and so on."""
+
+RELEASE_TERMS = (
+    f"From CASAS's release of 2025, {RELEASE}: one archive of all homes, kept for the next one.",
+    "Its page says CC BY 4.0: cite it.",
+)
+_RELEASED = re.compile(r"[a-z]{2,6}\d{1,4}")
+_USUAL_NAME = "data.txt"
 _PIECE = 1 << 18
 _SECONDS = 30.0
 _TRIES = 5
 _LARGEST = 4 << 30
 """Bytes of an archive, and of what is unpacked from it."""
+
+
+def released_home(name: str) -> Home | None:
+    """A home of the release of 2025 by its name there, such as hh101; None for another name."""
+    return Home(home=name, archive=RELEASE) if _RELEASED.fullmatch(name) else None
 
 
 def fetch(home: Home, *, url: str = "", progress: Progress = lambda have, total: None) -> Path:
@@ -43,19 +60,37 @@ def fetch(home: Home, *, url: str = "", progress: Progress = lambda have, total:
     if url:
         _refuse_address(url)
     target = raw() / home.home
-    log = target / home.log_in_archive
+    log = target / (home.log_in_archive or _USUAL_NAME)
     if log.is_file():
         return log
     address = url or home.archive
     if not address:
         raise SetupError(f"nobody wrote where home '{home.home}' is published.", hint=by_hand(home))
-    archive = raw() / f".{home.home}.download"
+    kept = raw() / f".{hashlib.sha256(address.encode()).hexdigest()[:12]}.archive"
+    archive = kept if kept.is_file() else raw() / f".{home.home}.download"
     private_folder(archive.parent)
-    _download(address, archive, home, progress)
+    if archive is not kept:
+        _download(address, archive, home, progress)
     _unpack(archive, target, home)
-    archive.unlink()
-    _about(archive).unlink(missing_ok=True)
+    if archive is not kept:
+        _about(archive).unlink(missing_ok=True)
+        archive.replace(kept) if _holds_several(archive, home) else archive.unlink()
     return log
+
+
+def _holds_several(archive: Path, home: Home) -> bool:
+    """Whether an archive is one of many homes, which the next of them will want again."""
+    if home.log_in_archive or not zipfile.is_zipfile(archive):
+        return False
+    with zipfile.ZipFile(archive) as packed:
+        return len(_logs_in(packed)) > 1
+
+
+def _logs_in(packed: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The files in an archive that may be logs, by the name of the home that they are named by."""
+    files = (info for info in packed.infolist() if not info.is_dir())
+    files = (info for info in files if not info.filename.startswith("__MACOSX/"))
+    return {PurePosixPath(info.filename).name.split(".")[0].lower(): info for info in files}
 
 
 def _refuse_address(url: str) -> None:
@@ -74,10 +109,12 @@ def _refuse_address(url: str) -> None:
 def by_hand(home: Home) -> str:
     """A hint: how to bring the log without us."""
     folder = shown(raw() / home.home)
+    where = f"unpack it in {folder}/ (the log is {home.log_in_archive})"
+    if not home.log_in_archive:
+        where = f"put its log in {folder}/{_USUAL_NAME}"
     return (
-        f"download {home.archive or 'it'} yourself and unpack it in {folder}/ "
-        f"(the log is {home.log_in_archive or 'data'}), or "
-        f"`casas-ray prepare {home.home} --log PATH`"
+        f"download {home.archive or 'it'} yourself and {where}, or `casas-ray prepare {home.home} "
+        "--log PATH`"
     )
 
 
@@ -168,10 +205,11 @@ def _unpack(archive: Path, target: Path, home: Home) -> None:
         if home.archive_sha256 and sha256_of(archive) != home.archive_sha256:
             problem = "its SHA-256 is not the published one"
         else:
-            with zipfile.ZipFile(archive) as packed, new_folder(target) as draft:
-                _extract(packed, draft, home)
-                _check_lines(draft / home.log_in_archive, home)
-            if not (target / home.log_in_archive).is_file():
+            name = home.log_in_archive or _USUAL_NAME
+            with new_folder(target) as draft:
+                _take_log(archive, draft / name, home)
+                _check_lines(draft / name, home)
+            if not (target / name).is_file():
                 problem = f"{shown(target)} is in the way"
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
         problem = str(error)
@@ -185,19 +223,41 @@ def _unpack(archive: Path, target: Path, home: Home) -> None:
         )
 
 
-def _extract(packed: zipfile.ZipFile, draft: Path, home: Home) -> None:
-    names = {info.filename: info for info in packed.infolist()}
-    # Only the one file that the home's facts name: names in an archive may lead out of the folder.
-    info = names.get(home.log_in_archive)
-    if info is None:
-        raise ValueError(f"there is no {home.log_in_archive} in it")
-    if info.file_size > _LARGEST:
-        raise ValueError(f"its log would be {info.file_size:,} bytes")
-    path = draft / home.log_in_archive
+def _take_log(archive: Path, path: Path, home: Home) -> None:
+    """Put the home's log from what came into the path.
+
+    Raises:
+        ValueError: there is none.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with packed.open(info) as source, path.open("wb") as out:
-        shutil.copyfileobj(source, out, _PIECE)
-        os.fsync(out.fileno())
+    if not home.log_in_archive and not zipfile.is_zipfile(archive):
+        if not looks_like_a_log(archive):
+            raise ValueError("it is neither a zip file nor a log")
+        shutil.copyfile(archive, path)
+        return
+    with zipfile.ZipFile(archive) as packed:
+        # Only the one file that the home's facts name: names in an archive may lead out of the
+        # folder.
+        info = _member(packed, home)
+        if info.file_size > _LARGEST:
+            raise ValueError(f"its log would be {info.file_size:,} bytes")
+        with packed.open(info) as source, path.open("wb") as out:
+            shutil.copyfileobj(source, out, _PIECE)
+            os.fsync(out.fileno())
+
+
+def _member(packed: zipfile.ZipFile, home: Home) -> zipfile.ZipInfo:
+    if home.log_in_archive:
+        names = {info.filename: info for info in packed.infolist()}
+        if home.log_in_archive not in names:
+            raise ValueError(f"there is no {home.log_in_archive} in it")
+        return names[home.log_in_archive]
+    logs = _logs_in(packed)
+    if home.home.lower() in logs:
+        return logs[home.home.lower()]
+    if len(logs) == 1:
+        return next(iter(logs.values()))
+    raise ValueError(f"it has logs of {', '.join(sorted(logs)[:100])}, and none of {home.home}")
 
 
 def _check_lines(path: Path, home: Home) -> None:

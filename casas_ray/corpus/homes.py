@@ -7,11 +7,10 @@ from pathlib import Path
 from pydantic import Field
 
 from casas_ray.config.base import Settings
+from casas_ray.corpus.sensor_names import UNKNOWN_ROOM, type_from_name
 from casas_ray.errors import CasasError, DataError, RefusedError, SettingsError, did_you_mean
 from casas_ray.files import read_toml, shown
 from casas_ray.paths import drawer_file, drawer_files, is_safe_name, safe_path
-
-UNKNOWN_ROOM = "unknown"
 
 
 class Sensor(Settings):
@@ -117,20 +116,6 @@ def derived_home(name: str, *, rooms: Mapping[str, str], types: Mapping[str, str
         for sensor, room in rooms.items()
     }
     return Home(home=name, sensors=sensors, derived=True)
-
-
-_TYPE_BY_LETTER = {"M": "motion", "D": "door", "T": "temperature", "I": "item", "L": "light"}
-
-
-def type_from_name(sensor: str) -> str:
-    """A type read off an id such as `M012` or a name such as `OutsideDoor`; else motion."""
-    if re.fullmatch(r"[A-Z]{1,2}\d+", sensor):
-        return _TYPE_BY_LETTER.get(sensor[0], "unknown")
-    lowered = sensor.lower()
-    for word in ("door", "light", "temperature", "battery"):
-        if word in lowered:
-            return word
-    return "motion"
 
 
 def words(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,9 @@ import numpy as np
 
 from casas_ray import paths
 from casas_ray.corpus.alignment import FIELD_PREFIX, MANIFEST, PreparedSet
+from casas_ray.corpus.detect import looks_like_a_log
 from casas_ray.corpus.events import US_PER_SECOND
-from casas_ray.corpus.fetch import log_at_hand
+from casas_ray.corpus.fetch import log_at_hand, place_before
 from casas_ray.corpus.homes import known_homes, load_home
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown
@@ -52,6 +53,9 @@ class HomeAtHand:
     """None where the home has no facts of its own, and sensors are read off its log."""
 
     log: Path | None
+    moved: Path | None
+    """Where its log was, when it is there no more."""
+
     sets: list[SetAtHand]
 
     def as_dict(self) -> dict[str, object]:
@@ -60,27 +64,35 @@ class HomeAtHand:
             "residents": self.residents,
             "sensors": self.sensors,
             "log": shown(self.log) if self.log else None,
+            "moved": shown(self.moved) if self.moved else None,
             "sets": [vars(held) | {"folder": shown(held.folder)} for held in self.sets],
         }
 
 
 def homes_at_hand() -> dict[str, HomeAtHand]:
-    """Every home that has facts or a log, by name, with its log and the sets made of it.
+    """Every home that has facts, a log or a set, by name, with its log and the sets made of it.
+
+    A log that cannot be used is none.
 
     Raises:
         DataError: a home's facts cannot be read.
     """
-    facts = {name: load_home(name) for name in sorted({*known_homes(), *logged_homes()})}
+    names = sorted({*known_homes(), *logged_homes()})
     sets = _sound(prepared_sets())
-    return {
-        name: HomeAtHand(
-            residents=home.residents if home else "",
-            sensors=len(home.sensors) if home else None,
-            log=log_at_hand(name),
-            sets=[_at_hand(prepared) for prepared in sets if name in prepared.manifest["homes"]],
-        )
-        for name, home in facts.items()
-    }
+    homes = {name: _home_at_hand(name, sets) for name in names}
+    known = known_homes()
+    return {name: home for name, home in homes.items() if name in known or home.log or home.sets}
+
+
+def _home_at_hand(name: str, sets: Sequence[PreparedSet]) -> HomeAtHand:
+    home, log = load_home(name), log_at_hand(name)
+    return HomeAtHand(
+        residents=home.residents if home else "",
+        sensors=len(home.sensors) if home else None,
+        log=log if log and looks_like_a_log(log) else None,
+        moved=place_before(name),
+        sets=[_at_hand(prepared) for prepared in sets if name in prepared.manifest["homes"]],
+    )
 
 
 def _sound(sets: Iterable[PreparedSet]) -> list[PreparedSet]:

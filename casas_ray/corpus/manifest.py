@@ -12,7 +12,7 @@ from casas_ray.config import DataConfig
 from casas_ray.corpus.activities import resident_of
 from casas_ray.corpus.clean import Cleaned
 from casas_ray.corpus.events import NO_ACTIVITY, US_PER_SECOND, Events, date_text
-from casas_ray.corpus.log import RawLog
+from casas_ray.corpus.raw_log import RawLog
 from casas_ray.corpus.split import SPLITS, Days
 from casas_ray.corpus.vocab import Vocabulary
 from casas_ray.corpus.windows import Windows
@@ -39,6 +39,7 @@ class _Home(_Part):
     days: dict[str, list[str]]
     activities_by_resident: dict[str, int]
     coverage: dict[str, float]
+    notes: list[str] = []
 
 
 class _Captions(_Part):
@@ -64,6 +65,7 @@ class Manifest(_Part):
     fields: dict[str, int]
     windows: Annotated[dict[str, int], AfterValidator(_trained_on)]
     captions: _Captions
+    notes: list[str] = []
     labels: dict[str, dict[str, int]] = {}
     events_per_window: dict[str, float] = {}
     files: dict[str, str] = {}
@@ -147,11 +149,16 @@ def _of_home(part: Part) -> dict[str, object]:
     cleaned, events = part.cleaned, part.cleaned.events
     residents = Counter(resident_of(activity.label) for activity in cleaned.activities)
     return {
-        "log": {"name": part.log.path.name, "shape": part.log.dialect, "lines": part.log.total},
+        "log": {
+            "name": part.log.path.name,
+            "shape": part.log.dialect.shape,
+            "lines": part.log.total,
+        },
         "used": len(events),
         "quarantined": part.log.reasons(),
         "dropped_by_type": cleaned.dropped_types,
         "noticed": cleaned.noticed,
+        "notes": list(cleaned.notes),
         "facts": "derived from the log" if cleaned.home.derived else "data/homes",
         "sensors_by_room": _sensors_by_room(cleaned),
         "days": {split: [date_text(day) for day in part.days.of(split)] for split in SPLITS},

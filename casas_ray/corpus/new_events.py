@@ -85,7 +85,10 @@ def windows_like(
         DataError: the events are no events of that home, or too few for one window.
     """
     events = events_of(columns)
-    facts = load_home(home) or _home_in(prepared, home)
+    facts = _home_in(prepared, home)
+    if written := load_home(home):
+        # The set may have sensors that the facts leave out.
+        facts = written.model_copy(update={"sensors": facts.sensors | written.sensors})
     strangers = sorted(set(events.sensor.names) - facts.sensors.keys())
     if strangers:
         raise DataError(
@@ -120,7 +123,7 @@ def _fields_like(prepared: PreparedSet, events: Events, facts: Home, home: str) 
 
 
 def _home_in(prepared: PreparedSet, home: str) -> Home:
-    """The facts of a home without a TOML, as the training windows of the set show them."""
+    """The facts of a home as the training windows of the set show them."""
     table = prepared.windows("train")
     table = table.filter(pa.array([name == home for name in table.column("home").to_pylist()]))
     names = {field: _values(prepared, table, field) for field in ("sensor", "room", "sensor_type")}

@@ -20,6 +20,7 @@ from casas_ray.corpus.alignment import (
     write_manifest,
     write_vocabulary,
 )
+from casas_ray.corpus.bringing import log_hash
 from casas_ray.corpus.captions import describe, sensor_words
 from casas_ray.corpus.clean import Cleaned, clean
 from casas_ray.corpus.columns import DescribedEvents, window_columns, window_names
@@ -36,7 +37,7 @@ from casas_ray.corpus.windows import Windows, cut
 from casas_ray.errors import DataError
 from casas_ray.files import shown
 
-CODE_VERSION = 4
+CODE_VERSION = 5
 """Raised when the same log and settings come to give another set; else old sets pass for new."""
 
 Watch = Callable[[str], None]
@@ -90,6 +91,8 @@ def prepare(config: DataConfig, logs: Logs, *, watch: Watch = lambda _: None) ->
             watch(f"reading {shown(logs[home])}")
             first = sum(len(part.cleaned.events) for part in parts)
             parts.append(_read(config, home, logs[home], facts[home], first))
+            for note in parts[-1].cleaned.notes:
+                watch(f"{home}: {note}")
         _fill_missing_fields(parts)
         _refuse_empty_split(parts, config)
         watch(f"writing {shown(target)}")
@@ -102,9 +105,7 @@ def _fingerprint(config: DataConfig, logs: Logs, facts: Mapping[str, Home | None
     captions = config.captions.file
     content = {
         "code": CODE_VERSION,
-        "logs": {
-            home: input_hash(log, "name the log with --log PATH") for home, log in logs.items()
-        },
+        "logs": {home: log_hash(log) for home, log in logs.items()},
         # What shapes a simulated log is in the log's own hash.
         "settings": config.model_dump(mode="json", exclude={"simulate"}),
         "homes": {name: home.digest() if home else None for name, home in facts.items()},

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from casas_ray.corpus.activities import resident_of
 from casas_ray.corpus.clean import Cleaned
-from casas_ray.corpus.log import RawLog
+from casas_ray.corpus.raw_log import RawLog
 from casas_ray.names import cell
 
 Homes = Sequence[tuple[str, RawLog, Cleaned]]

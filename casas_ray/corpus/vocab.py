@@ -70,18 +70,25 @@ def field_columns(events: Events, home: Home) -> dict[str, Coded]:
     return columns
 
 
-def gap_seconds_of(bucket: str) -> float:
-    """A time that lies in the bucket, for files that tell no more: the middle of its limits."""
+def gap_seconds_of(bucket: str) -> float | None:
+    """A time that lies in the bucket, for files that tell no more: the middle of its limits; None
+    for a bucket that nobody knows. `dt_1-2min` is `dt_1_2min`."""
+    bucket = bucket.lower().replace("-", "_").replace("<", "lt").replace(">", "gt")
     names = [name for _, name in _GAPS]
     if bucket not in names:
-        return _GAPS[-1][0] if bucket == _LONGEST_GAP else 0.0
+        return _GAPS[-1][0] if bucket == _LONGEST_GAP else None
     index = names.index(bucket)
     return (_GAPS[max(0, index - 1)][0] + _GAPS[index][0]) / 2
 
 
+def gap_buckets() -> tuple[str, ...]:
+    """The name of every bucket of time since the event before."""
+    return (*(name for _, name in _GAPS), _LONGEST_GAP)
+
+
 def _gap_column(seconds: NDArray[np.float64]) -> Coded:
     """The bucket of each time since the previous event; `dt_0` is exactly none."""
-    names = (*(name for _, name in _GAPS), _LONGEST_GAP)
+    names = gap_buckets()
     limits = np.array([limit for limit, _ in _GAPS[1:]])
     # dt_0 is no range but exactly zero, so the ranges count from 1.
     codes = np.searchsorted(limits, seconds, side="right") + 1

@@ -50,7 +50,7 @@ def test_prepare_tells_what_it_found_and_gives_the_same_as_json(run):
         (["train", "--train-data", "x.json"], 2, "alignment JSON needs --vocab, --val-data too"),
         (["tune", "milan_ablation_mlm", "data.homes=cairo"], 3, "no log of home 'cairo'"),
         (["tune", "milan_ablation_mlm", "data.homes=nowhere"], 3, "no log of home 'nowhere'"),
-        (["prepare", "here", "--log", "nowhere.txt"], 3, "nowhere.txt: No such file"),
+        (["prepare", "here", "--log", "nowhere.txt"], 3, "nowhere.txt: no such file"),
         (["table", "nowhere"], 3, "nowhere holds no study"),
         (["evaluate", "nowhere"], 3, "nowhere has no best checkpoint"),
         (["prepare", "../../x"], 8, "home '../../x' would leave its folder"),
@@ -240,15 +240,24 @@ def test_a_simulated_log_has_the_truth_beside_it_and_its_numbers_above(run, data
 
 def test_homes_shows_what_is_known_and_what_is_at_hand(run, tmp_path: Path):
     log = tmp_path / "log"
-    log.write_text("2009-10-16 08:00:02\tM012\tON\n")
-    run("prepare", "one_day", "--log", log)
+    days = [
+        f"2009-10-{day} 08:{minute}:02\tM012\tON"
+        for day in range(16, 19)
+        for minute in range(10, 30)
+    ]
+    log.write_text("\n".join(days))
+    run("prepare", "three_days", "--log", log)
+    log.write_text("no log\n")
+    assert run("prepare", "refused", "--log", log)[0] == 3
+    log.write_text("\n".join(days))
     code, out, _ = run("homes", "--json")
     homes = json.loads(out)
     assert code == 0
-    assert {"milan", "aruba", "cairo", "kyoto", "tulum", "one_day"} <= set(homes)
+    assert {"milan", "aruba", "cairo", "kyoto", "tulum", "three_days"} <= set(homes)
+    assert "refused" not in homes
     assert homes["milan"]["sensors"] == 33
     assert homes["cairo"]["log"] is None
-    assert homes["one_day"]["log"].endswith("one_day/data")
+    assert homes["three_days"]["log"].endswith("three_days/data")
     assert not [name for name in homes if "simulated" in name]
     assert run("homes")[0] == 0
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from casas_ray.corpus.download import fetch
+from casas_ray.corpus.download import RELEASE, fetch, released_home
 from casas_ray.corpus.homes import Home
 from casas_ray.errors import SettingsError, SetupError
 from casas_ray.paths import raw
@@ -169,6 +169,41 @@ def test_an_error_of_the_server_and_no_server_say_so(server: Server, home: Home)
         fetch(home, url=server.url)
     with pytest.raises(SetupError, match="could not be fetched"):
         fetch(home, url="http://127.0.0.1:9/home.zip")
+
+
+def several(*homes: str) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as out:
+        for name in homes:
+            out.writestr(f"labeled/{name}.csv", LOG)
+    return held.getvalue()
+
+
+def test_homes_of_one_release_come_from_one_archive_that_is_downloaded_once(server: Server):
+    server.content = several("rel101", "rel102", "rel103")
+    for name in ("rel101", "rel102"):
+        log = fetch(Home(home=name), url=server.url)
+        assert log == raw() / name / "data.txt"
+        assert log.read_bytes() == LOG
+    assert server.starts == [0]
+    with pytest.raises(SetupError, match="logs of rel101, rel102, rel103, and none of rel999"):
+        fetch(Home(home="rel999"), url=server.url)
+
+
+def test_an_address_of_a_log_itself_will_do_and_of_a_page_will_not(server: Server, home: Home):
+    bare = home.replace({"log_in_archive": ""})
+    server.content = LOG
+    assert fetch(bare, url=server.url).read_bytes() == LOG
+    server.content = b"<html>Please log in</html>"
+    with pytest.raises(SetupError, match="it is neither a zip file nor a log"):
+        fetch(bare.replace({"home": f"{home.home}page"}), url=f"{server.url}?page")
+
+
+def test_the_release_of_2025_goes_by_the_names_of_its_homes():
+    found = released_home("hh101")
+    assert found is not None
+    assert (found.archive, found.log_in_archive) == (RELEASE, "")
+    assert released_home("no home") is None
 
 
 @pytest.mark.parametrize("length", ["many", "-1", "1_000", "1e3", "9" * 5000, "²"])

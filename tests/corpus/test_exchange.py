@@ -96,7 +96,7 @@ def broken(change: str) -> dict:
     elif change == "numeric caption":
         row["captions"] = [3]
     elif change == "missing field":
-        del row["events"][3]["room_id"]
+        del row["events"][3]["sensor_id"]
     elif change == "text for a number":
         row["events"][1]["x"] = "left"
     elif change == "endless gap":
@@ -116,7 +116,7 @@ def broken(change: str) -> dict:
         ("no events", "sample 1: wanted an object whose 'events' is a list of objects"),
         ("no captions", "sample 1: wanted at least one caption"),
         ("numeric caption", "sample 1: wanted at least one caption, all of them text"),
-        ("missing field", "sample 1: event 3 has no 'room_id'"),
+        ("missing field", "sample 1: event 3 has no 'sensor_id'"),
         ("text for a number", "sample 1: event 1: 'x' is 'left'; wanted a number"),
         ("endless gap", "sample 1: event 2: 'delta_t_since_prev' is 1000"),
         ("listed label", "sample 1: 'first_activity' is ['Watch_TV']; wanted a text"),
@@ -144,7 +144,7 @@ def test_a_wrong_sample_is_named_and_nothing_is_left_behind(
         (b"\xff\xfe\x00", "is not readable text"),
         (b"\x1f\x8b broken", "is not readable text"),
         (b"[" * 100_000, "is not whole JSON"),
-        (b'[{"events": [{"x": NaN}]}]', "NaN is not a JSON number"),
+        (b'[{"events": [{"x": Infinity}]}]', "Infinity is not a JSON number"),
         (b'"text"', "wanted an object"),
     ],
 )

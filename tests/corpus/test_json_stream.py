@@ -6,7 +6,7 @@ import resource
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from casas_ray.corpus.exchange import json_stream
@@ -29,6 +29,7 @@ def written(folder: Path, content: str | bytes) -> Path:
     return path
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(OBJECTS, max_size=6), st.sampled_from([None, 1, 2]), st.booleans())
 def test_arrays_lines_and_wrapped_lists_give_the_same_values(
     tmp_path_factory, rows: list[dict], indent: int | None, packed: bool
@@ -72,7 +73,7 @@ def test_values_across_the_pieces_in_which_a_file_is_read_are_whole(tmp_path: Pa
     [
         ('[{"a": 1, "a": 2}]', "sample 0: the key 'a' comes twice"),
         ('[{"events": [{"x": 1, "x": 2}]}]', "the key 'x' comes twice"),
-        ('{"a": 1}\n{"b": NaN}', "line 2 is not whole JSON: NaN"),
+        ('{"a": 1}\n{"b": Infinity}', "line 2 is not whole JSON: Infinity"),
         ('[{"a": "\\ud800"}]', "half of a surrogate pair"),
         ("[" + "[" * 200_000, "is not whole JSON"),
         ('[{"a": ' + "9" * 5000 + "}]", "is not whole JSON"),
@@ -110,3 +111,9 @@ def test_a_vocabulary_with_a_key_twice_or_text_after_its_end_is_refused(tmp_path
         with pytest.raises(DataError) as caught:
             whole(written(tmp_path, text))
         assert wanted in caught.value.problem
+
+
+def test_nan_as_pandas_writes_it_is_nothing(tmp_path: Path):
+    path = tmp_path / "file"
+    path.write_text('[{"a": NaN, "b": [NaN, 1]}]')
+    assert [value for value, _ in records(path)] == [{"a": None, "b": [None, 1]}]

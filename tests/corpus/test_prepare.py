@@ -10,8 +10,9 @@ from support.recipes import REAL_LOG, needs_real_log
 
 from casas_ray.config import DataConfig
 from casas_ray.corpus.alignment import PreparedSet, flat
+from casas_ray.corpus.bringing import link_log
 from casas_ray.corpus.events import US_PER_SECOND, Coded, Events
-from casas_ray.corpus.fetch import link_log, log_at_hand, logs_for
+from casas_ray.corpus.fetch import log_at_hand, logs_for
 from casas_ray.corpus.homes import derived_home
 from casas_ray.corpus.prepare import prepare as prepare_logs
 from casas_ray.corpus.vocab import PAD, UNK, Vocabulary, field_columns, part_of_day

@@ -1,6 +1,7 @@
 """Alignment JSON of shape B, with captions in files of their own. All synthetic."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,101 @@ def test_what_must_lie_beside_is_named(tmp_path: Path):
     (tmp_path / "vocab.json").unlink()
     with pytest.raises(DataError, match=r"vocab\.json: no such file"):
         JsonFiles.beside(train)
+
+
+def changed(tmp_path: Path, change, *, vocab: dict | None = None) -> Path:
+    """The files after something was done to every event of theirs."""
+    train = files(tmp_path)
+    for path in tmp_path.glob("*.json"):
+        content = json.loads(path.read_text())
+        for row in content.get("samples", []):
+            row["sensor_sequence"] = [
+                change(index, each) for index, each in enumerate(row["sensor_sequence"])
+            ]
+        path.write_text(json.dumps(content))
+    if vocab is not None:
+        (tmp_path / "vocab.json").write_text(json.dumps(vocab))
+    return train
+
+
+def test_a_vocabulary_may_call_fields_by_other_names_and_have_bare_tokens(tmp_path: Path):
+    names = {"sensor_id": "sensor", "event_type": "state", "room": "room_id"}
+    vocab = {names.get(field, field): {**ids, "UNK": 99} for field, ids in VOCAB.items()}
+    prepared = prepare_json(JsonFiles.beside(changed(tmp_path, lambda _, each: each, vocab=vocab)))
+    assert prepared.vocabulary.values["sensor"] == ("[PAD]", "[UNK]", "[MASK]", "M001", "M002")
+    assert prepared.manifest["unknown_values"] == {"train": 0, "val": 0}
+
+
+def test_positions_are_kept_and_nan_is_none(tmp_path: Path):
+    def placed(index: int, each: dict) -> dict:
+        return each | {"x": 10.0 * (index + 1), "y": float("nan") if index == 1 else 15.0}
+
+    row = prepare_json(JsonFiles.beside(changed(tmp_path, placed))).windows("train").to_pylist()[0]
+    assert row["x"] == pytest.approx([1 / 3, 2 / 3, 1.0])
+    assert row["y"][0] == 0.5
+    assert math.isnan(row["y"][1])
+
+
+@pytest.mark.parametrize("missing", ["absent", None, "UNK", "[UNK]", float("nan")])
+def test_a_field_that_an_event_lacks_is_unknown(tmp_path: Path, missing: object):
+    def without(index: int, each: dict) -> dict:
+        rest = {name: value for name, value in each.items() if name != "room"}
+        return each if index else rest if missing == "absent" else rest | {"room": missing}
+
+    prepared = prepare_json(JsonFiles.beside(changed(tmp_path, without)))
+    assert prepared.windows("train").column("id_room")[0].as_py() == [1, 3, 3]
+    assert prepared.manifest["unknown_values"] == {"train": 5, "val": 2}
+
+
+def test_buckets_may_have_hyphens_and_an_unknown_one_is_named(tmp_path: Path):
+    def bucket(name: str):
+        return lambda index, each: each | ({} if index else {"time_delta_bucket": name})
+
+    gaps = VOCAB["time_delta_bucket"]
+    vocab = VOCAB | {"time_delta_bucket": {**gaps, "dt_1-2min": 7, "dt_a_while": 8}}
+    train = changed(tmp_path, bucket("dt_1-2min"), vocab=vocab)
+    table = prepare_json(JsonFiles.beside(train)).windows("train")
+    assert table.column("gap_seconds")[0].as_py() == [90.0, 10.0, 10.0]
+    train = changed(tmp_path, bucket("dt_a_while"), vocab=vocab)
+    with pytest.raises(DataError, match="event 0: 'time_delta_bucket' is 'dt_a_while'") as caught:
+        prepare_json(JsonFiles.beside(train))
+    assert "dt_1_2min" in caught.value.hint
+
+
+def test_a_gap_that_nothing_tells_is_the_windows_usual_one_and_not_none(tmp_path: Path):
+    def without(index: int, each: dict) -> dict:
+        return each if index else each | {"time_delta_bucket": None}
+
+    table = prepare_json(JsonFiles.beside(changed(tmp_path, without))).windows("train")
+    assert table.column("gap_seconds")[0].as_py() == [10.0, 10.0, 10.0]
+
+
+START = 1_255_716_000_500_000
+"""Of the first event, in microseconds since 1970."""
+
+
+@pytest.mark.parametrize(
+    ("unit", "time"),
+    [
+        ("seconds", lambda us: us / 1e6),
+        ("milliseconds", lambda us: us // 1000),
+        ("microseconds", lambda us: us),
+        ("nanoseconds", lambda us: us * 1000),
+        ("an offset", lambda us: "2009-10-16 18:00:00.5+02:00"),
+        ("Z", lambda us: "2009-10-16T18:00:00.500Z"),
+        ("a comma", lambda us: "2009-10-16 18:00:00,5"),
+    ],
+)
+def test_times_are_told_apart_by_their_range_and_said(tmp_path: Path, unit: str, time):
+    def timed(index: int, each: dict) -> dict:
+        return each if index else each | {"timestamp": time(START)}
+
+    prepared = prepare_json(JsonFiles.beside(changed(tmp_path, timed)))
+    assert prepared.windows("train").column("start_us")[0].as_py() == START
+    said = prepared.manifest["notes"]
+    if unit.endswith("seconds") and unit != "milliseconds":
+        assert said == [f"timestamps are {unit} since 1970"]
+    elif unit in ("an offset", "Z"):
+        assert said[0].endswith("are read as the clock times written")
+    else:
+        assert said == []

@@ -1,12 +1,13 @@
 """Real ends of a Ray that a command starts itself: signals, and kills of what it stands on."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,8 @@ def mark(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def start(mark: str, gates: Gates, tmp_path: Path) -> Start:
-    """Starts a command whose Ray is its own, and which the gates hold."""
+def start(mark: str, gates: Gates, tmp_path: Path) -> Iterator[Start]:
+    """Starts a command whose Ray is its own, and which the gates hold; none outlives its test."""
     name, _, value = mark.partition("=")
     source = str(Path(__file__).parents[2])
 
@@ -44,7 +45,10 @@ def start(mark: str, gates: Gates, tmp_path: Path) -> Start:
         with (tmp_path / "err").open("w") as err, (tmp_path / "out").open("w") as out:
             return subprocess.Popen(command, env=environment, stdout=out, stderr=err)
 
-    return started
+    yield started
+    for pid in running(mark):  # of a test that failed
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def words_of(folder: Path, text_model: str, *more: object) -> list[object]:

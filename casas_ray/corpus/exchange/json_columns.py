@@ -1,6 +1,7 @@
 """Samples of JSON as window columns: the fast way for good files, the slow one to name a flaw."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -9,16 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from casas_ray.corpus.alignment import CaptionIndex, WindowColumns
-from casas_ray.corpus.events import US_PER_SECOND
+from casas_ray.corpus.exchange.field_names import names_in
+from casas_ray.corpus.exchange.json_times import gaps, times_us
 from casas_ray.corpus.exchange.shapes import Sample
 from casas_ray.corpus.homes import words
-from casas_ray.corpus.log import stamps_to_us
-from casas_ray.corpus.vocab import UNK, Vocabulary, gap_seconds_of
+from casas_ray.corpus.vocab import UNK, Vocabulary
 from casas_ray.corpus.windows import LONGEST
 from casas_ray.errors import DataError
 
 _LARGEST_NUMBER = 1e15
-"""In milliseconds thirty thousand years; no time, gap or coordinate is larger."""
+"""No gap or coordinate is larger."""
+
+_OF_EVERY_EVENT = ("sensor", "state")
+"""Without these there is no event; any other field that is missing is unknown."""
 
 Events = list[dict[str, Any]]  # Any: what JSON holds
 
@@ -38,25 +42,30 @@ def columns_of(
     events: Events = list(chain.from_iterable(sample.events for sample in samples))
     length = np.array([len(sample.events) for sample in samples])
     _refuse_too_long(samples, length)
-    names = samples[0].names
+    names = names_in(samples)
     ids = {
         field: _ids(samples, events, vocabulary, field, names[field]) for field in vocabulary.fields
     }
-    start_us, gaps = _times(samples, events, length)
+    start_us = np.nan_to_num(times_us([sample.events[0] for sample in samples], _at_first(samples)))
+    told = _numbers(samples, events, "delta_t_since_prev")
     return WindowColumns(
         id=[sample.id for sample in samples],
         home=[""] * len(samples),
         first_event=np.full(len(samples), -1, dtype=np.int64),  # the file does not tell it
-        start_us=start_us,
+        start_us=start_us.astype(np.int64),
         length=length.astype(np.int16),
         ids=ids,
-        gap_seconds=gaps,
+        gap_seconds=gaps(samples, events, told, partial(_event_at, samples)),
         xy=(_positions(samples, events) / scale).astype(np.float32),
         sensor_text=_described(ids, vocabulary, index),
         caption_ids=captions,
         label=[sample.shares[0][0] for sample in samples],
         shares=[sample.shares for sample in samples],
     ), sum(int(np.count_nonzero(column == UNK)) for column in ids.values())
+
+
+def _at_first(samples: Sequence[Sample]) -> Callable[[int], str]:
+    return lambda index: f"{samples[index].where}: event 0"
 
 
 def _refuse_too_long(samples: Sequence[Sample], length: NDArray[np.int64]) -> None:
@@ -99,12 +108,18 @@ def _ids(
         )
     except (KeyError, TypeError):
         # Some event lacks the field, or has a value that is unknown or no text.
-        values = _present(samples, events, name)
+        values = [event.get(name) for event in events]
+        if field in _OF_EVERY_EVENT and (lacks := _first_missing(values)) is not None:
+            raise DataError(f"{_event_at(samples, lacks)} has no '{name}'.") from None
         _refuse_nested(samples, values, name)
         return np.array([known.get(str(value), UNK) for value in values], dtype=np.int16)
 
 
-def _refuse_nested(samples: Sequence[Sample], values: list[object], name: str) -> None:
+def _first_missing(values: Sequence[object]) -> int | None:
+    return next((index for index, value in enumerate(values) if value is None), None)
+
+
+def _refuse_nested(samples: Sequence[Sample], values: Sequence[object], name: str) -> None:
     for index, value in enumerate(values):
         if isinstance(value, (list, dict)):
             raise DataError(
@@ -112,54 +127,8 @@ def _refuse_nested(samples: Sequence[Sample], values: list[object], name: str) -
             )
 
 
-def _present(samples: Sequence[Sample], events: Events, name: str) -> list[object]:
-    for index, event in enumerate(events):
-        if name not in event:
-            raise DataError(f"{_event_at(samples, index)} has no '{name}'.")
-    return [event[name] for event in events]
-
-
 def _positions(samples: Sequence[Sample], events: Events) -> NDArray[np.float64]:
-    xy = np.full((len(events), 2), np.nan)
-    if not samples[0].is_b:
-        for axis, name in enumerate("xy"):
-            xy[:, axis] = _numbers(samples, events, name)
-    return xy
-
-
-def _times(
-    samples: Sequence[Sample], events: Events, length: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Start of each window in microseconds, and each event's time since the one before."""
-    firsts = np.cumsum(length) - length
-    if not samples[0].is_b:  # shape A tells milliseconds since 1970
-        stamps = np.nan_to_num(
-            _numbers(samples, [sample.events[0] for sample in samples], "timestamp", at=_first_of)
-        )
-        gaps = np.nan_to_num(_numbers(samples, events, "delta_t_since_prev"))
-        start = (stamps * (US_PER_SECOND // 1000)).astype(np.int64)
-        return start, np.maximum(gaps, 0.0).astype(np.float32)
-    time_us = _stamps(samples, events)
-    gaps = np.diff(time_us, prepend=time_us[:1]) / US_PER_SECOND
-    # Before a window's first event the file tells a bucket only.
-    gaps[firsts] = [_bucket_seconds(sample) for sample in samples]
-    return time_us[firsts], np.maximum(gaps, 0.0).astype(np.float32)
-
-
-def _bucket_seconds(sample: Sample) -> float:
-    return gap_seconds_of(str(sample.events[0].get(sample.names["time_gap"])))
-
-
-def _stamps(samples: Sequence[Sample], events: Events) -> NDArray[np.int64]:
-    texts = [str(value).replace("T", " ") for value in _present(samples, events, "timestamp")]
-    time_us = stamps_to_us(texts)
-    if (wrong := np.flatnonzero(time_us < 0)).size:
-        index = int(wrong[0])
-        raise DataError(
-            f"{_event_at(samples, index)}: 'timestamp' is {texts[index]!r:.40}; wanted "
-            "YYYY-MM-DD HH:MM:SS."
-        )
-    return time_us
+    return np.stack([_numbers(samples, events, name) for name in "xy"], axis=1)
 
 
 def _event_at(samples: Sequence[Sample], index: int) -> str:
@@ -170,16 +139,7 @@ def _event_at(samples: Sequence[Sample], index: int) -> str:
     raise AssertionError("unreachable: the index is one of an event")
 
 
-def _first_of(samples: Sequence[Sample], index: int) -> str:
-    return f"{samples[index].where}: event 0"
-
-
-def _numbers(
-    samples: Sequence[Sample],
-    events: Events,
-    name: str,
-    at: Callable[[Sequence[Sample], int], str] = _event_at,
-) -> NDArray[np.float64]:
+def _numbers(samples: Sequence[Sample], events: Events, name: str) -> NDArray[np.float64]:
     """One number an event; NaN where there is none."""
     values = [event.get(name) for event in events]
     # By exact type: True is an int to isinstance and to numpy, and would pass for the number 1.
@@ -193,7 +153,9 @@ def _numbers(
         if not (np.abs(numbers) > _LARGEST_NUMBER).any():
             return numbers
     index = next(index for index, value in enumerate(values) if not _is_number(value))
-    raise DataError(f"{at(samples, index)}: '{name}' is {values[index]!r:.40}; wanted a number.")
+    raise DataError(
+        f"{_event_at(samples, index)}: '{name}' is {values[index]!r:.40}; wanted a number."
+    )
 
 
 def _is_number(value: object) -> bool:

@@ -101,7 +101,7 @@ class _Text:
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
         # Python reads NaN and Infinity, which are not JSON.
-        self._json = json.JSONDecoder(parse_constant=_no_constant)
+        self._json = json.JSONDecoder(parse_constant=_constant)
         self._text, self._at, self._ended = "", 0, False
         self._kept: int | None = None
         """Where the text begins that must not be let go, while looking ahead."""
@@ -213,8 +213,10 @@ class _Text:
         return bool(data)
 
 
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON number")
+def _constant(name: str) -> None:
+    # Pandas has no other word for nothing, and json.dump writes it as it is.
+    if name != "NaN":
+        raise ValueError(f"{name} is not a JSON number")
 
 
 def _refuse_odd(value: Json, text: str, start: int, end: int, where: str) -> None:

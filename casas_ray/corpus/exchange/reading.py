@@ -20,9 +20,17 @@ from casas_ray.corpus.alignment import (
     write_manifest,
     write_vocabulary,
 )
+from casas_ray.corpus.exchange.field_names import (
+    ALIASES,
+    carries,
+    is_missing,
+    is_special,
+    names_in,
+)
 from casas_ray.corpus.exchange.json_columns import columns_of, position_scale
 from casas_ray.corpus.exchange.json_stream import Json, records, whole
-from casas_ray.corpus.exchange.shapes import SHAPE_A, SHAPE_B, Sample, sample_of
+from casas_ray.corpus.exchange.json_times import time_notes
+from casas_ray.corpus.exchange.shapes import Sample, sample_of
 from casas_ray.corpus.exchange.written import read_written
 from casas_ray.corpus.manifest import Diversity
 from casas_ray.corpus.set_checks import set_to_fill, usable
@@ -31,10 +39,9 @@ from casas_ray.corpus.vocab import MOST_VALUES, REQUIRED_FIELDS, SPECIAL, Vocabu
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import require_plain, shown, why
 
-CODE_VERSION = 5
+CODE_VERSION = 6
 """Raised when the same files come to give another set."""
 
-_SPECIAL_NAMES = frozenset(SPECIAL) | {"<PAD>", "<UNK>", "<MASK>"}
 _EVENTS_AT_A_TIME = 100_000
 
 
@@ -120,13 +127,14 @@ def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
     unseen: dict[str, int] = {}
     caveats: dict[str, None] = {}
     # Training windows come first: ids and scale of every split are read off their first piece.
-    vocabulary, scale = None, 1.0
+    vocabulary, scale, notes = None, 1.0, list[str]()
     for split, path in files.windows.items():
         with SplitWriter(draft, split) as writer:
             unseen[split] = 0
             for samples in _pieces(path, files.captions.get(split)):
                 if vocabulary is None:
-                    vocabulary = read_vocabulary(files.vocab, samples[0])
+                    vocabulary = read_vocabulary(files.vocab, samples)
+                    notes = time_notes(samples)
                     scale = position_scale(samples)
                 ids = index.add([sample.captions for sample in samples])
                 diversity.add(split, ids)
@@ -149,6 +157,7 @@ def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
         "windows": counts,
         "unknown_values": unseen,
         "captions": diversity.report(index.captions),
+        "notes": notes,
     }
     write_manifest(draft, _of_nobody(fingerprint, list(caveats)) | read)
 
@@ -181,31 +190,30 @@ def _pieces(path: Path, captions: Path | None) -> Iterator[list[Sample]]:
         yield piece
 
 
-def read_vocabulary(path: Path, example: Sample) -> Vocabulary:
+def read_vocabulary(path: Path, samples: Sequence[Sample]) -> Vocabulary:
     """The user's vocabulary, its gaps closed and its special tokens replaced by ours.
 
     A field counts when the vocabulary has it and the events carry it.
 
     Raises:
-        DataError: it is not `{field: {value: id}}`, or a field that every event has is missing.
+        DataError: it is not `{field: {value: id}}`, or a field that every set has is missing.
     """
-    tree = whole(path)
+    tree, names = whole(path), names_in(samples)
     values: dict[str, tuple[str, ...]] = {}
-    for field_name, name in example.names.items():
+    for field_name, name in names.items():
         ids = _ids_of(tree, field_name)
-        if isinstance(ids, dict) and name in example.events[0]:
+        if isinstance(ids, dict) and carries(samples, name):
             values[field_name] = SPECIAL + _by_id(ids, f"{shown(path)}: {name}")
         elif field_name in REQUIRED_FIELDS:
             raise DataError(
-                f"{shown(path)}: no ids for '{name}', or {example.where} has no such field.",
+                f"{shown(path)}: no ids for '{name}', or {samples[0].where} has no such field.",
                 hint='wanted {"sensor_id": {"M001": 3, ...}, ...}',
             )
     return Vocabulary(values)
 
 
 def _ids_of(tree: Json, field_name: str) -> Json:
-    names = dict.fromkeys((SHAPE_A[field_name], SHAPE_B[field_name]))
-    candidates = (tree.get(name) for name in names) if isinstance(tree, dict) else ()
+    candidates = (tree.get(name) for name in ALIASES[field_name]) if isinstance(tree, dict) else ()
     return next((ids for ids in candidates if ids is not None), None)
 
 
@@ -216,17 +224,19 @@ def _by_id(ids: Mapping[str, Json], where: str) -> tuple[str, ...]:
             raise DataError(f"{where}: the id of '{value}' is {number!r:.40}; wanted 0, 1, 2, ...")
     if len(ids) > MOST_VALUES:
         raise DataError(f"{where} has {len(ids):,} values; a field has {MOST_VALUES:,} at most.")
-    return tuple(sorted(set(ids) - _SPECIAL_NAMES, key=lambda value: (ids[value], value)))
+    values = (value for value in ids if not is_special(value))
+    return tuple(sorted(values, key=lambda value: (ids[value], value)))
 
 
 def _refuse_unknown(samples: Sequence[Sample], vocabulary: Vocabulary, vocab: Path) -> None:
+    names = names_in(samples)
     for sample in samples:
         for index, event in enumerate(sample.events):
             for field_name, values in vocabulary.values.items():
-                name = sample.names[field_name]
-                if (value := str(event[name])) not in values[len(SPECIAL) :]:
-                    raise DataError(
-                        f"{sample.where}: event {index}: {name} '{value}' is not in "
-                        f"{shown(vocab)}.",
-                        hint="make the vocabulary from this training file again.",
-                    )
+                value = event.get(name := names[field_name])
+                if is_missing(value) or str(value) in values[len(SPECIAL) :]:
+                    continue
+                raise DataError(
+                    f"{sample.where}: event {index}: {name} '{value}' is not in {shown(vocab)}.",
+                    hint="make the vocabulary from this training file again.",
+                )

@@ -44,11 +44,6 @@ class Sample:
     caveats: tuple[str, ...] = ()
     """What every table made from it has to say of it, such as SIMULATED home."""
 
-    @property
-    def is_b(self) -> bool:
-        """Whether it has shape B, whose times are text."""
-        return self.names is SHAPE_B
-
 
 def sample_of(value: Json, where: str, captions: Mapping[str, tuple[str, ...]] | None) -> Sample:
     """A sample of either shape, checked; `captions` by sample id, where a file has them apart.
