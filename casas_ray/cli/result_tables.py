@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from casas_ray.cli.screen import Table
-from casas_ray.report.said import effect_said, open_said, rule_said, verdict_said
+from casas_ray.report.said import difference_said, effect_said, open_said, rule_said, verdict_said
 from casas_ray.report.table import MAIN_METRIC, METRICS, Spread, StudyTable
 from casas_ray.report.verdicts import ArmVerdict
 
@@ -39,6 +39,22 @@ def comparison(table: StudyTable, title: str) -> Table:
     chance = [_number(table.chance, metric) for metric in METRICS]
     shown.add_row(f"chance{of_base}", "", *chance, *own, "", "", style="dim")
     shown.caption = _caption(table)
+    return shown
+
+
+def crossed(table: StudyTable) -> Table:
+    """What each crossed setting does alone, and two together."""
+    shown = Table(
+        title="Crossed arms",
+        caption=f"{MAIN_METRIC.removeprefix('val/')}, mean over the other settings, with its 95 % "
+        f"interval over {table.effects[0].seeds} seeds; each by itself, no part of the verdicts.",
+        title_justify="left",
+        caption_justify="left",
+    )
+    shown.add_column("setting")
+    shown.add_column("change [95 %]", justify="right")
+    for effect in table.effects:
+        shown.add_row(effect.name, difference_said(effect.mean, effect.interval))
     return shown
 
 

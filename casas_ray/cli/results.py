@@ -153,6 +153,8 @@ def show_study(record: StudyRecord, *, as_json: bool) -> None:
         name = f"{record.study} on {', '.join(record.homes)}"
         title = tables.heading(name, record.caveats, quick=record.quick)
         out.print(record.question, result_tables.comparison(comparison, title), sep="\n")
+        if comparison.effects:
+            out.print(result_tables.crossed(comparison))
         where = shown(record.folder)
         out.print(f"Runs, ledgers, checkpoints and results.json lie in {where}")
     # Last: the comparison is shown whatever became of its trials.

@@ -12,12 +12,13 @@ Decisions = Mapping[str, Decision]
 
 def effect_said(one: Decision) -> str:
     """The mean difference with its 95 % interval."""
-    if one.effect is None:
-        return "-"
-    if one.interval is None:
-        return f"{one.effect:+.3f}"
-    low, high = one.interval
-    return f"{one.effect:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return "-" if one.effect is None else difference_said(one.effect, one.interval)
+
+
+def difference_said(mean: float, interval: tuple[float, float] | None) -> str:
+    """A difference with its interval, where it has one."""
+    ends = f" [{interval[0]:+.3f}, {interval[1]:+.3f}]" if interval else ""
+    return f"{mean:+.3f}{ends}"
 
 
 def verdict_said(one: Decision) -> str:

@@ -9,6 +9,7 @@ from casas_ray.records.ledger import finite
 from casas_ray.records.rule import METRIC, Rule, assumed_rule
 from casas_ray.records.run_result import RunResult
 from casas_ray.report.decision import Decision, as_json, decide, foreseen
+from casas_ray.report.effects import Effect, effects
 from casas_ray.report.gallery import Gallery, common, gallery_of
 from casas_ray.report.pairs import Results, difference, pairs_of
 from casas_ray.report.remarks import looks, remarks
@@ -98,6 +99,9 @@ class StudyTable:
     rule: Rule = field(default_factory=lambda: assumed_rule((), ()))
     """What the verdicts are drawn by."""
 
+    effects: Sequence[Effect] = ()
+    """Of crossed arms, each setting's alone and of two together."""
+
     @property
     def decisions(self) -> dict[str, Decision]:
         """The verdicts by arm."""
@@ -119,6 +123,7 @@ class StudyTable:
             "remarks": list(self.remarks),
             "test_days_looked_at": list(self.looks),
             "rule": self.rule.model_dump(mode="json"),
+            "effects": [effect.as_dict() for effect in self.effects],
             "arms": [
                 {
                     "arm": row.name,
@@ -211,6 +216,7 @@ def study_table(results: Results, rule: Rule | None = None) -> StudyTable:
         remarks=remarks(results),
         looks=looks(results),
         rule=rule,
+        effects=effects(results, arms) if all(row.is_comparable for row in rows) else (),
     )
 
 
