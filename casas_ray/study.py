@@ -65,6 +65,9 @@ class Study:
     rope: float = field(default=0.01, kw_only=True)
     """A difference of recall_mean that does not matter; written down before the first trial."""
 
+    changes: Mapping[str, object] = field(default_factory=dict, kw_only=True)
+    """What was changed in the base of the study's file."""
+
     def __post_init__(self) -> None:
         if not 0.0 < self.rope < 1.0:
             raise SettingsError(
@@ -128,7 +131,7 @@ class Study:
                     f"'{path}' is what this study varies.",
                     hint="copy the study file and give it other values, or use train for one run.",
                 )
-        return replace(self, base=self.base.replace(changes))
+        return replace(self, base=self.base.replace(changes), changes={**self.changes, **changes})
 
     def with_seeds(self, count: int) -> "Study":
         """The study with so many seeds: its own first, then the next whole numbers.

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from casas_ray.cli import data, results, runs, tracking, train
+from casas_ray.cli import data, report, results, runs, tracking, train
 from casas_ray.cli.app import app
 from casas_ray.cli.console import err
 from casas_ray.errors import CasasError, SetupError, Terminated
@@ -26,7 +26,7 @@ _INTERRUPTED = 130
 _TERMINATED = 143
 _SIGNALS = {_INTERRUPTED: "interrupted", _TERMINATED: "told to end"}
 _ENDED = "casas-ray: {}; what was done stands, and the same command goes on."
-COMMANDS = (data, runs, train, results, tracking)
+COMMANDS = (data, runs, train, results, report, tracking)
 """The files whose commands the application has; importing one registers them."""
 
 

@@ -6,9 +6,9 @@ import itertools
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field
 
@@ -56,6 +56,7 @@ class _About(BaseModel):
     caveats: tuple[str, ...]
     trials: Annotated[Trials, Field(min_length=1), AfterValidator(_whole)]
     rule: Rule | None = None
+    changes: dict[str, Any] = {}  # Any: what JSON holds
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,9 @@ class StudyRecord:
     trials: Trials
     rule: Rule | None = None
     """By which it decides; None for studies from before there were rules."""
+
+    changes: Mapping[str, object] = field(default_factory=dict)
+    """Settings that were typed, by path; the base of the study's file had others."""
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -116,6 +120,7 @@ def read_study(folder: Path) -> StudyRecord:
         about.caveats,
         about.trials,
         about.rule,
+        about.changes,
     )
 
 
@@ -164,7 +169,7 @@ def lay_out(
         ),
         _united(held.trials if held else (), trials),
     )
-    record = replace(record, rule=_rule(record, study, held, most))
+    record = replace(record, rule=_rule(record, study, held, most), changes=study.changes)
     by_arm = {trial.arm: prepared for trial, prepared in zip(trials, sets, strict=True)}
     asked = [*trials, *_further(record, trials)]
     runs = [_run_of(study, trial, folder, tracking, by_arm[trial.arm]) for trial in asked]
@@ -172,7 +177,7 @@ def lay_out(
     # Locked: who is at work there has written the same, and reads it.
     with locked(folder):
         rule = record.rule.model_dump(mode="json") if record.rule else None
-        about = record.about() | {"trials": record.trials, "rule": rule}
+        about = record.about() | {"trials": record.trials, "rule": rule, "changes": record.changes}
         write_sealed(folder / STUDY_FILE, about)
         for run in runs:
             _mend(run)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from casas_ray.records.rule import METRIC
 from casas_ray.report.interval import t_interval
 from casas_ray.report.pairs import Results
+from casas_ray.report.settings_that_differ import recipe_of
 from casas_ray.study import BASE_ARM
 
 Cell = tuple[object, ...]
@@ -38,7 +39,7 @@ def effects(results: Results, arms: Sequence[str]) -> list[Effect]:
 
     An effect is against a setting's first value, which is the base's where the base is of the grid.
     """
-    recipes = {arm: recipe for arm in arms if (recipe := _recipe(arm, results))}
+    recipes = {arm: recipe for arm in arms if (recipe := recipe_of(arm, results))}
     without = [arm for arm in recipes if arm != BASE_ARM]
     for chosen in (list(recipes), without):
         grid = _grid({arm: recipes[arm] for arm in chosen})
@@ -46,12 +47,6 @@ def effects(results: Results, arms: Sequence[str]) -> list[Effect]:
             names, cells = grid
             return [each for each in _effects(names, cells, results) if each is not None]
     return []
-
-
-def _recipe(arm: str, results: Results) -> Mapping[str, object]:
-    recipes = (run.info.get("recipe", {}) for (name, _), run in results.items() if name == arm)
-    found = next((recipe for recipe in recipes if recipe), {})
-    return {path: value for path, value in found.items() if path != "seed"}
 
 
 def _grid(

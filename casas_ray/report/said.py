@@ -28,6 +28,37 @@ def verdict_said(one: Decision) -> str:
     return f"{one.verdict}{of}"
 
 
+def in_short(rule: Rule, decided: Decisions) -> str:
+    """The answer in a sentence or two: the arms of each verdict, and the smallest p that could
+    be."""
+    if not decided:
+        return "No arm compares with the base: there is no verdict."
+    found: dict[str, list[str]] = {}
+    for arm, one in decided.items():
+        found.setdefault(one.verdict, []).append(arm)
+    parts = [f"{said}: {_counted(found[word])}." for word, said in _IN_SHORT if word in found]
+    smallest = min(one.smallest_p for one in decided.values())
+    if not rule.is_sequential:
+        parts.append(f"Smallest p that so many pairs can reach: {smallest:.3g}.")
+    return " ".join(parts).replace("matters:", f"matters (±{rule.rope:g}):")
+
+
+_IN_SHORT = (
+    ("better", "Better than the base"),
+    ("worse", "Worse"),
+    ("looks better", "Only looks better"),
+    ("looks worse", "Only looks worse"),
+    ("no difference that matters", "No difference that matters"),
+    ("cannot decide", "Not decided"),
+)
+_NAMED = 4
+"""Arms that are named; of more, how many they are is told."""
+
+
+def _counted(arms: Sequence[str]) -> str:
+    return ", ".join(arms) if len(arms) <= _NAMED else f"{len(arms)} arms"
+
+
 def rule_said(rule: Rule, decided: Decisions) -> list[str]:
     """Whole sentences: the rule, when it was written, and what it can show at all."""
     return [_written(rule), _judged(rule), *_reach(rule, decided), *_joined(rule)]
@@ -59,8 +90,7 @@ def open_said(rule: Rule, decided: Decisions) -> list[str]:
 
 def _more(more: MoreSeeds) -> str:
     likely, careful = (
-        f"more than {MOST}" if count is None else str(count)
-        for count in (more.likely, more.careful)
+        f"over {MOST}" if count is None else str(count) for count in (more.likely, more.careful)
     )
     return f"{likely} more seeds" + (f" ({careful})" if careful != likely else "")
 

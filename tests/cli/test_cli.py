@@ -295,3 +295,40 @@ def test_settings_are_listed_and_a_field_that_the_data_lacks_is_refused_before_t
     assert code == 2
     assert "model.fields asks for floor, which this data does not have" in err
     assert not (tmp_path / "run").exists()
+
+
+def test_plan_says_what_so_many_seeds_can_show(run):
+    code, out, _ = run("plan", "milan_ablation_mlm", "--seeds", 6, "--arms", "mlm_weight=0.0")
+    assert code == 0
+    said = " ".join(out.split())
+    assert "2 arms x 6 seeds = 12 trials" in said
+    assert "6 pairs of seeds: smallest p 0.0312; 95 % interval ± 1.05 standard" in said
+    assert "1 of 1 arms be better or worse" in said
+    shows = json.loads(run("plan", "milan_ablation_mlm", "--seeds", 3, "--json")[1])["can_show"]
+    assert (shows["smallest_p"], shows["arms_that_can_pass"], shows["pairs_for_all"]) == (
+        0.25,
+        0,
+        8,
+    )
+    code, _, err = run("plan", "milan_ablation_mlm", "--arms", "mlm_weight=0.7")
+    assert code == 2
+    assert "has no arm 'mlm_weight=0.7'" in err
+
+
+def test_a_report_is_written_beside_the_runs_or_where_it_is_told_to(run, tmp_path: Path):
+    from support.studies import study_on_disk
+
+    values = {"base": [0.2, 0.3, 0.25], "other": [0.3, 0.4, 0.35]}
+    record = study_on_disk(tmp_path / "asked-milan-1", values)
+    code, out, _ = run("report", record.folder)
+    assert code == 0
+    assert "report.html (0." in out
+    assert (record.folder / "report.html").read_text().startswith("<!doctype html>")
+    (tmp_path / "to").mkdir()
+    words = ["--csv", "--md", "--latex", "--to", tmp_path / "to"]
+    assert run("report", record.folder, *words)[0] == 0
+    written = sorted(path.name for path in (tmp_path / "to").iterdir())
+    assert written == ["report.csv", "report.md", "report.tex"]
+    code, _, err = run("report", "never_run")
+    assert code == 3
+    assert "never_run holds no study" in err
