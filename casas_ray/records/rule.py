@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveFloat
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
 METRIC = "val/recall_mean"
 """What every study is decided by: the mean of recall@1, 5 and 10, both ways."""
@@ -19,7 +19,7 @@ Seeds = tuple[int, ...]
 class Rule(BaseModel):
     """How a study's arms are judged; docs/verdicts.md says what each part is for."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     version: Literal[1] = 1
     metric: str = METRIC
@@ -29,7 +29,7 @@ class Rule(BaseModel):
     rope: PositiveFloat
     """Differences smaller than this do not matter: half the region of practical equivalence."""
 
-    alpha: float = ALPHA
+    alpha: Annotated[float, Field(gt=0.0, lt=1.0)] = ALPHA
     rounds: tuple[Seeds, ...]
     """The seeds, by when they were asked for: those of a later round were added after a look."""
 

@@ -74,9 +74,9 @@ def open_said(rule: Rule, decided: Decisions) -> list[str]:
         parts = "; ".join(f"{arm} {_more(more)}" for arm, more in wanted.items())
         judged = "e-value" if rule.is_sequential or rule.looks else "test"
         said.append(
-            f"For a verdict with probability 0.8, were differences and spread as seen (and, with a "
-            f"spread as large as it may well be): {parts}. Seeds that are added now are judged by "
-            f"the {judged}."
+            f"Seeds to add for a verdict with probability 0.8, were differences and spread as seen "
+            f"(in brackets: were the spread as large as it may well be): {parts}. They would be "
+            f"judged by the {judged}."
         )
     unpaired = [
         f"{arm}-seed{seed} {why}"
@@ -92,7 +92,7 @@ def _more(more: MoreSeeds) -> str:
     likely, careful = (
         f"over {MOST}" if count is None else str(count) for count in (more.likely, more.careful)
     )
-    return f"{likely} more seeds" + (f" ({careful})" if careful != likely else "")
+    return f"{likely} ({careful})"
 
 
 def _written(rule: Rule) -> str:
