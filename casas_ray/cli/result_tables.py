@@ -2,24 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 
-from casas_ray.cli.screen import Table
+from casas_ray.cli.screen import Table, lines
 from casas_ray.report.said import difference_said, effect_said, open_said, rule_said, verdict_said
 from casas_ray.report.table import MAIN_METRIC, METRICS, Spread, StudyTable
 from casas_ray.report.verdicts import ArmVerdict
+
+_ARM_WIDTH = 32
+"""Columns of an arm's name before it goes on in the next line."""
 
 
 def comparison(table: StudyTable, title: str) -> Table:
     """The arms of a study with their verdicts, beside chance and the untrained model."""
     shown = Table(title=title, title_justify="left", caption_justify="left")
-    shown.add_column("arm", no_wrap=True)
+    shown.add_column("arm", overflow="fold", max_width=_ARM_WIDTH)
     shown.add_column("seeds", justify="right")
     for metric in METRICS:
         shown.add_column(metric.removeprefix("val/"), justify="right")
     galleries = bool(table.strangers)  # told in each row where one row of chance would be untrue
     for name in ("windows", "chance") if galleries else ():
         shown.add_column(name, justify="right")
-    shown.add_column("change [95 %]", justify="right")
-    shown.add_column("verdict")
+    shown.add_column("change [95 %]", justify="right", min_width=8)
+    shown.add_column("verdict", min_width=10)
     tells_status = any(row.status != "finished" for row in table.arms)
     if tells_status:
         shown.add_column("status")
@@ -38,7 +41,7 @@ def comparison(table: StudyTable, title: str) -> Table:
     shown.add_row(f"untrained{of_base}", "", *untrained, *own, "", "", style="dim")
     chance = [_number(table.chance, metric) for metric in METRICS]
     shown.add_row(f"chance{of_base}", "", *chance, *own, "", "", style="dim")
-    shown.caption = _caption(table)
+    shown.caption = lines(_caption(table))
     return shown
 
 
@@ -58,7 +61,7 @@ def crossed(table: StudyTable) -> Table:
     return shown
 
 
-def _caption(table: StudyTable) -> str:
+def _caption(table: StudyTable) -> list[str]:
     metric = MAIN_METRIC.removeprefix("val/")
     windows = "each row's own" if table.strangers else f"{table.gallery}"
     said = [
@@ -67,16 +70,17 @@ def _caption(table: StudyTable) -> str:
         "Change: of that metric from the base's, paired by seed. Chosen on these days, so "
         "flattering; " + _test_days(table.looks)
     ]
-    decided = table.decisions
-    if decided:
-        said += [*rule_said(table.rule, decided), *open_said(table.rule, decided)]
     if table.strangers:
         said.append(
             f"No change is told of {', '.join(table.strangers)}: ranked among other windows or "
             f"captions than the base, so neither recall nor clip_loss compare; `chance` is that of "
             f"{metric} in the row's own windows."
         )
-    return " ".join([*said, *table.remarks])
+    said = [" ".join([*said, *table.remarks])]
+    decided = table.decisions
+    if not decided:
+        return said
+    return [*said, " ".join(rule_said(table.rule, decided)), *open_said(table.rule, decided)]
 
 
 def _test_days(looks: Sequence[str]) -> str:

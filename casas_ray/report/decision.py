@@ -53,8 +53,8 @@ class Decision:
     """The e-value, where seeds are added with numbers in sight."""
 
     more: MoreSeeds | None = None
-    """How many more seeds would decide; None where it is decided, there is no spread yet, or it was
-    not asked (`foreseen`)."""
+    """How many more seeds would decide; None where it is decided, trainings are still to come,
+    there is no spread, or it was not asked (`foreseen`)."""
 
     @property
     def is_decided(self) -> bool:
@@ -124,7 +124,7 @@ def foreseen(rule: Rule, decided: Mapping[str, Decision]) -> dict[str, Decision]
     family = len({*rule.family, *decided})
     return {
         arm: one
-        if one.is_decided
+        if one.is_decided or one.pairs.is_coming
         else replace(one, more=more_seeds(rule, one.pairs.differences, family))
         for arm, one in decided.items()
     }

@@ -12,6 +12,9 @@ Results = Mapping[tuple[str, int], RunResult]
 """A study's runs, by arm and seed."""
 
 
+_TO_COME = ("not started", "running", "stopped", "missing")
+
+
 @dataclass(frozen=True)
 class Pairs:
     """An arm's differences from the base, seed by seed."""
@@ -21,6 +24,11 @@ class Pairs:
 
     unpaired: Mapping[int, str] = field(default_factory=dict)
     """Seeds without a difference, and why."""
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether the same command would still give it pairs."""
+        return any(why.removeprefix("base ") in _TO_COME for why in self.unpaired.values())
 
     @property
     def differences(self) -> tuple[float, ...]:

@@ -66,26 +66,31 @@ def rule_said(rule: Rule, decided: Decisions) -> list[str]:
 
 def open_said(rule: Rule, decided: Decisions) -> list[str]:
     """A sentence for the arms that more seeds would decide, one for the seeds without a pair."""
-    said = []
-    wanted = {
-        arm: one.more for arm, one in decided.items() if not one.is_decided and one.more is not None
-    }
-    if wanted:
-        parts = "; ".join(f"{arm} {_more(more)}" for arm, more in wanted.items())
-        judged = "e-value" if rule.is_sequential or rule.looks else "test"
-        said.append(
-            f"Seeds to add for a verdict with probability 0.8, were differences and spread as seen "
-            f"(in brackets: were the spread as large as it may well be): {parts}. They would be "
-            f"judged by the {judged}."
-        )
-    unpaired = [
-        f"{arm}-seed{seed} {why}"
-        for arm, one in decided.items()
-        for seed, why in one.pairs.unpaired.items()
+    return [*_to_add(rule, decided), *_without_a_pair(decided)]
+
+
+def _to_add(rule: Rule, decided: Decisions) -> list[str]:
+    wanted = {arm: one for arm, one in decided.items() if one.more is not None}
+    if not wanted:
+        return []
+    parts = "; ".join(f"{arm} {_more(one.more)}" for arm, one in wanted.items() if one.more)
+    seen = max(len(one.pairs.differences) for one in wanted.values())
+    judged = "e-value" if rule.is_sequential or seen >= DECIDES_FROM else "test"
+    return [
+        f"Seeds to add for a verdict with probability 0.8, were differences and spread as seen (in "
+        f"brackets: were the spread as large as it may well be): {parts}. They would be judged by "
+        f"the {judged}."
     ]
-    if unpaired:
-        said.append(f"Without a pair: {', '.join(unpaired)}.")
-    return said
+
+
+def _without_a_pair(decided: Decisions) -> list[str]:
+    parts = []
+    for arm, one in decided.items():
+        seeds: dict[str, list[str]] = {}
+        for seed, why in one.pairs.unpaired.items():
+            seeds.setdefault(why, []).append(str(seed))
+        parts += [f"{arm}, seed {', '.join(each)}: {why}" for why, each in seeds.items()]
+    return [f"Without a pair: {'; '.join(parts)}."] if parts else []
 
 
 def _more(more: MoreSeeds) -> str:
@@ -125,10 +130,12 @@ def _reach(rule: Rule, decided: Decisions) -> list[str]:
         return []
     shown = can_show(counts[-1], len(rule.family), rule.rope)
     if counts[-1] < DECIDES_FROM:
-        return [
-            f"{counts[-1]} pairs reach p {shown.smallest_p:.3g} at best: they decide nothing, and "
-            f"{DECIDES_FROM} seeds would (--seeds {DECIDES_FROM} --extend)."
-        ]
+        few = len(rule.seeds) < DECIDES_FROM
+        advice = (
+            f", and {DECIDES_FROM} seeds would (--seeds {DECIDES_FROM} --extend)" if few else ""
+        )
+        best = f"{counts[-1]} pairs reach p {shown.smallest_p:.3g} at best"
+        return [f"{best}: they decide nothing{advice}."]
     passing = min(shown.arms, shown.arms_that_can_pass)
     return [
         f"{counts[-1]} pairs reach p {shown.smallest_p:.3g} at best, with which {passing} of "

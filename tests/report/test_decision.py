@@ -71,8 +71,8 @@ def test_what_failed_is_unpaired_and_counts_in_the_family():
     assert (decided["arm0"].holm_p, decided["arm0"].verdict) == (2 * 2 / 64, "cannot decide")
     assert (decided["arm1"].verdict, decided["arm1"].effect) == ("cannot decide", None)
     said = " ".join(open_said(rule, decided))
-    assert "arm0-seed6 diverged" in said
-    assert "arm1-seed0 failed" in said
+    assert "arm0, seed 6: diverged" in said
+    assert "arm1, seed 0, 1, 2, 3, 4, 5, 6: failed" in said
     assert json.loads(json.dumps(as_json(decided["arm0"])))["unpaired"] == {"6": "diverged"}
 
 
