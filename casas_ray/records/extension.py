@@ -42,7 +42,8 @@ def take_up(
             this study has another base, or an arm of the same name that differs.
     """
     held = None if fresh else _held(study, sets, extend=extend)
-    return lay_out(study, tracking, sets, fresh=fresh, held=held, most=most)
+    into = held.folder if held else None
+    return lay_out(study, tracking, sets, fresh=fresh, into=into, most=most)
 
 
 def _held(study: Study, sets: Sequence["PreparedSet"], *, extend: bool) -> StudyRecord | None:

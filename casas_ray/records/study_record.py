@@ -135,53 +135,54 @@ def lay_out(
     sets: Sequence["PreparedSet"],
     *,
     fresh: bool = False,
-    held: StudyRecord | None = None,
+    into: Path | None = None,
     most: int | None = None,
 ) -> tuple[StudyRecord, list[RunRecord]]:
     """A study's record and one run record a trial, its folder made; `sets` has each trial's data.
 
     The same study on the same data has the same folder; `fresh` takes a new one beside it, and
-    `held` is one that it is to be added to. Seeds that such a folder has besides those asked for
-    have run records too. Before the first trial the rule is written, with `most`.
+    `into` is one that it is added to. Seeds that the folder has besides those asked for have run
+    records too. Before the first trial the rule is written, with `most`.
 
     Raises:
         RefusedError: another process is at work in its folder.
     """
     trials = study.trials()
-    folder = held.folder if held else folder_of(study, sets)
+    folder = into or folder_of(study, sets)
     folder = _fresh(folder) if fresh else folder
-    held = held or _readable(folder)
+    own(folder)
+    # Locked: who is at work there has written the same, and reads it.
+    with locked(folder):
+        record = _grown(study, folder, sets, most)
+        rule = record.rule.model_dump(mode="json") if record.rule else None
+        about = record.about() | {"trials": record.trials, "rule": rule, "changes": record.changes}
+        write_sealed(folder / STUDY_FILE, about)
+        by_arm = {trial.arm: prepared for trial, prepared in zip(trials, sets, strict=True)}
+        asked = [*trials, *_further(record, trials)]
+        runs = [_run_of(study, trial, folder, tracking, by_arm[trial.arm]) for trial in asked]
+        for run in runs:
+            _mend(run)
+    return record, runs
+
+
+def _grown(
+    study: Study, folder: Path, sets: Sequence["PreparedSet"], most: int | None
+) -> StudyRecord:
+    """What the folder holds of the study already, with what is asked for now."""
+    trials, held = study.trials(), _readable(folder)
+    homes = {trial.recipe.data.label for trial in trials}
+    caveats = [caveat for prepared in sets for caveat in prepared.caveats]
     record = StudyRecord(
         folder,
         study.name,
         study.question,
-        tuple(
-            sorted({trial.recipe.data.label for trial in trials} | set(held.homes if held else ()))
-        ),
+        tuple(sorted(homes.union(held.homes if held else ()))),
         study.quick,
-        tuple(
-            dict.fromkeys(
-                [
-                    *(held.caveats if held else ()),
-                    *(caveat for prepared in sets for caveat in prepared.caveats),
-                ]
-            )
-        ),
+        tuple(dict.fromkeys([*(held.caveats if held else ()), *caveats])),
         _united(held.trials if held else (), trials),
+        changes=study.changes,
     )
-    record = replace(record, rule=_rule(record, study, held, most), changes=study.changes)
-    by_arm = {trial.arm: prepared for trial, prepared in zip(trials, sets, strict=True)}
-    asked = [*trials, *_further(record, trials)]
-    runs = [_run_of(study, trial, folder, tracking, by_arm[trial.arm]) for trial in asked]
-    own(folder)
-    # Locked: who is at work there has written the same, and reads it.
-    with locked(folder):
-        rule = record.rule.model_dump(mode="json") if record.rule else None
-        about = record.about() | {"trials": record.trials, "rule": rule, "changes": record.changes}
-        write_sealed(folder / STUDY_FILE, about)
-        for run in runs:
-            _mend(run)
-    return record, runs
+    return replace(record, rule=_rule(record, study, held, most))
 
 
 def _readable(folder: Path) -> StudyRecord | None:
