@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import corpus, tracking
+from benchmarks import captions, corpus, store, tracking
 from benchmarks.step import measure, measure_on_gpu, padding
 from casas_ray.config import DataConfig
 from casas_ray.corpus.bringing import link_log
@@ -69,19 +69,34 @@ def step_rates() -> list[tuple[str, str]]:
     ]
 
 
+def data_at_hand() -> tuple[str, DataConfig]:
+    """The real log where it is at hand, else a simulated one, and what to call it."""
+    if not REAL_LOG.exists():
+        return "SIMULATED", DataConfig.build({"simulated": True})
+    link_log("al_smarthome", REAL_LOG)
+    return "real log", DataConfig.build({"homes": ("al_smarthome",)})
+
+
+def caption_rates() -> list[tuple[str, str]]:
+    """How many captions a second become vectors, on one core and on all."""
+    name, data = data_at_hand()
+    return [
+        (f"{name}, {cores} core(s), {what}", text)
+        for cores in sorted({1, os.cpu_count() or 1})
+        for what, text in captions.rates(data, cores)
+    ]
+
+
 def padding_shares() -> list[tuple[str, str]]:
     """What windows of unlike length cost; of the real log where one is at hand."""
-    real = REAL_LOG.exists()
-    if real:
-        link_log("al_smarthome", REAL_LOG)
-    source = {"homes": ("al_smarthome",)} if real else {"simulated": True}
+    name, data = data_at_hand()
     rows = []
     for seconds in (30.0, 60.0, 120.0):
         for batch in (64, 128, 256):
             kind = {"data.windows.kind": "fixed_duration", "data.windows.seconds": seconds}
-            shares = padding(kind, batch, DataConfig.build(source))
+            shares = padding(kind, batch, data)
             text = f"{shares['places']:.1%} of places, {shares['arithmetic']:.1%} of arithmetic"
-            rows.append((f"{'real log' if real else 'SIMULATED'}, {seconds:g} s, {batch}", text))
+            rows.append((f"{name}, {seconds:g} s, {batch}", text))
     return rows
 
 
@@ -102,6 +117,11 @@ def gpu_rates() -> list[tuple[str, str]]:
         )
         for size, events, batch, how in settings
     ]
+
+
+def store_figures() -> list[tuple[str, str]]:
+    """What rows and checkpoints cost on their way to the study's store."""
+    return [(name, f"{value:,.3g}") for name, value in store.figures().items()]
 
 
 def tracking_cost() -> list[tuple[str, str]]:
@@ -185,9 +205,11 @@ def main() -> None:
         shown("Commands", command_times())
         shown("Corpus, one core, SIMULATED and generated", corpus.rows(Path(folder)))
         shown("Train step, one thread, fp32, SIMULATED windows", step_rates())
+        shown("Caption vectors, the default text model", caption_rates())
         shown("Padding of windows by time, by batch", padding_shares())
         shown("Train step, GPU", gpu_rates())
         shown("Tracking at ten logs a second, tiny, batch 32", tracking_cost())
+        shown("The study's store, baseline", store_figures())
         shown("Memory and start, SIMULATED windows", memory_and_start())
         shown("Sweep", sweep_share())
         shown("Workers, tiny, fp32, SIMULATED", worker_difference())

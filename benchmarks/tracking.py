@@ -13,6 +13,7 @@ from benchmarks.step import fresh_state, loader_of, recipe_of
 from casas_ray.config import Tracking
 from casas_ray.records.follow import Follower
 from casas_ray.records.run_record import RunRecord
+from casas_ray.records.run_store import FolderStore
 from casas_ray.tracking.wandb_mirror import WandbMirror
 from casas_ray.training.memory import keep_freed
 from casas_ray.training.recorder import RunRecorder
@@ -39,7 +40,7 @@ def cost() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(_ROUNDS):
             record = RunRecord("bench", Path(folder) / str(turn), recipe, Tracking(mode="offline"))
-            recorder = RunRecorder(record.folder)
+            recorder = RunRecorder(FolderStore(record.folder))
 
             def step(log: bool, recorder: RunRecorder = recorder) -> None:
                 metrics = train_step(state, next(batches), in_detail=log)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from casas_ray.api import compare, load, prepare, train, tune
+    from casas_ray.api import compare, load, prepare, prepare_json, train, tune
     from casas_ray.catalog import find_base, find_study
     from casas_ray.config import Machine, Recipe, Tracking
     from casas_ray.study import Study
@@ -19,12 +19,13 @@ __all__ = [
     "find_study",
     "load",
     "prepare",
+    "prepare_json",
     "train",
     "tune",
 ]
 
 _HOMES = {
-    "api": ("compare", "load", "prepare", "train", "tune"),
+    "api": ("compare", "load", "prepare", "prepare_json", "train", "tune"),
     "catalog": ("find_base", "find_study"),
     "config": ("Machine", "Recipe", "Tracking"),
     "study": ("Study",),

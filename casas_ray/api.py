@@ -9,19 +9,21 @@ from pathlib import Path
 from casas_ray.catalog import find_machine, find_study
 from casas_ray.config import Machine, Recipe, Tracking
 from casas_ray.corpus.alignment import PreparedSet
-from casas_ray.corpus.fetch import logs_for
-from casas_ray.corpus.prepare import prepare as prepare_set
+from casas_ray.corpus.exchange.reading import JsonFiles
+from casas_ray.corpus.exchange.reading import prepare_json as prepare_json_files
+from casas_ray.corpus.named_sets import find_set, set_for, set_named, settings_of
 from casas_ray.evals.trained_run import TrainedRun
 from casas_ray.files import shown
 from casas_ray.records.own_folder import refuse_strangers
 from casas_ray.records.run_record import RunRecord, run_folder
 from casas_ray.records.run_result import RunResult
+from casas_ray.records.storage_mirror import bring
 from casas_ray.records.study_record import StudyRecord
 from casas_ray.report.table import StudyTable, study_table
-from casas_ray.run.gather import Steps, Watch, check, gather
+from casas_ray.run.gather import Steps, Watch, gather
 from casas_ray.run.launch import run_training
 from casas_ray.run.rounds import Rounds
-from casas_ray.study import Study
+from casas_ray.study import Study, usual_tracking
 from casas_ray.tracking.views import views_of
 
 
@@ -39,12 +41,23 @@ def prepare(recipe: Recipe, *, watch: Watch = quiet) -> PreparedSet:
     Raises:
         DataError: a log is missing or cannot be used.
     """
-    return prepare_set(recipe.data, logs_for(recipe.data), watch=watch)
+    return set_for(recipe.data, watch=watch)
+
+
+def prepare_json(*, train: Path, vocab: Path, val: Path, test: Path | None = None) -> PreparedSet:
+    """The alignment set of files of alignment JSON; made when there is none of them yet.
+
+    Raises:
+        DataError: a file is missing, torn, or holds something else.
+    """
+    windows = {"train": train, "val": val} | ({"test": test} if test else {})
+    return prepare_json_files(JsonFiles(windows, vocab))
 
 
 def train(
     recipe: Recipe,
     *,
+    data: PreparedSet | None = None,
     machine: str | Machine = "laptop",
     tracking: Tracking | None = None,
     folder: Path | None = None,
@@ -53,7 +66,8 @@ def train(
 ) -> RunResult:
     """What a run's ledger says after training a recipe, from its last checkpoint where it has one.
 
-    It lies in `folder`, or else where `casas-ray train` would put it.
+    It lies in `folder`, or else where `casas-ray train` would put it. `data` is a set that is
+    prepared already, in place of the homes that the recipe names.
 
     Raises:
         SettingsError, DataError, SetupError: it cannot start.
@@ -61,10 +75,13 @@ def train(
         AllFailed: it failed or diverged.
         ClusterError: Ray does not answer, or has no room for the run.
     """
-    on, folder = _machine(machine), (folder or run_folder(recipe)).absolute()
+    on, given = _machine(machine), data or _named(recipe)
+    recipe = recipe.with_data(settings_of(given)) if given else recipe
+    usual = run_folder(recipe, simulated=given is not None and given.simulated)
+    folder = (folder or usual).absolute()
     refuse_strangers(folder)
-    data = gather(recipe, on, watch, steps)
-    check(recipe, on, data.prepared)
+    bring(on, folder)
+    gathered = gather(recipe, on, watch, steps, given)
     if RunResult.read(folder).status == "finished":
         watch(f"{shown(folder)} finished before; nothing is trained.")
     record = RunRecord(
@@ -72,14 +89,17 @@ def train(
         folder,
         recipe,
         tracking or Tracking(),
-        caveats=data.prepared.caveats,
+        caveats=gathered.prepared.caveats,
+        files=gathered.prepared.made_of,
     )
-    return run_training(record, on, data, views_of([record]))
+    return run_training(record, on, gathered, views_of([record]))
 
 
 def tune(
     study: str | Study,
     *,
+    data: PreparedSet | None = None,
+    folder: Path | None = None,
     machine: str | Machine = "laptop",
     tracking: Tracking | None = None,
     fresh: bool = False,
@@ -91,22 +111,25 @@ def tune(
 
     Trials that ended before are not trained again, unless it is to be `fresh`; `extend` adds arms
     and seeds to a study of the same base. One that fails or diverges raises nothing: it is a row of
-    the table.
+    the table. `data` and `folder` are as for `train`.
 
     Raises:
         SettingsError, DataError, SetupError: it cannot start.
-        RefusedError: another process is at work in its folder, or it was begun otherwise.
+        RefusedError: another process is at work in its folder, or it holds another study.
         ClusterError: Ray does not answer, or has no room for a trial.
     """
     asked = find_study(study) if isinstance(study, str) else study
-    on = _machine(machine)
+    given = data or _named(asked.base)
     rounds = Rounds(
-        on,
-        tracking or Tracking(),
+        _machine(machine),
+        tracking or usual_tracking(quick=asked.quick),
         watch,
         lambda: nullcontext(steps),
         lambda runs, _: nullcontext(views_of(runs)),
+        given,
+        folder.absolute() if folder else None,
     )
+    asked = asked.on_set(settings_of(given)) if given else asked
     return rounds.train(asked, fresh=fresh, extend=extend)
 
 
@@ -123,6 +146,11 @@ def load(folder: str | Path) -> TrainedRun:
         RefusedError: another version of this package wrote it.
     """
     return TrainedRun.open(Path(folder))
+
+
+def _named(recipe: Recipe) -> PreparedSet | None:
+    name = set_named(recipe.data.homes)
+    return find_set(name) if name else None
 
 
 def _machine(machine: str | Machine) -> Machine:

@@ -7,14 +7,13 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 import tomllib
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from casas_ray.drafts import clear_drafts, draft_name
 from casas_ray.errors import DataError, RefusedError
 
 MARK = ".casas-ray"
@@ -34,9 +33,9 @@ def write_whole(path: Path, content: str | bytes) -> None:
 def whole_file(path: Path) -> Iterator[Path]:
     """A name to write a file under: it becomes `path` when the block ends well, and vanishes
     otherwise."""
-    # Beside its target: a rename is atomic only within one file system. Not by process alone: hosts
-    # that share a disk have the same numbers, and threads of one process all have one.
-    draft = path.with_name(f".{path.name[:64]}.{uuid.uuid4().hex}.draft")
+    # Beside its target: a rename is atomic only within one file system.
+    clear_drafts(path.parent)
+    draft = draft_name(path)
     try:
         yield draft
         # Before the rename: a crash must not leave the new name on a file without content.
@@ -114,10 +113,10 @@ def new_folder_over(target: Path) -> Iterator[Path]:
     with _draft_of(target) as draft:
         yield draft
         _to_disk(draft)
-        old = target.with_name(f".{target.name}.{uuid.uuid4().hex}.old")
+        old = draft_name(target)
         if target.exists():
-            # No system call of Python's exchanges two folders. Killed between the two renames, both
-            # are there whole, and neither under its name.
+            # No system call of Python's exchanges two folders. Killed between the two renames,
+            # neither is there under its name, and both are cleared as drafts.
             target.replace(old)
         draft.replace(target)
         sync_folder(target.parent)
@@ -139,9 +138,10 @@ def mended_folder(target: Path) -> Iterator[Path]:
 @contextmanager
 def _draft_of(target: Path) -> Iterator[Path]:
     private_folder(target.parent)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    clear_drafts(target.parent)
+    draft = draft_name(target)
     try:
-        draft.chmod(_mode_below(target.parent))  # mkdtemp knows of no group, but of the umask
+        private_folder(draft)
         yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)

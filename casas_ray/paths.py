@@ -7,11 +7,14 @@ instead.
 """
 
 import contextlib
+import difflib
 import functools
+import hashlib
 import logging
 import os
 import re
 import tempfile
+import unicodedata
 from pathlib import Path, PurePosixPath
 
 from casas_ray.errors import RefusedError, SetupError
@@ -20,7 +23,14 @@ from casas_ray.files import private_folder, shown, why
 log = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).resolve().parent
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,127}")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9._+=-]+")
+_SET_NAME = re.compile(r".+-[0-9a-f]{12}|json-[0-9a-f]{8}")
+LONGEST_NAME = 128
+"""Of a folder."""
+_MARKS = frozenset(" ._+=-")
+# Letters that no normal form of Unicode takes apart.
+_IN_PLAIN = str.maketrans({"ß": "ss", "æ": "ae", "Æ": "AE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"})
 _SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=() -]{0,127}")
 
 
@@ -67,6 +77,25 @@ def runs() -> Path:
     return data_root() / "runs"
 
 
+def meant(typed: Path, root: Path, *, otherwise: str) -> str:
+    """A hint: the folder below `root`, or beside the one typed, that was meant; or the other."""
+    place, name = root, typed.parent.name  # of a folder in one that is not there
+    if typed.parent == Path():
+        name = typed.name
+    elif typed.parent.is_dir():
+        place, name = typed.parent, typed.name
+    known = {path.name for path in place.glob("*/") if not path.name.startswith(".")} - {typed.name}
+    found = difflib.get_close_matches(name, sorted(known), n=1)
+    found += sorted(each for each in known if name and each.startswith(name))
+    return f"did you mean {shown(place / found[0])}?" if found else otherwise
+
+
+def example_configuration() -> Path | None:
+    """The flat JSON configuration that comes with this package, where it does."""
+    named = [folder / "milan_baseline_config.json" for folder in _installed("docs/examples")]
+    return next((path for path in named if path.is_file()), None)
+
+
 def drawer_files(drawer: str, suffix: str) -> dict[str, Path]:
     """Name to path of every declaration in a drawer (`data/homes`, `cluster`).
 
@@ -108,9 +137,39 @@ def hides(path: Path, installed: Path) -> bool:
 
 
 def is_safe_name(name: str) -> bool:
-    """Whether it can be the name of one folder and nothing more."""
-    # fullmatch, since a `$` would let a line break at the end through.
-    return bool(_SAFE_NAME.fullmatch(name))
+    """Whether it can be the name of one folder and nothing more; letters are those of any
+    alphabet."""
+    if not name[:1].isalnum() or name[-1:] == " ":
+        return False
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return False
+    return size <= LONGEST_NAME and all(map(_is_of_a_name, name))
+
+
+def _is_of_a_name(char: str) -> bool:
+    # Vowel signs and accents of their own are no letters to Python.
+    return char.isalnum() or char in _MARKS or unicodedata.category(char) in ("Mn", "Mc")
+
+
+def folder_name(text: str, *, most: int = LONGEST_NAME) -> str:
+    """A folder's name for a text: the text itself where it can be one in plain letters, else in
+    those, shortened to `most`, with a hash that keeps unlike texts apart."""
+    if _PLAIN_NAME.fullmatch(text) and len(text) <= most:
+        return text
+    # Whoever types a letter with its accent, and whoever types one after the other, mean one name.
+    digest = hashlib.sha256(unicodedata.normalize("NFC", text).encode(errors="replace"))
+    taken_apart = unicodedata.normalize("NFKD", text.translate(_IN_PLAIN))
+    letters = "".join(char for char in taken_apart if not unicodedata.combining(char))
+    stem = _NOT_PLAIN.sub("_", letters).lstrip("._+=-")[: most - 9].rstrip("._+=-")
+    return f"{stem}-{digest.hexdigest()[:8]}".lstrip("-")
+
+
+def may_be_a_set(name: str) -> bool:
+    """Whether what stands where homes are named may be a prepared set: a path, or a name that ends
+    in a hash as those of sets do."""
+    return "/" in name or bool(_SET_NAME.fullmatch(name))
 
 
 def safe_name(name: str, *, what: str) -> str:
@@ -123,7 +182,7 @@ def safe_name(name: str, *, what: str) -> str:
     if not is_safe_name(name):
         raise RefusedError(
             f"{what} '{name}' would leave its folder or cannot be a folder's name.",
-            hint="use letters, digits, '.', '_', '-', '+' and '='; start with a letter or a digit.",
+            hint="use letters, digits, spaces and ._-+=, and begin with a letter or a digit.",
         )
     return name
 

@@ -1,15 +1,20 @@
 """An ablation as a base and its arms; seeds are an axis."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from casas_ray import paths
-from casas_ray.config import Recipe
+from casas_ray.config import DataConfig, Recipe, Tracking
 from casas_ray.config.base import differences, flat
-from casas_ray.errors import RefusedError, SettingsError, did_you_mean
+from casas_ray.errors import SettingsError, did_you_mean
 
 BASE_ARM = "base"
+
+_LEAST_WRITTEN_OUT = 1e-3
+"""Smaller numbers are written with an exponent."""
 
 QUICK = {
     "model.width": 192,
@@ -22,6 +27,8 @@ QUICK = {
 """What `--quick` changes: the tiny model, few epochs, fewer captions."""
 
 QUICK_SIMULATED_DAYS = 6
+QUICK_LOG_EVERY = 5
+"""Steps between rows of training metrics: a quick run has few steps, and would have no row."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,13 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """The trial's folder and its W&B name."""
+        """The trial's name, as every view of it shows it."""
         return f"{self.arm}-seed{self.recipe.seed}"
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder: its own, where that can be one."""
+        return _trial_folder(self.arm, str(self.recipe.seed))
 
 
 @dataclass(frozen=True)
@@ -51,8 +63,8 @@ class Study:
     """One question, a base and the arms that differ from it.
 
     Raises:
-        SettingsError: at import, when an arm names an unknown setting, or equals the base or
-            another arm.
+        SettingsError: at import, when an arm names an unknown setting or a home that cannot be
+            one, or equals the base or another arm.
     """
 
     question: str
@@ -77,8 +89,11 @@ class Study:
         self._refuse_like_names()
         # By digest, not by changes: a default written out is the base under another name.
         arm_names = {self.base.digest(): BASE_ARM}
+        self._refuse_no_home(self.base)
         for arm in self.arms:
-            digest = self.base.replace(arm.changes).digest()
+            changed = self.base.replace(arm.changes)
+            self._refuse_no_home(changed)
+            digest = changed.digest()
             if digest in arm_names:
                 raise SettingsError(
                     f"study '{self.name}': arm '{arm.name}' is the same as '{arm_names[digest]}'.",
@@ -91,6 +106,15 @@ class Study:
                     hint="give the study other `seeds`; every arm runs with each.",
                 )
 
+    def _refuse_no_home(self, recipe: Recipe) -> None:
+        for home in recipe.data.homes:
+            if not paths.is_safe_name(home):
+                raise SettingsError(
+                    f"study '{self.name}': '{home}' cannot be a home's name.",
+                    hint="data.homes takes names of homes with commas between them, or the name of "
+                    "one prepared set.",
+                )
+
     def _refuse_like_names(self) -> None:
         # As the recipe reads them: True and 1.0 are the seed 1.
         seeds = [str(self.base.replace({"seed": seed}).seed) for seed in self.seeds]
@@ -98,11 +122,17 @@ class Study:
             raise SettingsError(f"study '{self.name}' has no seed.", hint="seeds=(0, 1, 2)")
         arms = [BASE_ARM, *(arm.name for arm in self.arms)]
         for name in arms:
-            _refuse_no_folder(f"{name}-seed{max(seeds, key=len)}", self.name)
+            if not name.strip() or name.startswith("/") or ".." in name.split("/"):
+                raise SettingsError(
+                    f"study '{self.name}': arm '{name}' has no name, or one that cannot be a "
+                    "folder's name.",
+                    hint="call it by what it changes, as `each` and `cross` do.",
+                )
         # Trials of one name would share a folder, and each go on from the other's checkpoint. In
         # small letters: some file systems know no other difference.
+        longest = max(seeds, key=len)
         for what, names in (("arm", arms), ("seed", seeds)):
-            small = [name.casefold() for name in names]
+            small = [_trial_folder(name, longest).casefold() for name in names]
             twice = [name for at, name in enumerate(names) if small[at] in small[:at]]
             if twice:
                 raise SettingsError(
@@ -158,6 +188,21 @@ class Study:
                 raise SettingsError(problem, hint=did_you_mean(name, known))
         return replace(self, arms=[arm for arm in self.arms if arm.name in names])
 
+    def on_set(self, data: DataConfig) -> "Study":
+        """The same question asked of a set that is prepared already, by what it was made with.
+
+        Raises:
+            SettingsError: an arm changes how data is prepared.
+        """
+        for arm in self.arms:
+            if idle := [path for path in arm.changes if path.startswith("data.")]:
+                raise SettingsError(
+                    f"arm '{arm.name}' changes {idle[0]}, which has no effect on a prepared set, "
+                    "whose windows are cut already.",
+                    hint="name homes instead of a set, so that each arm's data is prepared.",
+                )
+        return replace(self, base=self.base.with_data(data))
+
     def quickened(self) -> "Study":
         """The study with the tiny model and few epochs, said so wherever it is shown."""
         return replace(self, base=quickened(self.base), quick=True)
@@ -189,11 +234,32 @@ def quickened(recipe: Recipe) -> Recipe:
     return recipe.replace({**QUICK, "data.simulate.days": QUICK_SIMULATED_DAYS})
 
 
-def _refuse_no_folder(trial: str, study: str) -> None:
-    try:
-        paths.safe_name(trial, what="trial")
-    except RefusedError as error:
-        raise SettingsError(f"study '{study}': {error.problem}", hint=error.hint) from None
+def usual_tracking(*, quick: bool) -> Tracking:
+    """How runs are tracked where nobody says it."""
+    return Tracking(log_every=QUICK_LOG_EVERY) if quick else Tracking()
+
+
+def _trial_folder(arm: str, seed: str) -> str:
+    end = f"-seed{seed}"  # stays readable however long the arm's name is
+    return paths.folder_name(arm, most=paths.LONGEST_NAME - len(end)) + end
+
+
+def as_written(value: object) -> str:
+    """A value as a person writes it: `3e-4` for 0.00030000000000000003, `1e30` for 1e+30."""
+    if isinstance(value, list | tuple):
+        return ",".join(as_written(each) for each in value) or "none"
+    if not isinstance(value, float) or not math.isfinite(value):
+        return str(value)
+    # Twelve digits are more than anybody writes, and fewer than a sum of floats gets wrong.
+    text = repr(float(f"{value:.12g}"))
+    mantissa, e, exponent = text.partition("e")
+    if e:
+        return f"{mantissa}e{int(exponent)}"
+    if not 0.0 < abs(value) < _LEAST_WRITTEN_OUT:
+        return text
+    sign, digits, last = Decimal(text).as_tuple()
+    first, *rest = map(str, digits)
+    return f"{'-' * sign}{first}{'.' if rest else ''}{''.join(rest)}e{int(last) + len(rest)}"
 
 
 def each(path: str, values: Iterable[object]) -> list[Arm]:
@@ -208,8 +274,14 @@ def cross(axes: Mapping[str, Iterable[object]]) -> list[Arm]:
     return [Arm(_arm_name(change), change) for change in changes]
 
 
-def _arm_name(changes: Mapping[str, object]) -> str:
-    return "+".join(f"{path.rsplit('.', 1)[-1]}={value}" for path, value in changes.items())
+def _arm_name(changes: Mapping[str, object], write: Callable[[object], str] = as_written) -> str:
+    return "+".join(f"{path.rsplit('.', 1)[-1]}={write(value)}" for path, value in changes.items())
+
+
+def former_arm_name(arm: Arm) -> str | None:
+    """The name that earlier versions gave an arm of `each` or `cross`, where it was another."""
+    former = _arm_name(arm.changes, str)
+    return former if arm.name == _arm_name(arm.changes) and arm.name != former else None
 
 
 def describe_arm(study: Study, arm: Arm) -> dict[str, object]:

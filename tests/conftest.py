@@ -36,6 +36,7 @@ from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare
 from casas_ray.loader.loader import Loader
 from casas_ray.model.caption_vectors import caption_vectors
+from casas_ray.records.run_store import FolderStore
 from casas_ray.training.loop import train
 from casas_ray.training.recorder import RunRecorder
 
@@ -107,7 +108,7 @@ def whole_run(
     """The folder of a whole run of the small recipe."""
     folder = tmp_path_factory.mktemp("whole")
     shards = TrainingData(small_set, small_vectors).loader(small_recipe, torch.device("cpu"))
-    train(RunRecorder(folder, log_every=3), small_recipe, shards)
+    train(RunRecorder(FolderStore(folder), log_every=3), small_recipe, shards)
     return folder
 
 

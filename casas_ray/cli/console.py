@@ -1,12 +1,14 @@
 """Where output goes: tables and JSON to the standard output, progress and errors beside it."""
 
+import os
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from casas_ray.cli.screen import Screen
+from casas_ray.cli.screen import Screen, literal
 from casas_ray.names import json_text, plain, plain_lines
 
 if TYPE_CHECKING:
@@ -16,10 +18,15 @@ if TYPE_CHECKING:
     from casas_ray.records.run_record import RunRecord
     from casas_ray.run.gather import Steps
 
+_SILENCE_S = 2.0
+"""Seconds after which a log hears what takes so long."""
+
 _LOG_WIDTH = 160
 """Columns of a table that goes to a file or to a job's log, where rich would take 80."""
 
-out = Screen(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
+# COLUMNS, where somebody says it, is heeded by rich.
+_KNOWS_WIDTH = sys.stdout.isatty() or "COLUMNS" in os.environ
+out = Screen(highlight=False, width=None if _KNOWS_WIDTH else _LOG_WIDTH)
 err = Screen(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
 
 
@@ -40,22 +47,28 @@ def print_json(value: object) -> None:
 
 
 class _Lines:
-    """Progress for a log: a line at the start and at each quarter, with the time left."""
+    """Progress for a log: a line at the start and at each quarter, with the pace and the time
+    left."""
 
-    def __init__(self) -> None:
-        self._began: dict[str, float] = {}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began: dict[str, tuple[float, int]] = {}
+        """When each was first heard of, and how much of it was done then."""
+
         self._quarters: dict[str, int] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if what not in self._began:
-            self._began[what], self._quarters[what] = now, 0
+            self._began[what], self._quarters[what] = (now, done), 4 * done // total
             say(f"{what}: {total:,}, once")
+        began, found = self._began[what]
         quarter = 4 * done // total
-        if self._quarters[what] < quarter < 4:
+        if self._quarters[what] < quarter and now > began:
             self._quarters[what] = quarter
-            left = (now - self._began[what]) * (total - done) / done
-            say(f"{what}: {done:,} of {total:,}; {left:.0f} s left")
+            pace = (done - found) / (now - began)
+            left = f"; {(total - done) / pace:.0f} s left" if done < total else ""
+            say(f"{what}: {done:,} of {total:,}, {pace:,.0f} a second{left}")
 
 
 @contextmanager
@@ -65,9 +78,14 @@ def stepping() -> Iterator["Steps"]:
         yield _Lines()
         return
     from rich.markup import escape
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn, Task
+    from rich.text import Text
 
-    with Progress(console=err, transient=True) as bar:
+    class Pace(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f} a second" if task.speed else "")
+
+    with Progress(*Progress.get_default_columns(), Pace(), console=err, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
 
         def advance(what: str, done: int, total: int) -> None:
@@ -76,6 +94,54 @@ def stepping() -> Iterator["Steps"]:
             bar.update(tasks[what], completed=done)
 
         yield advance
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A block that may take long: a spinner in a terminal meanwhile, and in a log a line once it
+    took two seconds."""
+    if err.is_terminal:
+        with err.status(literal(f"{what} ...")):
+            yield
+        return
+    line = threading.Timer(_SILENCE_S, say, [f"{what} ..."])
+    line.daemon = True
+    line.start()
+    try:
+        yield
+    finally:
+        line.cancel()
+
+
+@contextmanager
+def judging(names: Sequence[str]) -> Iterator[Callable[[int, str], None]]:
+    """Who hears which of these runs is at work, by its index, and on what: a bar in a terminal; in
+    a log a line a run, or of a lone one a line a stage."""
+    if not err.is_terminal:
+        told: set[int] = set()
+
+        def tell(index: int, stage: str) -> None:
+            if len(names) == 1:
+                say(f"{names[index]}: {stage}")
+            elif index not in told:
+                told.add(index)
+                say(f"[{index + 1}/{len(names)}] {names[index]}")
+
+        yield tell
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("", total=len(names))
+        yield lambda index, stage: bar.update(
+            task, completed=index, description=plain(f"{names[index]}: {stage}")
+        )
 
 
 @contextmanager
@@ -99,12 +165,15 @@ def listening(records: Sequence["RunRecord"], name: str) -> Iterator[list["Liste
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[news]}", markup=False),
     )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(plain(name), total=None)
+        task = bar.add_task(plain(name), total=None, news="")
         board = Board(
             [record.name.rpartition("/")[2] for record in records],
             say,
-            lambda done, total: bar.update(task, completed=done, total=total),
+            lambda done, total, news: bar.update(
+                task, completed=done, total=total, news=plain(news)
+            ),
         )
         yield [board, *views_of(records)]

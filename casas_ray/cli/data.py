@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from casas_ray import paths
-from casas_ray.cli.app import AsJson, Changes, Simulated, app, settings
-from casas_ray.cli.console import out, print_json, say, stepping
+from casas_ray.cli import completion
+from casas_ray.cli.app import AsJson, Changes, Simulated, command, settings
+from casas_ray.cli.console import out, print_json, say, stepping, waiting
+from casas_ray.cli.typed_path import a_path, path_option
 from casas_ray.config import Recipe, SimulateConfig
-from casas_ray.errors import SettingsError
+from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown
 
 if TYPE_CHECKING:
@@ -17,12 +19,21 @@ if TYPE_CHECKING:
     from casas_ray.corpus.bringing import Named
 
 
-@app.command()
+@command("homes", "prepare")
 def fetch(
-    home: Annotated[str, typer.Argument(help="A home with a published log, e.g. milan.")],
+    home: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOME",
+            help="A home with a published log, e.g. milan.",
+            autocompletion=completion.published_homes,
+        ),
+    ],
     url: Annotated[str, typer.Option(help="Another address of its archive.")] = "",
 ) -> None:
-    """Download a home's published log, check it and unpack it; goes on where it was cut off.
+    """Download a home's published log, check it and unpack it.
+
+    A download that was cut off goes on.
 
     Homes of CASAS's release of 2025 go by their names there, such as hh101; another home's address
     stands in its data/homes/NAME.toml, or is given with --url.
@@ -43,15 +54,24 @@ def fetch(
     out.print(f"{shown(log)} is there; next: casas-ray prepare {home}")
 
 
-@app.command()
+@command("homes", "describe", "train", "settings")
 def prepare(
-    home: Annotated[str, typer.Argument(help="A home's name; several with commas.")] = "",
+    home: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOME",
+            help="A home's name; several with commas.",
+            autocompletion=completion.homes,
+        ),
+    ] = "",
     changes: Changes = None,
     log: Annotated[
-        Path | None, typer.Option(help="The home's raw log: events or intervals.")
+        Path | None,
+        path_option("--log", help="The home's raw log: events or intervals; - for standard input."),
     ] = None,
     activities: Annotated[
-        Path | None, typer.Option(help="With --log: its activities, in a file of their own.")
+        Path | None,
+        path_option("--activities", help="With --log: its activities, in a file of their own."),
     ] = None,
     columns: Annotated[
         str, typer.Option(help="With --log: what intervals have, e.g. start,end,sensor,-,room.")
@@ -61,7 +81,7 @@ def prepare(
     ] = "",
     train_json: Annotated[
         Path | None,
-        typer.Option("--from", help="A train.json with val.json and vocab.json beside it."),
+        path_option("--from", help="A train.json with val.json and vocab.json beside it."),
     ] = None,
     captions: Annotated[
         str, typer.Option(help="With --from: the style, where several caption files lie there.")
@@ -71,7 +91,7 @@ def prepare(
         bool, typer.Option("--json", help="Print JSON, and write the windows as alignment JSON.")
     ] = False,
 ) -> None:
-    """Turn raw logs, or another pipeline's JSON, into an alignment set, and say what is in it.
+    """Turn logs or alignment JSON into a set, and say what is in it.
 
     Example: casas-ray prepare al_smarthome --log data.txt data.windows.length=20
     """
@@ -87,6 +107,7 @@ def prepare(
     else:
         from casas_ray.corpus.bringing import Named
 
+        log = Path("/dev/stdin") if log == Path("-") else log
         named = Named(log, activities, columns, activity_columns) if log else None
         prepared = _from_logs(home, changes, named, simulated)
     if as_json:
@@ -146,21 +167,29 @@ def _from_json(
             f"{idle[0]} has no effect on alignment JSON, whose windows are cut already.",
             hint="leave it out.",
         )
-    return prepare_json(JsonFiles.beside(train, style=captions))
+    with waiting(f"reading {shown(train)}"):
+        return prepare_json(JsonFiles.beside(train, style=captions))
 
 
-@app.command()
+@command("prepare", "homes")
 def simulate(
-    home: Annotated[str, typer.Argument(help="A home with a simulator, e.g. milan.")],
+    home: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOME",
+            help="A home with a floor plan, e.g. milan.",
+            autocompletion=completion.published_homes,
+        ),
+    ],
     days: Annotated[int, typer.Option(help="Days to simulate.")] = 60,
     seed: Annotated[int, typer.Option(help="Other seeds live other days.")] = 0,
     residents: Annotated[int, typer.Option(help="One, or two at the same time.")] = 1,
     beside: Annotated[
-        Path | None, typer.Option(help="A real log whose statistics to show beside.")
+        Path | None, path_option("--beside", help="A real log whose statistics to show beside.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a simulated raw log of a home, with the planted activities beside it.
+    """Write a simulated raw log, with the planted activities beside.
 
     Example: casas-ray simulate milan --days 60 --seed 0
     """
@@ -171,7 +200,8 @@ def simulate(
 
     config = SimulateConfig.build({"days": days, "seed": seed, "residents": residents})
     facts = home_or_error(home)
-    log = simulated_log(facts, config)
+    with waiting(f"simulating {days} days of {home}"):
+        log = simulated_log(facts, config)
     columns = {f"SIMULATED {home}": statistics_of(log, facts)}
     if beside is not None:
         columns[beside.name] = statistics_of(beside, None)
@@ -183,9 +213,9 @@ def simulate(
     out.print(f"the planted activities are in {shown(log.with_name(TRUTH_NAME))}")
 
 
-@app.command()
+@command("fetch", "prepare", "simulate")
 def homes(as_json: AsJson = False) -> None:
-    """Show the homes known, which logs are at hand, and what is prepared.
+    """Show the homes known, the logs at hand, and what is prepared.
 
     Example: casas-ray homes
     """
@@ -199,12 +229,20 @@ def homes(as_json: AsJson = False) -> None:
         out.print(tables.homes(known))
 
 
-@app.command()
+@command("prepare", "homes")
 def describe(
-    folder: Annotated[Path, typer.Argument(metavar="SET", help="The folder of a prepared set.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SET",
+            help="The folder of a prepared set.",
+            parser=a_path,
+            autocompletion=completion.sets,
+        ),
+    ],
     window: Annotated[int, typer.Option(help="Which training window to draw.")] = 0,
 ) -> None:
-    """Show again what is in a prepared set, and draw one of its windows with its captions.
+    """Show what is in a prepared set, and draw one of its windows.
 
     Example: casas-ray describe data/aligned/al_smarthome-1a2b3c4d5e6f --window 7
     """
@@ -212,6 +250,9 @@ def describe(
     from casas_ray.corpus.alignment import PreparedSet
     from casas_ray.corpus.inventory import read_window
 
+    if not folder.exists():
+        hint = paths.meant(folder, paths.aligned(), otherwise="`casas-ray homes` lists the sets.")
+        raise DataError(f"there is no prepared set {shown(folder)}.", hint=hint)
     prepared = PreparedSet(folder)
     prepared.check()
     summary = tables.summary(prepared.manifest)

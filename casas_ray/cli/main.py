@@ -13,9 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from casas_ray.cli import data, report, results, runs, tracking, train
+import typer
+
+from casas_ray.cli import data, on_disk, report, results, runs, tracking, train
 from casas_ray.cli.app import app
 from casas_ray.cli.console import err
+from casas_ray.cli.usage import usage_error
 from casas_ray.errors import CasasError, SetupError, Terminated
 from casas_ray.files import shown, why
 from casas_ray.names import plain_lines
@@ -26,7 +29,7 @@ _INTERRUPTED = 130
 _TERMINATED = 143
 _SIGNALS = {_INTERRUPTED: "interrupted", _TERMINATED: "told to end"}
 _ENDED = "casas-ray: {}; what was done stands, and the same command goes on."
-COMMANDS = (data, runs, train, results, report, tracking)
+COMMANDS = (data, runs, train, on_disk, results, report, tracking)
 """The files whose commands the application has; importing one registers them."""
 
 
@@ -64,29 +67,33 @@ def _leave(code: int) -> None:
 def run(words: Sequence[str], *, debug: bool) -> int:
     """The exit code of a command, run in this process.
 
-    With debug a CasasError flies on, traceback and all; any other error is a bug and always does.
+    With debug its traceback is shown too. An error that is no CasasError and not the system's is a
+    bug, and flies on.
     """
     try:
-        app(_tags_together(words))
+        # Not typer's standalone mode: what was typed wrongly is told as any other mistake is.
+        ended = app(_tags_together(words), prog_name="casas-ray", standalone_mode=False)
+        return _told_signal(ended) if isinstance(ended, int) else 0
+    except typer.TyperException as error:
+        _show_trace(error, debug=debug)
+        return _told(usage_error(error, words))
     except CasasError as error:
-        if debug:
-            raise
+        _show_trace(error, debug=debug)
         return _told(error)
     # What the system refuses, a full disk, a folder that is gone or not ours, is no bug of ours.
     except OSError as error:
-        if debug:
-            raise
+        _show_trace(error, debug=debug)
         if _NO_ROOM in str(error):
             return _told(_full_disk())
         where = f"{shown(Path(str(error.filename)))}: " if error.filename else ""
         return _told(SetupError(f"{where}{why(error)}.", hint="--debug shows what wanted it."))
     except BdbQuit:  # `q` in a debugger
-        err.print(_ENDED.format(_SIGNALS[_INTERRUPTED]))
-        return _INTERRUPTED
+        return _told_signal(_INTERRUPTED)
     # Heavy imports stand inside the commands, so one that is not installed shows only here.
     except ModuleNotFoundError as error:
-        if debug or (error.name or "casas_ray").partition(".")[0] == "casas_ray":
+        if (error.name or "casas_ray").partition(".")[0] == "casas_ray":
             raise
+        _show_trace(error, debug=debug)
         err.print(f"casas-ray: '{error.name}' is not installed in {sys.prefix}.")
         err.print(
             f"  hint: {sys.executable} -m pip install casas-ray, or activate its environment;"
@@ -94,16 +101,24 @@ def run(words: Sequence[str], *, debug: bool) -> int:
         err.print("  `casas-ray doctor` says what else is missing.")
         return SetupError.exit_code
     except Exception as error:
-        if debug or _NO_ROOM not in str(error):
+        if _NO_ROOM not in str(error):
             raise
+        _show_trace(error, debug=debug)
         # Said by the system, by pyarrow and by safetensors, each with an exception of its own.
         return _told(_full_disk())
     except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 0
-        if code in _SIGNALS:
-            err.print(_ENDED.format(_SIGNALS[code]))
-        return code
-    return 0
+        return _told_signal(end.code if isinstance(end.code, int) else 0)
+
+
+def _told_signal(code: int) -> int:
+    if code in _SIGNALS:
+        err.print(_ENDED.format(_SIGNALS[code]))
+    return code
+
+
+def _show_trace(error: BaseException, *, debug: bool) -> None:
+    if debug:
+        _tell_bug(type(error), error, error.__traceback__)
 
 
 def _full_disk() -> SetupError:

@@ -1,20 +1,25 @@
 """How a study or a run is coming along, from the rows of its ledgers."""
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from casas_ray.records.rows import Row
 from casas_ray.report.table import MAIN_METRIC
 
 Say = Callable[[str], None]
-Advance = Callable[[float, float], None]
+Advance = Callable[[float, float, str], None]
+"""Hears of steps done, of steps in all, and of how well it goes."""
+
+_LOSS = "train/total_loss"
 
 
 class Board:
     """Hears ledger rows; says how runs end, and how much of the whole is done.
 
-    Of a lone run it also says each validation. `advance` is given steps done and steps in all; runs
-    that have not started are counted as long as those that have.
+    Of a lone run it also says each validation. `advance` is given steps done, steps in all, and the
+    best so far with the latest loss; runs that have not started are counted as long as those that
+    have.
     """
 
     def __init__(self, names: Sequence[str], say: Say, advance: Advance) -> None:
@@ -30,6 +35,12 @@ class Board:
         """Steps that nobody will take, for their runs have failed or diverged."""
 
         self._last: dict[int, float] = {}
+        self._best: tuple[float, int] | None = None
+        """The highest so far, and the run that reached it."""
+
+        self._loss: float | None = None
+        """Of the latest row of training, whichever run wrote it."""
+
         self._ended = 0
         self._began = time.time()
 
@@ -42,15 +53,36 @@ class Board:
             self._totals[run] = row["info"].get("total_steps", 0)
             # The least: a training may be taken up again within a command, from an earlier step.
             self._found[run] = min(row["step"], self._found.get(run, row["step"]))
-        elif row["event"] == "metrics" and MAIN_METRIC in row["metrics"]:
-            self._last[run] = float(row["metrics"][MAIN_METRIC])  # text where it is not finite
-            self._validated(run)
+        elif row["event"] == "metrics":
+            self._measured(run, row["metrics"])
         elif row["event"] == "end":
             self._end(run, row["status"])
-        self._advance(float(sum(self._steps)), float(self._whole()))
+        self._advance(float(sum(self._steps)), float(self._whole()), self.how_well())
 
     def close(self) -> None:
         """Do nothing: nothing is held open."""
+
+    def how_well(self) -> str:
+        """The best so far, and where it is, with the latest loss; empty before any."""
+        said = []
+        if self._best is not None:
+            value, run = self._best
+            of_run = f" ({self._names[run]})" if len(self._names) > 1 else ""
+            said.append(f"best {MAIN_METRIC.removeprefix('val/')} {value:.3f}{of_run}")
+        if self._loss is not None:
+            said.append(f"loss {self._loss:.3f}")
+        return ", ".join(said)
+
+    def _measured(self, run: int, metrics: Mapping[str, float | str]) -> None:
+        if _LOSS in metrics:
+            self._loss = float(metrics[_LOSS])  # text where it is not finite
+        if MAIN_METRIC not in metrics:
+            return
+        value = self._last[run] = float(metrics[MAIN_METRIC])
+        # What is not finite is no best.
+        if math.isfinite(value) and (self._best is None or value > self._best[0]):
+            self._best = value, run
+        self._validated(run)
 
     def _whole(self) -> int:
         longest = max(self._totals)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from casas_ray import paths
-from casas_ray.cli.app import app
+from casas_ray.cli.app import command
 from casas_ray.cli.console import out
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown, write_whole
@@ -20,7 +20,7 @@ Markdown = Annotated[bool, typer.Option("--md", help="A table for a README.")]
 Latex = Annotated[bool, typer.Option("--latex", help="A table for a paper.")]
 
 
-@app.command()
+@command("table", "plot", "tune")
 def report(
     study: Annotated[str, typer.Argument(help="A study's folder, or its name for the newest.")],
     html: Html = False,
@@ -29,7 +29,7 @@ def report(
     latex: Latex = False,
     to: Annotated[Path | None, typer.Option("--to", help="A folder; else the study's own.")] = None,
 ) -> None:
-    """Write a study's verdicts, table and curves as a page, or its table as CSV, Markdown or LaTeX.
+    """Write a study as one page, or its table for others to read.
 
     Example: casas-ray report milan_ablation_mlm --html --latex
     """

@@ -2,27 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 
-from casas_ray.cli.screen import Table, lines
+from casas_ray.cli.fitting import Table
+from casas_ray.cli.screen import lines
 from casas_ray.report.said import difference_said, effect_said, open_said, rule_said, verdict_said
 from casas_ray.report.table import MAIN_METRIC, METRICS, Spread, StudyTable
 from casas_ray.report.verdicts import ArmVerdict
 
-_ARM_WIDTH = 32
-"""Columns of an arm's name before it goes on in the next line."""
-
 
 def comparison(table: StudyTable, title: str) -> Table:
     """The arms of a study with their verdicts, beside chance and the untrained model."""
-    shown = Table(title=title, title_justify="left", caption_justify="left")
-    shown.add_column("arm", overflow="fold", max_width=_ARM_WIDTH)
+    shown = Table(title=title)
+    shown.add_column("arm", no_wrap=True)
     shown.add_column("seeds", justify="right")
     for metric in METRICS:
         shown.add_column(metric.removeprefix("val/"), justify="right")
     galleries = bool(table.strangers)  # told in each row where one row of chance would be untrue
     for name in ("windows", "chance") if galleries else ():
         shown.add_column(name, justify="right")
-    shown.add_column("change [95 %]", justify="right", min_width=8)
-    shown.add_column("verdict", min_width=10)
+    shown.add_column("change [95 %]", justify="right")
+    shown.add_column("verdict")
     tells_status = any(row.status != "finished" for row in table.arms)
     if tells_status:
         shown.add_column("status")
@@ -35,12 +33,13 @@ def comparison(table: StudyTable, title: str) -> Table:
         status = [row.status] if tells_status else []
         shown.add_row(row.name, row.seeds, *values, *own, *said, *status)
     shown.add_section()
+    blank = [""] * (3 if tells_status else 2)
     of_base = ", base" if galleries else ""
     own = [str(table.gallery or "-"), _number(table.chance, MAIN_METRIC)] if galleries else []
     untrained = [str(table.untrained.get(metric) or "-") for metric in METRICS]
-    shown.add_row(f"untrained{of_base}", "", *untrained, *own, "", "", style="dim")
+    shown.add_row(f"untrained{of_base}", "", *untrained, *own, *blank, style="dim")
     chance = [_number(table.chance, metric) for metric in METRICS]
-    shown.add_row(f"chance{of_base}", "", *chance, *own, "", "", style="dim")
+    shown.add_row(f"chance{of_base}", "", *chance, *own, *blank, style="dim")
     shown.caption = lines(_caption(table))
     return shown
 
@@ -51,8 +50,6 @@ def crossed(table: StudyTable) -> Table:
         title="Crossed arms",
         caption=f"{MAIN_METRIC.removeprefix('val/')}, mean over the other settings, with its 95 % "
         f"interval over {table.effects[0].seeds} seeds; each by itself, no part of the verdicts.",
-        title_justify="left",
-        caption_justify="left",
     )
     shown.add_column("setting")
     shown.add_column("change [95 %]", justify="right")
@@ -110,7 +107,7 @@ def verdicts(arms: Sequence[ArmVerdict], title: str) -> Table:
 
 
 def _one_recipe(arm: ArmVerdict, title: str) -> Table:
-    shown = Table(title=title, title_justify="left", caption_justify="left")
+    shown = Table(title=title)
     shown.add_column("metric", no_wrap=True)
     for name in arm.columns:
         shown.add_column(name, justify="right")
@@ -119,12 +116,12 @@ def _one_recipe(arm: ArmVerdict, title: str) -> Table:
             str(column[metric]) if metric in column else "-" for column in arm.columns.values()
         ]
         shown.add_row(metric, *cells)
-    shown.caption = _said_of([arm])
+    shown.caption = _said_of([arm]) or ""
     return shown
 
 
 def _recipes(arms: Sequence[ArmVerdict], title: str) -> Table:
-    shown = Table(title=title, title_justify="left", caption_justify="left")
+    shown = Table(title=title)
     shown.add_column("arm", no_wrap=True)
     shown.add_column("seeds", justify="right")
     known = {name.partition("/")[2]: name for name in arms[0].columns["trained"]}
@@ -140,7 +137,7 @@ def _recipes(arms: Sequence[ArmVerdict], title: str) -> Table:
     shown.add_section()
     for label, seeds, column in baselines:
         shown.add_row(f"{label}, {arms[0].arm}", seeds, *_cells(column, metrics), style="dim")
-    shown.caption = _said_of(arms)
+    shown.caption = _said_of(arms) or ""
     return shown
 
 
@@ -168,7 +165,7 @@ def _said_of(arms: Sequence[ArmVerdict]) -> str | None:
 
 def metrics(values: Mapping[str, Mapping[str, float]], title: str) -> Table:
     """Named columns of metrics side by side."""
-    shown = Table(title=title, title_justify="left")
+    shown = Table(title=title)
     shown.add_column("metric", no_wrap=True)
     for name in values:
         shown.add_column(name, justify="right")

@@ -1,13 +1,16 @@
 """Commands about what was trained: table, evaluate, probe."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from casas_ray.cli.app import AsJson, app
-from casas_ray.cli.console import out, print_json, say
+from casas_ray.cli import completion
+from casas_ray.cli.app import AsJson, command
+from casas_ray.cli.console import judging, out, print_json, say, waiting
+from casas_ray.cli.typed_path import a_path
 from casas_ray.errors import AllFailed, SomeFailed
 from casas_ray.files import shown
 from casas_ray.records.ledger import finite
@@ -19,16 +22,31 @@ if TYPE_CHECKING:
     from casas_ray.records.run_result import RunResult
     from casas_ray.records.verdict import Verdict
 
+Watch = Callable[[str], None]
+"""Hears what is at work."""
+
 Runs = Annotated[
-    list[Path], typer.Argument(metavar="RUN|STUDY...", help="Folders of finished runs, or studies.")
+    list[Path],
+    typer.Argument(
+        metavar="RUN|STUDY",
+        help="Folders of finished runs, or of studies.",
+        parser=a_path,
+        autocompletion=completion.runs,
+    ),
+]
+AStudy = Annotated[
+    Path,
+    typer.Argument(
+        metavar="STUDY",
+        help="The folder of a study's runs.",
+        parser=a_path,
+        autocompletion=completion.runs,
+    ),
 ]
 
 
-@app.command()
-def table(
-    folder: Annotated[Path, typer.Argument(help="The folder of a study's runs.")],
-    as_json: AsJson = False,
-) -> None:
+@command("runs", "plot", "evaluate", "tune")
+def table(folder: AStudy, as_json: AsJson = False) -> None:
     """Show a study's comparison again, from its ledgers.
 
     Example: casas-ray table data/runs/milan_ablation_mlm-quick-simulated-1a2b3c4d
@@ -36,34 +54,41 @@ def table(
     show_study(read_study(folder), as_json=as_json)
 
 
-@app.command()
+@command("probe", "table", "runs")
 def evaluate(runs: Runs, as_json: AsJson = False) -> None:
-    """Judge the best checkpoint of runs on the test days, once; later calls repeat the answer.
+    """Judge the best checkpoint of runs on the test days, once.
 
-    Seeds of one recipe give a mean and a standard deviation, other recipes a row each.
+    Later calls repeat the answer. Seeds of one recipe give a mean and a standard deviation, other
+    recipes a row each.
 
     Example: casas-ray evaluate data/runs/milan_baseline-milan-seed0-1a2b3c4d
     """
-    from casas_ray.evals.together import together
     from casas_ray.records.verdict import recorded_verdict
 
     # All of them are known to belong together before the first look: a look is final.
-    groups = together(runs, split="test")
+    groups = _together(runs, split="test")
     # Test days are looked at once; whatever was found then is the answer for good.
     _show_verdicts(
         groups,
-        lambda run: recorded_verdict(run) or _evaluated(run),
+        lambda run, watch: recorded_verdict(run) or _evaluated(run, watch),
         "test days",
         as_json=as_json,
     )
 
 
-def _evaluated(run: Path) -> "Verdict":
+def _together(runs: list[Path], *, split: str) -> "Groups":
+    with waiting("opening the runs"):
+        from casas_ray.evals.together import together  # seconds to import
+
+        return together(runs, split=split)
+
+
+def _evaluated(run: Path, watch: Watch) -> "Verdict":
     from casas_ray.evals.judge import evaluate as evaluate_run
     from casas_ray.evals.trained_run import TrainedRun
     from casas_ray.records.study_record import STUDY_FILE
 
-    verdict = evaluate_run(TrainedRun.open(run))
+    verdict = evaluate_run(TrainedRun.open(run), watch=watch)
     if (run.parent / STUDY_FILE).is_file():  # whose table says that no test day was looked at
         keep_results(read_study(run.parent))
     _tell_wandb(run, verdict)
@@ -87,39 +112,44 @@ def _tell_wandb(run: Path, verdict: "Verdict") -> None:
         say(f"W&B has not heard of the test days: {error}")
 
 
-@app.command()
+@command("evaluate", "table", "runs")
 def probe(runs: Runs, as_json: AsJson = False) -> None:
-    """Fit linear probes for activities on training days and score them on validation days.
+    """Score linear probes of activities on validation days.
 
-    For choosing between recipes; the test days stay untouched.
+    They are fitted on training days. For choosing between recipes; the test days stay untouched.
 
     Example: casas-ray probe data/runs/milan_tiny-al_smarthome-seed0-1a2b3c4d
     """
+    groups = _together(runs, split="val")
     from casas_ray.evals.judge import probe_validation
-    from casas_ray.evals.together import together
     from casas_ray.evals.trained_run import TrainedRun
 
     _show_verdicts(
-        together(runs, split="val"),
-        lambda run: probe_validation(TrainedRun.open(run)),
+        groups,
+        lambda run, watch: probe_validation(TrainedRun.open(run), watch=watch),
         "validation days",
         as_json=as_json,
     )
 
 
 def _show_verdicts(
-    groups: "Groups", judge: Callable[[Path], "Verdict"], days: str, *, as_json: bool
+    groups: "Groups", judge: Callable[[Path, Watch], "Verdict"], days: str, *, as_json: bool
 ) -> None:
     from casas_ray.cli import result_tables, tables
     from casas_ray.report.verdicts import ArmVerdict, caveats_of, marked
     from casas_ray.report.verdicts import as_json as plain
 
+    found: dict[Path, Verdict] = {}
+    folders = [run.folder for seeds in groups for run in seeds]
+    with judging([folder.name for folder in folders]) as tell:
+        for index, folder in enumerate(folders):
+            found[folder] = judge(folder, functools.partial(tell, index))
     arms = [
         ArmVerdict(
             seeds[0].label,
             [str(run.folder) for run in seeds],
             [run.recipe.seed for run in seeds],
-            [marked(judge(run.folder), run.caveats) for run in seeds],
+            [marked(found[run.folder], run.caveats) for run in seeds],
         )
         for seeds in groups
     ]
@@ -145,7 +175,8 @@ def show_study(record: StudyRecord, *, as_json: bool) -> None:
     """
     from casas_ray.cli import result_tables, tables
 
-    results = record.results()
+    with waiting("reading the ledgers"):
+        results = record.results()
     comparison = study_table(results, record.rule)
     if as_json:
         print_json({"folder": str(record.folder), **record.about(), **comparison.as_dict()})

@@ -15,25 +15,38 @@ from casas_ray.cli.app import (
     Quick,
     Seeds,
     Simulated,
-    app,
+    StudyName,
+    WandbGroup,
+    WandbName,
+    WandbNotes,
+    WandbProject,
+    WandbTags,
+    command,
     study_settings,
+    tracking_words,
 )
-from casas_ray.cli.console import listening, out, pass_on, print_json, say, stepping
+from casas_ray.cli.console import listening, out, pass_on, print_json, say, stepping, waiting
+from casas_ray.cli.given import OutputDir, TestData, TrainData, ValData, Vocab, own_or_none
 from casas_ray.cli.results import show_study
 
 
-@app.command()
+@command("tune", "settings")
 def plan(
-    study: Annotated[str, typer.Argument(help="A study's name, or the path of its file.")],
+    study: StudyName,
     changes: Changes = None,
+    train_data: TrainData = None,
+    vocab: Vocab = None,
+    val_data: ValData = None,
+    test_data: TestData = None,
     quick: Quick = False,
     simulated: Simulated = False,
     seeds: Seeds = None,
     arms: Arms = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show a study's arms, what each changes, its trials, and what so many seeds can show. Nothing
-    is run.
+    """Show a study's arms and trials, and what its seeds can show.
+
+    Nothing is trained.
 
     Example: casas-ray plan milan_ablation_mlm
     """
@@ -41,24 +54,39 @@ def plan(
     from casas_ray.report.can_show import can_show
     from casas_ray.study import describe_arm
 
-    asked, _, _ = study_settings(
-        study, changes, quick=quick, simulated=simulated, seeds=seeds, arms=arms
+    files = {"train_data": train_data, "val_data": val_data, "test_data": test_data, "vocab": vocab}
+    asked, _, _, given = study_settings(
+        study,
+        changes,
+        files=files,
+        quick=quick,
+        simulated=simulated,
+        seeds=seeds,
+        arms=arms,
     )
+    caveats = given.caveats if given else asked.caveats
     shows = can_show(len(asked.seeds), len(asked.arms), asked.rope)
     if as_json:
         changed = {"base": {}} | {arm.name: describe_arm(asked, arm) for arm in asked.arms}
         trials = [[trial.arm, trial.recipe.seed] for trial in asked.trials()]
-        marks = {"caveats": list(asked.caveats), "quick": asked.quick}
+        marks: dict[str, object] = {"caveats": list(caveats), "quick": asked.quick}
+        marks["max_steps"] = asked.base.optim.max_steps
         about = {"arms": changed, "trials": trials, "rope": asked.rope}
         print_json({"study": asked.name, **marks, **about, "can_show": shows.as_dict()})
     else:
-        out.print(asked.question, tables.plan(asked), " ".join(shows.sentences()), sep="\n")
+        table = tables.plan(asked, caveats)
+        out.print(asked.question, table, " ".join(shows.sentences()), sep="\n")
 
 
-@app.command()
+@command("plan", "runs", "table", "plot", "evaluate")
 def tune(
-    study: Annotated[str, typer.Argument(help="A study's name, or the path of its file.")],
+    study: StudyName,
     changes: Changes = None,
+    train_data: TrainData = None,
+    vocab: Vocab = None,
+    val_data: ValData = None,
+    test_data: TestData = None,
+    output_dir: OutputDir = None,
     quick: Quick = False,
     simulated: Simulated = False,
     machine: OnMachine = "laptop",
@@ -73,15 +101,29 @@ def tune(
     most: Annotated[int, typer.Option(min=6, help="Seeds at most, with --until-decided.")] = 12,
     fresh: Fresh = False,
     no_wandb: NoWandb = False,
+    wandb_project: WandbProject = None,
+    wandb_name: WandbName = None,
+    wandb_tags: WandbTags = None,
+    wandb_notes: WandbNotes = None,
+    wandb_group: WandbGroup = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train every arm and seed of a study and judge them; the same command goes on after a stop.
+    """Train every arm and seed of a study, and judge the arms.
+
+    The same command goes on after a stop, and trains nothing twice.
 
     Example: casas-ray tune milan_ablation_mlm --simulated --quick
     """
-    asked, on, tracking = study_settings(
+    files = {"train_data": train_data, "val_data": val_data, "test_data": test_data, "vocab": vocab}
+    wandb_words = tracking_words(
+        wandb_tags, project=wandb_project, name=wandb_name, notes=wandb_notes, group=wandb_group
+    )
+    words = [*wandb_words, *(changes or [])]
+    folder = own_or_none(output_dir)
+    asked, on, tracking, given = study_settings(
         study,
-        changes,
+        words,
+        files=files,
         quick=quick,
         simulated=simulated,
         machine=machine,
@@ -90,9 +132,10 @@ def tune(
     )
     if no_wandb:
         tracking = tracking.replace({"mode": "disabled"})
-    from casas_ray.run.rounds import Rounds
+    with waiting("loading torch"):
+        from casas_ray.run.rounds import Rounds
 
-    rounds = Rounds(on, tracking, say, stepping, listening)
+    rounds = Rounds(on, tracking, say, stepping, listening, given, folder)
     if until_decided:
         record = rounds.until_decided(asked, most, fresh=fresh)
     else:
@@ -100,12 +143,12 @@ def tune(
     show_study(record, as_json=as_json)
 
 
-@app.command(name="settings")
+@command("config", "plan", name="settings")
 def settings_page(
     markdown: Annotated[bool, typer.Option("--markdown", help="As docs/settings.md.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List every setting with what it takes, its default and what it does.
+    """List every setting: what it takes, its default, what it does.
 
     Example: casas-ray settings | grep temperature
     """
@@ -122,28 +165,28 @@ def settings_page(
             print(f"{entry.path}={entry.default}  ({entry.takes})  {entry.says}")
 
 
-@app.command(
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-)
+@command("doctor", "tune", "train", passes_on=True)
 def submit(
-    command: Annotated[
-        list[str], typer.Argument(metavar="-- COMMAND...", help="A casas-ray command.")
-    ],
+    words: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="A casas-ray command.")],
     machine: OnMachine = "local-head",
     dashboard: Annotated[str, typer.Option(help="The cluster's dashboard address.")] = "",
 ) -> None:
-    """Run a command on a Ray cluster, follow its log and exit as it does; only tracked files
-    travel.
+    """Run a command on a Ray cluster, and follow its log.
+
+    Only files that git tracks travel; the exit code is the command's.
 
     Example: casas-ray submit --machine local-head -- tune milan_ablation_mlm --simulated --quick
     """
     on = find_machine(machine)
     if dashboard:
         on = on.replace({"dashboard": dashboard})
-    words = command[1:] if command[0] == "casas-ray" else command
+    words = words[1:] if words[0] == "casas-ray" else words
     from casas_ray.run.environment import prepare_environment
 
     prepare_environment()  # before ray is imported, which reads its token's mode but once
-    from casas_ray.run.cluster.submit import submit as send
+    with waiting("loading ray"):
+        from casas_ray.run.cluster.submit import submit as send
+    if on.dashboard:
+        say(f"asking {on.dashboard}")
 
     raise typer.Exit(send(words, on, pass_on))

@@ -8,12 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from casas_ray.names import plain
-
-_ANNOTATIONS = {"title": "table.title", "caption": "table.caption"}
 
 Anything = Any  # Any: whatever rich can show
 
@@ -38,22 +35,3 @@ class Screen(Console):
     def print(self, *objects: Anything, **options: Anything) -> None:
         """Print strings literally, and what is no string as rich does."""
         super().print(*(_literally(each) for each in objects), **options)
-
-
-class Table(RichTable):
-    """A table whose title, heads, cells and caption are shown as they are."""
-
-    def __setattr__(self, name: str, value: Anything) -> None:
-        if name in _ANNOTATIONS and isinstance(value, str | Text):
-            # Rich gives its own style to strings alone.
-            value = _literally(value)
-            value.style = _ANNOTATIONS[name]
-        super().__setattr__(name, value)
-
-    def add_column(self, header: Anything = "", *more: Anything, **options: Anything) -> None:
-        """Add a column under a literal head."""
-        super().add_column(_literally(header), *more, **options)
-
-    def add_row(self, *cells: Anything, **options: Anything) -> None:
-        """Add a row of literal cells."""
-        super().add_row(*(_literally(cell) for cell in cells), **options)

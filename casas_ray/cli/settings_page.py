@@ -1,6 +1,7 @@
 """The reference page of all settings, read off the settings themselves."""
 
 import json
+import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -70,6 +71,8 @@ def _takes(field: FieldInfo) -> str:
     if typing.get_origin(field.annotation) is tuple:
         return "names"
     plain = getattr(field.annotation, "__name__", str(field.annotation))
+    if isinstance(field.annotation, types.UnionType):
+        plain = str(field.annotation).replace(" | None", " or null")
     limits = [_SIGNS[type(mark)].format(mark) for mark in field.metadata if type(mark) in _SIGNS]
     return " ".join([{"bool": "true, false", "str": "text"}.get(plain, plain), *limits])
 

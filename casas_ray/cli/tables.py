@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from casas_ray import files
-from casas_ray.cli.screen import Table, lines
+from casas_ray.cli.fitting import Table
+from casas_ray.cli.screen import lines
 from casas_ray.records.run_record import QUICK, with_quick
-from casas_ray.study import BASE_ARM, Study, describe_arm
+from casas_ray.study import BASE_ARM, Study, as_written, describe_arm
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from casas_ray.corpus.inventory import HomeAtHand, ReadableWindow
+    from casas_ray.corpus.inventory import HomeAtHand, ReadableWindow, SetAtHand
     from casas_ray.run.doctor import Check
     from casas_ray.training.profile import Profile
 
@@ -24,26 +25,32 @@ def heading(name: str, caveats: Sequence[str], *, quick: bool = False) -> str:
     return name + (f" ({', '.join(marks)})" if marks else "")
 
 
-def plan(study: Study) -> Table:
-    """The arms of a study, what each changes, and how many trainings that makes."""
+def plan(study: Study, caveats: Sequence[str]) -> Table:
+    """The arms of a study, what each changes, and how many trainings that makes; the caveats are
+    those of its data."""
     trials = study.trials()
     shown = Table(
-        title=heading(study.name, study.caveats, quick=study.quick),
+        title=heading(study.name, caveats, quick=study.quick),
         caption=f"{len(study.arms) + 1} arms x {len(study.seeds)} seeds = {len(trials)} trials; "
-        f"base: {study.base.name}, home {study.base.data.label}.",
-        title_justify="left",
-        caption_justify="left",
+        f"base: {study.base.name}, home {study.base.data.label}{_at_most(study)}.",
     )
     shown.add_column("arm", no_wrap=True)
     shown.add_column("changes")
     shown.add_column("seeds")
     seeds = ", ".join(str(seed) for seed in study.seeds)
-    base = ", ".join(f"{path}={value}" for path, value in study.base_values().items())
+    base = ", ".join(f"{path}={as_written(value)}" for path, value in study.base_values().items())
     shown.add_row(BASE_ARM, f"nothing ({base})" if base else "nothing", seeds)
     for arm in study.arms:
-        changes = [f"{path}={value}" for path, value in describe_arm(study, arm).items()]
+        changes = [
+            f"{path}={as_written(value)}" for path, value in describe_arm(study, arm).items()
+        ]
         shown.add_row(arm.name, ", ".join(changes), seeds)
     return shown
+
+
+def _at_most(study: Study) -> str:
+    steps = study.base.optim.max_steps
+    return "" if steps is None else f", at most {steps:,} step{'s' if steps > 1 else ''} a trial"
 
 
 def summary(manifest: Json) -> Table:
@@ -51,7 +58,6 @@ def summary(manifest: Json) -> Table:
     shown = Table(
         title=heading(manifest["home"], manifest["caveats"]),
         show_header=False,
-        title_justify="left",
     )
     shown.add_column("what", no_wrap=True)
     shown.add_column("found")
@@ -105,26 +111,36 @@ def _set_rows(manifest: Json) -> list[tuple[str, str]]:
 
 def homes(known: Mapping[str, "HomeAtHand"]) -> Table:
     """The homes known, with what is at hand of each."""
-    shown = Table(title="Homes", title_justify="left")
+    shown = Table(
+        title="Homes",
+        caption="A set trains by the name of its folder too: data.homes=NAME-HASH.",
+    )
     for column in ("home", "residents", "sensors", "log", "prepared sets"):
         shown.add_column(column, no_wrap=column == "home")
     for name, home in known.items():
-        sensors = "read off its log" if home.sensors is None else str(home.sensors)
-        missing = (
-            f"was {files.shown(home.moved)}, and is not there" if home.moved else "not at hand"
-        )
-        log = files.shown(home.log) if home.log else missing
-        sets = [
-            f"{files.shown(held.folder)} ({held.windows:,} windows, {held.bytes / 1e6:.1f} MB)"
-            for held in home.sets
-        ]
-        shown.add_row(name, home.residents or "-", sensors, log, lines(sets or ["-"]))
+        sets = [_set_at_hand(held) for held in home.sets]
+        shown.add_row(name, home.residents or "-", *_origin(home), lines(sets or ["-"]))
     return shown
+
+
+def _origin(home: "HomeAtHand") -> tuple[str, str]:
+    """Its sensors and its log, in words."""
+    if home.files is not None:
+        return "-", ", ".join(["alignment JSON", *home.files])
+    sensors = "read off its log" if home.sensors is None else str(home.sensors)
+    missing = f"was {files.shown(home.moved)}, and is not there" if home.moved else "not at hand"
+    return sensors, files.shown(home.log) if home.log else missing
+
+
+def _set_at_hand(held: "SetAtHand") -> str:
+    marks = "".join(f", {caveat}" for caveat in held.caveats)
+    size = f"{held.windows:,} windows, {held.bytes / 1e6:.1f} MB"
+    return f"{files.shown(held.folder)} ({size}{marks})"
 
 
 def statistics(columns: Mapping[str, Json]) -> Table:
     """What logs look like in numbers, side by side."""
-    shown = Table(title="Logs in numbers", title_justify="left")
+    shown = Table(title="Logs in numbers")
     shown.add_column("")
     for name in columns:
         shown.add_column(name)
@@ -149,8 +165,7 @@ def window(readable: "ReadableWindow") -> Table:
     shown = Table(
         title=f"A window from {readable.start}",
         caption=lines(below),
-        title_justify="left",
-        caption_justify="left",
+        keys=2,
     )
     rooms = list(dict.fromkeys(readable.fields["room"]))
     for column in ("after", "sensor", "state", *rooms):
@@ -181,7 +196,7 @@ def _days(days: Mapping[str, list[str]]) -> str:
 
 def audit(name: str, classes: Mapping[str, Sequence[str]]) -> Table:
     """What leaves this machine, class by class, and what does not."""
-    shown = Table(title=f"What W&B hears of {name}", title_justify="left", show_lines=True)
+    shown = Table(title=f"What W&B hears of {name}", show_lines=True)
     shown.add_column("class", no_wrap=True)
     shown.add_column("what")
     for kind, items in classes.items():
@@ -191,7 +206,7 @@ def audit(name: str, classes: Mapping[str, Sequence[str]]) -> Table:
 
 def checks(examined: Sequence["Check"]) -> Table:
     """What the doctor saw, with what to do about it."""
-    shown = Table(title="This machine", title_justify="left")
+    shown = Table(title="This machine")
     for column in ("check", "", "found", "what to do"):
         shown.add_column(column, no_wrap=column == "check")
     for check in examined:
@@ -201,7 +216,7 @@ def checks(examined: Sequence["Check"]) -> Table:
 
 def profile(taken: "Profile") -> Table:
     """Where the time of a step goes, on one screen."""
-    shown = Table(title="Where the time of a step goes", title_justify="left")
+    shown = Table(title="Where the time of a step goes")
     for column in ("operation", "share", "calls a step"):
         shown.add_column(column, justify="left" if column == "operation" else "right")
     for name, share, calls in taken.operations:

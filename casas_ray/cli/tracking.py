@@ -1,28 +1,44 @@
 """Commands about W&B and this machine: sync, audit, doctor, config."""
 
+import importlib.util
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from casas_ray.catalog import find_base
-from casas_ray.cli.app import AsJson, Changes, OnMachine, app, settings
-from casas_ray.cli.console import out, print_json, say
+from casas_ray.cli import completion
+from casas_ray.cli.app import AsJson, Changes, OnMachine, command, configuration, settings
+from casas_ray.cli.console import out, print_json, say, waiting
+from casas_ray.cli.typed_path import a_path
 from casas_ray.config import Recipe
-from casas_ray.config.flat_json import read_flat, written
+from casas_ray.config.flat_json import written
 from casas_ray.errors import SetupError
 from casas_ray.files import shown
 from casas_ray.records.run_record import RunRecord, records_in
 
+ARun = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN|STUDY",
+        help="The folder of a run, or of a study.",
+        parser=a_path,
+        autocompletion=completion.runs,
+    ),
+]
 
-@app.command()
+
+@command("audit", "runs", "doctor")
 def sync(
-    folder: Annotated[Path, typer.Argument(metavar="RUN|STUDY", help="Its folder.")],
+    folder: ARun,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Make TensorBoard files instead.")
     ] = False,
 ) -> None:
-    """Send W&B what it lacks of a run, or of each of a study; or make TensorBoard files anew.
+    """Send W&B what it lacks, or make TensorBoard files anew.
+
+    Of a run, or of each run of a study and of its comparison.
 
     Example: casas-ray sync data/runs/milan_ablation_mlm-milan-1a2b3c4d
     """
@@ -33,18 +49,30 @@ def sync(
     for record in records:
         # Two at once would both write the run's mirrors; whoever trains follows it, and holds the
         # lock: a run's own, or that of its whole study.
-        with locked(record.folder.parent if record.group else record.folder):
+        place = record.folder.parent if record.group else record.folder
+        with locked(place), waiting(f"sending {record.name}"):
             done = _made_anew(record, failed, tensorboard=tensorboard)
         out.print(f"{record.name}: {done}")
-    if (folder / STUDY_FILE).is_file() and not tensorboard:
+    if tensorboard:
+        out.print(_how_to_open(folder))
+    elif (folder / STUDY_FILE).is_file():
         from casas_ray.run.conclude import summarise
 
-        summarise(read_study(folder), records[0].tracking.replace({"mode": "auto"}), say)
+        with waiting("sending the comparison"):
+            summarise(read_study(folder), records[0].tracking.replace({"mode": "auto"}), say)
     if failed:
         raise SetupError(
             f"{len(failed)} of {len(records)} runs were not sent: {failed[0]} first.",
             hint="their ledgers are whole; the same command sends them later.",
         )
+
+
+def _how_to_open(folder: Path) -> str:
+    """One folder shows all runs of a study, named by arm and seed."""
+    has_it = importlib.util.find_spec("tensorboard") is not None
+    first = "" if has_it else "pip install tensorboard, then: "
+    place = shlex.quote(shown(folder))
+    return f"Open them with: {first}tensorboard --logdir {place}  (at http://localhost:6006)"
 
 
 def _made_anew(record: RunRecord, failed: list[str], *, tensorboard: bool) -> str:
@@ -65,7 +93,7 @@ def _sent(record: RunRecord, *, tensorboard: bool) -> str:
         from casas_ray.tracking.tensorboard import rebuild
 
         rebuild(record)
-        return f"made anew: tensorboard --logdir {shown(record.folder)}"
+        return "made anew"
     from casas_ray.records.verdict import recorded_verdict
     from casas_ray.tracking.side_runs import send_verdict
     from casas_ray.tracking.wandb_mirror import sync as sync_run
@@ -79,13 +107,14 @@ def _sent(record: RunRecord, *, tensorboard: bool) -> str:
     return "made anew offline; W&B has no key here or cannot be reached"
 
 
-@app.command()
+@command("sync", "runs")
 def audit(
-    run: Annotated[Path, typer.Argument(help="The folder of a run, or of a study.")],
+    run: ARun,
     as_json: AsJson = False,
 ) -> None:
-    """Show, class by class, what of a run or of a whole study leaves this machine when W&B hears of
-    it.
+    """Show what of a run or a study leaves this machine for W&B.
+
+    Class by class; captions, sensor names and paths never do.
 
     Example: casas-ray audit data/runs/milan_tiny-milan-seed0-1a2b3c4d
     """
@@ -97,7 +126,8 @@ def audit(
     records = records_in(run)
     # The settings of a study are those of its first run: all of its runs are tracked alike.
     tracking, name = records[0].tracking, records[0].name
-    leaving = [told for record in records for told in outgoing_of(record)]
+    with waiting("reading the ledgers"):
+        leaving = [told for record in records for told in outgoing_of(record)]
     if (run / STUDY_FILE).is_file():
         from casas_ray.run.conclude import summary_of
 
@@ -110,9 +140,11 @@ def audit(
         out.print(tables.audit(name, classes(leaving, tracking)))
 
 
-@app.command()
+@command("homes", "settings")
 def doctor(changes: Changes = None, machine: OnMachine = "laptop", as_json: AsJson = False) -> None:
-    """Check this machine for what training needs: a line each, and what to do.
+    """Check this machine for what training needs.
+
+    A line each, and what to do.
 
     Example: casas-ray doctor tracking.entity=my-team
     """
@@ -122,7 +154,8 @@ def doctor(changes: Changes = None, machine: OnMachine = "laptop", as_json: AsJs
     from casas_ray.run.doctor import examine
 
     recipe, on, tracking = settings(Recipe(), changes, simulated=False, machine=machine)
-    checks = examine(on, tracking, recipe.text)
+    with waiting("looking at this machine"):
+        checks = examine(on, tracking, recipe.text)
     if as_json:
         print_json([asdict(check) for check in checks])
     else:
@@ -136,18 +169,27 @@ def doctor(changes: Changes = None, machine: OnMachine = "laptop", as_json: AsJs
         )
 
 
-@app.command()
+@command("settings", "train")
 def config(
-    base: Annotated[str, typer.Argument(help="A starting point, or a JSON file.")],
+    base: Annotated[
+        str,
+        typer.Argument(
+            metavar="BASE",
+            help="A starting point, or a JSON file.",
+            autocompletion=completion.starting_points,
+        ),
+    ],
     changes: Changes = None,
 ) -> None:
-    """Print a recipe as one flat JSON object, which `casas-ray train --config` reads back.
+    """Print a recipe as one flat JSON object.
+
+    `casas-ray train --config` reads it back.
 
     Example: casas-ray config milan_baseline optim.epochs=10 > mine.json
     """
     path = Path(base)
     is_file = path.suffix == ".json"
-    asked = read_flat(path).settings if is_file else {}
+    asked = configuration(path).settings if is_file else {}
     recipe = find_base("milan_baseline" if is_file else base, here=not is_file)
     recipe, _, tracking = settings(recipe, changes, simulated=False, extra=asked)
     print(written(recipe, tracking))

@@ -9,6 +9,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from casas_ray.errors import SettingsError, did_you_mean
 
+_CAME_LATER = frozenset({"max_steps"})
+"""Settings that runs of earlier versions were made without."""
+
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -64,8 +67,8 @@ class Settings(BaseModel):
     def digest(self) -> str:
         """Twelve hexadecimal digits that change when any value changes."""
         # Out in the world as names of run folders. Defaults are in it: any new setting gives every
-        # recipe another digest.
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        # recipe another digest, but for those of `_CAME_LATER` while they say nothing.
+        text = json.dumps(_told(self.model_dump(mode="json")), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -122,6 +125,14 @@ def _leaves(tree: Mapping[str, object], prefix: str) -> Iterable[tuple[str, obje
             yield from _leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _told(tree: Mapping[str, Any]) -> dict[str, Any]:  # Any: a value or a further tree
+    return {
+        name: _told(value) if isinstance(value, dict) else value
+        for name, value in tree.items()
+        if not (name in _CAME_LATER and value is None)
+    }
 
 
 def _plant(

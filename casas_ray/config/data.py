@@ -11,6 +11,7 @@ class WindowConfig(Settings):
     """How a stream of events is cut into windows."""
 
     kind: Literal["fixed_length", "fixed_duration"] = "fixed_length"
+    """Windows of so many events, or of so many seconds."""
 
     length: Annotated[int, Field(ge=2, le=4096)] = 20
     """Events in a window of fixed length."""
@@ -106,8 +107,10 @@ class SimulateConfig(Settings):
     """The simulated home, used only where it is asked for."""
 
     days: Annotated[int, Field(ge=3, le=3660)] = 30
+    """Days that are lived."""
 
     seed: Seed = 0
+    """Other seeds live other days."""
 
     residents: Annotated[int, Field(ge=1, le=2)] = 1
     """Two residents move at the same time; their activities are marked R1_ and R2_."""

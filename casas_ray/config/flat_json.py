@@ -12,7 +12,7 @@ from casas_ray.errors import DataError, SettingsError, did_you_mean
 from casas_ray.files import shown, small_text, why
 from casas_ray.names import json_text
 
-_RENAMED = {
+EARLIER_NAMES = {
     "d_model": "model.width",
     "n_layers": "model.layers",
     "n_heads": "model.heads",
@@ -29,6 +29,7 @@ _RENAMED = {
     "batch_size": "optim.batch_size",
     "epochs": "optim.epochs",
     "num_epochs": "optim.epochs",
+    "max_steps": "optim.max_steps",
     "learning_rate": "optim.learning_rate",
     "weight_decay": "optim.weight_decay",
     "beta1": "optim.beta1",
@@ -51,6 +52,8 @@ _RENAMED = {
     "wandb_log_graph": "tracking.log_graph",
     "wandb_watch_freq": "tracking.watch_every",
 }
+"""The setting of each key of the earlier scripts' configurations."""
+
 _FILES = {
     "train_data_path": "train_data",
     "val_data_path": "val_data",
@@ -111,18 +114,23 @@ def flat_config(tree: Flat, where: str) -> FlatConfig:
     config = FlatConfig()
     ours = {*flat(Recipe()), *(f"tracking.{name}" for name in flat(Tracking()))}
     for key, value in tree.items():
-        if key in _RENAMED:
-            config.settings[_RENAMED[key]] = value
+        if key in EARLIER_NAMES:
+            config.settings[EARLIER_NAMES[key]] = value
         elif key in ours:
             config.settings[key] = value
         elif key in _FILES and value is None:
             continue
+        elif key in _FILES and not str(value).strip():
+            # Python would take it for the current folder.
+            raise SettingsError(
+                f"{where}: '{key}' is an empty path.", hint="name one, or write null."
+            )
         elif key in _FILES:
             config.files[_FILES[key]] = Path(str(value))
         elif key in _NO_EFFECT:
             config.no_effect[key] = _NO_EFFECT[key]
         elif key not in _TOGETHER:
-            everything = [*_RENAMED, *_FILES, *_NO_EFFECT, *_TOGETHER, *ours]
+            everything = [*EARLIER_NAMES, *_FILES, *_NO_EFFECT, *_TOGETHER, *ours]
             raise SettingsError(
                 f"{where}: unknown key '{key}'.", hint=did_you_mean(key, everything)
             )

@@ -15,6 +15,7 @@ class Machine(Settings):
     """
 
     name: str = "laptop"
+    """As its file in cluster/."""
 
     # A path of machine files and command lines, so it keeps the name; the code says context.
     seat: Literal["ray", "debug"] = "ray"
@@ -26,6 +27,10 @@ class Machine(Settings):
     dashboard: str = ""
     """Where `casas-ray submit` sends jobs, e.g. http://127.0.0.1:8265."""
 
+    storage: str = ""
+    """Where a copy of runs is kept besides this disk: a folder that lasts, or s3://BUCKET/PATH or
+    gs://BUCKET/PATH. A run that is not on this disk is taken up from there."""
+
     workers: Count = 1
     """Workers of one training."""
 
@@ -33,6 +38,7 @@ class Machine(Settings):
     """CPUs that Ray keeps free for a worker. What torch computes with is `threads_per_worker`."""
 
     gpus_per_worker: Annotated[float, Field(ge=0.0, le=1e6)] = 0.0
+    """GPUs of a worker; 0 trains on the CPU."""
 
     threads_per_worker: CountOrNone = 0
     """Torch threads; 0 is one, whatever CPUs there are, for sums over other threads differ in

@@ -21,9 +21,16 @@ class ModelConfig(Settings):
     """The event encoder, and the two projections into the space it shares with captions."""
 
     width: Size = 512
+    """Size of an event's vector."""
+
     layers: Size = 4
+    """Transformer blocks, one after another."""
+
     heads: Size = 8
+    """Attention heads of a block; the width divides by them."""
+
     feed_forward: Size = 2048
+    """Size of the hidden layer between two attentions."""
 
     dropout: Annotated[float, Field(ge=0.0, le=0.99)] = 0.3
     """After the embedding and after each attention and feed-forward; never on attention weights,

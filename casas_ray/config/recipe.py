@@ -26,6 +26,14 @@ class Recipe(Settings):
     seed: Seed = 0
     """Draws the first weights, the order of windows, the masks and the dropout."""
 
+    def with_data(self, data: DataConfig) -> Self:
+        """The recipe on other data.
+
+        Raises:
+            SettingsError: it wants what that data has not.
+        """
+        return self.build({**self.model_dump(), "data": data.model_dump()})
+
     @model_validator(mode="after")
     def _graphs_want_one_length(self) -> Self:
         windows = self.data.windows

@@ -14,16 +14,24 @@ class Tracking(Settings):
     """`auto` is online where a W&B key is at hand and offline elsewhere."""
 
     project: str = "discover-v2"
+    """The W&B project."""
+
     entity: str = ""
+    """The W&B team or user; empty is the key's own."""
 
     name: str = ""
-    """The W&B name of one run; empty takes the run's own. Trials of a study keep theirs."""
+    """The W&B name of one run, or of a study's summary; empty takes its own. Trials of a study keep
+    theirs."""
 
     group: str = ""
-    """The W&B group; empty takes the study's name."""
+    """The W&B group; empty takes the study's name, or of a single run its home and size, such as
+    `milan_d512_l4`."""
 
     tags: Names = ()
+    """W&B tags beside those of home, seed, study and arm."""
+
     notes: str = ""
+    """W&B notes: what the run is for."""
 
     log_every: Count = 50
     """Steps between rows of training metrics."""

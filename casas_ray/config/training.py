@@ -45,12 +45,16 @@ class LossConfig(Settings):
     """Of those, each row takes the so many that are most like it."""
 
     temperature_init: PositiveFloat = 0.03
+    """What similarities are divided by, at the start; smaller is a sharper contrast."""
 
     temperature_learnable: bool = True
+    """Whether training moves it."""
 
     temperature_min: PositiveFloat = 0.01
+    """The least that training moves it to."""
 
     temperature_max: PositiveFloat = 0.5
+    """The most that training moves it to."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -69,6 +73,7 @@ class HideConfig(Settings):
     """The sensor, and with it room, sensor_type, floor and position."""
 
     state: Share = 1.0
+    """The value, such as ON or OPEN."""
 
     time_of_day: Share = 1.0
     """The time of day, and with it day_of_week."""
@@ -135,9 +140,22 @@ class OptimConfig(Settings):
     still meets all others of the batch (gradient caching, Gao et al. 2021)."""
 
     epochs: Count = 5
+    """Times that every training window is seen."""
+
+    max_steps: Annotated[int | None, Field(ge=1, le=10**9)] = None
+    """For a short try: end after so many steps where the epochs have more; null ends with them.
+    Warm-up, decay and `masking.grows_from` are over the steps that are taken, and the last of them
+    is a look at the validation days."""
+
     learning_rate: PositiveFloat = 2e-4
+    """The highest rate of AdamW, reached after the warm-up."""
+
     beta1: Fraction = 0.9
+    """How much of itself AdamW's mean of gradients keeps each step."""
+
     beta2: Fraction = 0.98
+    """How much of itself AdamW's mean of squared gradients keeps each step."""
+
     weight_decay: NonNegativeFloat = 0.01
     """Not applied to temperature, biases and norms."""
 
@@ -161,7 +179,8 @@ class OptimConfig(Settings):
     was slower; see docs/findings.md."""
 
     validate_every: Count = 500
-    """Steps between looks at the validation days; the end of an epoch is always one."""
+    """Steps between looks at the validation days; the end of an epoch is always one, and that of
+    the training."""
 
     patience: CountOrNone = 0
     """Stop after so many looks without a better one; 0 goes to the end."""
@@ -170,3 +189,8 @@ class OptimConfig(Settings):
         "val/recall_mean"
     )
     """The validation metric that chooses the best checkpoint; losses are best when low."""
+
+    def steps(self, steps_per_epoch: int) -> int:
+        """Steps of a whole training."""
+        whole = self.epochs * steps_per_epoch
+        return whole if self.max_steps is None else min(whole, self.max_steps)

@@ -111,6 +111,19 @@ class PreparedSet:
         """A hash that changes with the logs, the settings that shape the set, or the code."""
         return self.manifest["fingerprint"]
 
+    @property
+    def made_of(self) -> dict[str, str]:
+        """The SHA-256 of the files that were given as its windows, by what they are: train, vocab
+        and so on; empty for a set that was made of logs."""
+        sources = self.manifest.get("sources", {})
+        return {what: source["sha256"] for what, source in sources.items()}
+
+    @property
+    def about(self) -> dict[str, object]:
+        """What a record of a study keeps of it: whose it is, and what it was made of."""
+        sources = self.manifest.get("sources", {})
+        return {"home": self.manifest["home"], "fingerprint": self.fingerprint, "files": sources}
+
     @cached_property
     def galleries(self) -> dict[str, str]:
         """By split a hash of what retrieval is judged on: its windows' moments and first captions.

@@ -18,14 +18,20 @@ BEGIN, END = "begin", "end"
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?%?")
 
 # Published logs hold the typing error.
-_BEGINS = frozenset({"begin", "begins", "begun", "began", "begub"})
-_ENDS = frozenset({"end", "ends", "ended"})
+_BEGINS = frozenset({"begin", "begins", "begun", "began", "begub", "beginning"})
+_ENDS = frozenset({"end", "ends", "ended", "ending"})
 _STARTS = {"start": BEGIN, "started": BEGIN, "stop": END, "stopped": END, "finish": END}
-_ASSIGNED = re.compile(r"\s*[=:]+\s*(?=[\"'“”‘’]*(?:beg|end|start|stop|finish))", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    r"\s*(?::*=+\s*|:+)(?=[\"'“”‘’]*(?:beg|end|start|stop|finish))", re.IGNORECASE
+)
 _BETWEEN = re.compile(r"[\s;,]+")
 _EQUALS = re.compile(r"[\"'“”‘’]*=+[\"'“”‘’]*")
 _ASIDE = re.compile(r"(?:^|(?<=\s))(?:(?:\([^()]*\)|\[[^\[\]]*\])(?=\s|$)|(?:#|//|--\s).*$)")
-_GLUED = re.compile(r"(?P<label>.*[A-Za-z0-9])(?:[_\-.:](?P<mark>[A-Za-z]+)|(?P<camel>Begin|End))")
+_IN_BRACKETS = re.compile(r"[(\[](\s*[A-Za-z]+\s*)[)\]]")
+_GLUED = re.compile(
+    r"(?P<label>.*[A-Za-z0-9])(?:[_\-.:/|](?P<mark>[A-Za-z]+)|(?P<camel>Begin|End))"
+)
+_JOINERS = frozenset({"and", "then", "&", "+", "/", "|"})
 _COLONS = re.compile(r":[^\s:]+:")
 _QUOTES = "\"'“”‘’"
 _FRINGE = " \t,;:?!*.=" + _QUOTES
@@ -135,6 +141,7 @@ class Grammar:
         return self._marks(words, []) if any(self.mark(word) for word in words) else ()
 
     def _words(self, text: str, notes: list[str]) -> list[str]:
+        text = _IN_BRACKETS.sub(self._out_of_brackets, text)
         words = self._split(_ASIDE.sub(" ", text))
         if not _ASIDE.search(text):
             return words
@@ -142,6 +149,9 @@ class Grammar:
             return whole  # beside nothing: `(nap) begin`
         notes.append("note beside an annotation")
         return words
+
+    def _out_of_brackets(self, found: re.Match[str]) -> str:
+        return f" {found[1]} " if self.mark(found[1]) else found[0]
 
     def _split(self, text: str) -> list[str]:
         words = _BETWEEN.split(_ASSIGNED.sub(" ", text).strip())
@@ -167,7 +177,7 @@ class Grammar:
             if not kind:
                 label.append(word)
                 continue
-            if name := _label(label):
+            if name := _label(_without_joiners(label)):
                 marks.append((name, kind))
             else:
                 notes.append("begin or end without an activity")
@@ -198,6 +208,15 @@ def _label(words: Sequence[str]) -> str:
     return " ".join(word.strip(_FRINGE) for word in words).strip(_FRINGE)
 
 
+def _without_joiners(words: list[str]) -> list[str]:
+    """Words without an `and` between two marks: `Sleep end and Bathe begin`."""
+    while words and words[0].casefold() in _JOINERS:
+        words = words[1:]
+    while words and words[-1].casefold() in _JOINERS:
+        words = words[:-1]
+    return words
+
+
 def _without_numbers(words: list[str], notes: list[str]) -> list[str]:
     while words and NUMBER.fullmatch(words[-1]):
         notes.append("number after the value")
@@ -219,7 +238,8 @@ def _pairs_up(texts: Iterable[str]) -> bool:
     """Whether some label both starts and stops."""
     kinds: dict[str, set[str]] = {}
     for text in texts:
-        label, _, last = _ASSIGNED.sub(" ", text).strip().rpartition(" ")
+        bare = _IN_BRACKETS.sub(r" \1 ", text)
+        label, _, last = _ASSIGNED.sub(" ", bare).strip().rpartition(" ")
         last = last.strip(_FRINGE).casefold()
         kind = _STARTS.get(last) or (END if last in _ENDS else "")
         if label and kind:

@@ -53,7 +53,7 @@ def brought(home: str, named: Named) -> Iterator[tuple[Path, list[str]]]:
     with tempfile.TemporaryDirectory() as draft:
         with _named_as(named, Path(draft)):
             path, notes = _at_hand(named, Path(draft))
-            yield path, notes
+            yield path, [note.replace(f"{_PIPED}: ", f"{named.log.name}: ") for note in notes]
         _remember(folder, _kept(path, folder) if path != named.log else path)
 
 

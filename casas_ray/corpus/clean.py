@@ -18,6 +18,8 @@ from casas_ray.corpus.stamps import NO_TIME
 from casas_ray.errors import DataError
 from casas_ray.files import shown
 
+_MANY_SINGLE = 5
+
 
 @dataclass(frozen=True)
 class Activity:
@@ -89,7 +91,22 @@ def clean(log: RawLog, home: Home | None, *, name: str, drop_types: Sequence[str
     )
     activities = _activities(spans, kept, ordered.time_us)
     noticed = dict(+ordered.noticed)
+    notes += _on_single_lines(log, activities)
     return Cleaned(events, facts, activities, dropped, types, noticed, (*log.notes, *notes))
+
+
+def _on_single_lines(log: RawLog, activities: Sequence[Activity]) -> list[str]:
+    """What to say of activities that neither begin nor end, and hold one event each."""
+    if any(said.marks for said in log.meanings):
+        return []
+    single = [each.label for each in activities if each.first_event == each.last_event]
+    if len(single) < max(_MANY_SINGLE, 0.6 * len(activities)):
+        return []
+    labels = ", ".join(f"'{label}'" for label in list(dict.fromkeys(single))[:4])
+    return [
+        f"{len(single)} of {len(activities)} activities hold one event; if {labels} are begins and "
+        "ends, they are not read as such"
+    ]
 
 
 def _activities(

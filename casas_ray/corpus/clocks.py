@@ -15,6 +15,8 @@ _HOUR = 3600 * US_PER_SECOND
 _MINUTE = 60 * US_PER_SECOND
 _APART_DAYS = 366
 _RARE = 0.02
+_DOUBLED, _LEAST_DOUBLED = 0.45, 50
+"""A log of so many lines, of which more repeat others, was written twice, line by line."""
 _NO_HOMES_BEFORE = np.datetime64("1990-01-01", "us").astype(np.int64)
 # Where clocks begin that were never set, and how long such a span may last.
 _BEGINNINGS = ("1970-01-01", "1980-01-01", "1999-12-31", "2000-01-01", "2001-01-01", "2010-01-01")
@@ -115,8 +117,8 @@ def fitted(time_us: Times, twice: list[TwiceHour]) -> Times:
 def repeats(time_us: Times, said: NDArray[np.int32], second_run: Rows) -> Rows:
     """The rows that say exactly what an earlier one said, as where exports overlap.
 
-    Of whole seconds only a repeat counts that stands apart from the first: within one second a
-    sensor may well say the same twice.
+    Of whole seconds only a repeat counts that stands apart from the first, unless nearly every line
+    has one: within one second a sensor may well say the same twice.
     """
     rows = np.arange(len(time_us))
     order = np.lexsort((rows, said, second_run, time_us))
@@ -125,7 +127,8 @@ def repeats(time_us: Times, said: NDArray[np.int32], second_run: Rows) -> Rows:
     starts = np.concatenate([[True], ~same]) if len(order) else np.empty(0, np.bool_)
     first = order[np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))]
     run = np.cumsum(np.concatenate([[0], np.diff(time_us) != 0])) if len(order) else rows
-    exact = time_us % US_PER_SECOND != 0
+    doubled = len(order) >= _LEAST_DOUBLED and np.mean(~starts) > _DOUBLED
+    exact = (time_us % US_PER_SECOND != 0) | doubled
     repeated = np.zeros(len(time_us), dtype=np.bool_)
     repeated[order] = ~starts & (exact[order] | (run[order] != run[first]))
     return repeated

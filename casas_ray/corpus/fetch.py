@@ -4,7 +4,7 @@ from pathlib import Path
 
 from casas_ray.config import DataConfig
 from casas_ray.corpus.bringing import LINK, refuse_simulated, remembered_hash
-from casas_ray.corpus.homes import home_or_error, known_homes, load_home
+from casas_ray.corpus.homes import home_or_error, known_homes, load_home, logged_homes
 from casas_ray.corpus.simulate.simulator import simulated_log
 from casas_ray.errors import DataError, did_you_mean
 from casas_ray.files import shown
@@ -60,8 +60,8 @@ def _missing(home: str) -> DataError:
     if facts is None:
         return DataError(
             f"no log of home '{home}' is at hand.",
-            hint=f"`casas-ray prepare {home} --log PATH` brings one; "
-            f"{did_you_mean(home, known_homes())}",
+            hint=f"{did_you_mean(home, {*known_homes(), *logged_homes()})} "
+            f"`casas-ray prepare {home} --log PATH` brings a new one.",
         )
     return DataError(
         f"no log of home '{home}' is at hand: there is none in {shown(folder)}.",

@@ -10,7 +10,7 @@ from casas_ray.config.base import Settings
 from casas_ray.corpus.sensor_names import UNKNOWN_ROOM, type_from_name
 from casas_ray.errors import CasasError, DataError, RefusedError, SettingsError, did_you_mean
 from casas_ray.files import read_toml, shown
-from casas_ray.paths import drawer_file, drawer_files, is_safe_name, safe_path
+from casas_ray.paths import drawer_file, drawer_files, is_safe_name, raw, safe_path
 
 
 class Sensor(Settings):
@@ -58,6 +58,13 @@ class Home(Settings):
 def known_homes() -> dict[str, Path]:
     """Name to TOML of every home with facts."""
     return drawer_files("data/homes", ".toml")
+
+
+def logged_homes() -> list[str]:
+    """Homes with a folder of raw logs; simulated logs are not homes."""
+    names = (path.name for path in raw().glob("*") if path.is_dir())
+    # Drafts of folders, and whatever else somebody put there, are no homes either.
+    return [name for name in names if "-simulated-" not in name and is_safe_name(name)]
 
 
 def load_home(name: str) -> Home | None:

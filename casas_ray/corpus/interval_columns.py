@@ -1,12 +1,16 @@
 """Which column of an interval log is what: told by its heading, by its content, or by the user."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from casas_ray.corpus.annotation import NUMBER
 from casas_ray.corpus.detect import Reading
-from casas_ray.corpus.dialect import WHITE, Place, columns_of
+from casas_ray.corpus.dialect import WHITE, Place, columns_of, is_stamp, is_state, place_of
+from casas_ray.corpus.events import US_PER_DAY, US_PER_SECOND
 from casas_ray.corpus.sensor_names import is_type, room_from_name
+from casas_ray.corpus.stamps import NO_TIME, StampForm
 from casas_ray.errors import SettingsError, did_you_mean
 
 _HEADINGS = {
@@ -18,7 +22,7 @@ _HEADINGS = {
     "durationsec": "length", "durationseconds": "length", "lengths": "length",
     "sensor": "name", "sensorid": "name", "id": "name", "name": "name", "location": "name",
     "device": "name", "object": "name", "activity": "name", "label": "name", "adl": "name",
-    "idx": "name",
+    "idx": "name", "date": "date",
     "type": "type", "sensortype": "type",
     "place": "room", "room": "room", "area": "room",
 }  # fmt: skip
@@ -34,12 +38,14 @@ class IntervalColumns:
 
     separator: str
     start: Place
-    end_follows: int = 0
-    """Columns that the end takes right after the start; 0 where there is a length instead."""
+    end: Place | None = None
+    """Where the end stands; None where there is a length or a time of day instead."""
+
+    clock_at: int | None = None
+    """The column of an end that is a time of day alone; the columns of start and end left out, the
+    rest is counted from 0, here and below."""
 
     length_at: int | None = None
-    """The rest of the columns, times left out, is counted from 0 here and below."""
-
     name_at: int = 0
     others: Mapping[str, int] = field(default_factory=dict)
     """Columns of room and type."""
@@ -49,24 +55,26 @@ class IntervalColumns:
 
     def fields(self, columns: Sequence[str]) -> dict[str, str] | None:
         """What a line says by name; None where it has too few columns."""
-        start, after = self.start, self.start.before + self.start.takes
-        rest = [*columns[: start.before], *columns[after + self.end_follows :]]
-        wanted = max(self.name_at, self.length_at or 0)
+        rest = _without(columns, self.start, self.end)
+        wanted = max(self.name_at, self.length_at or 0, self.clock_at or 0)
         if len(rest) <= wanted:
             return None
         found = {name: rest[at] for name, at in self.others.items() if at < len(rest)}
-        found["start"] = start.time_in(columns)
+        found["start"] = self.start.time_in(columns)
         name = rest[self.name_at :] if self.joins_name else [rest[self.name_at]]
         found["name"] = " ".join(name).strip("\"' ")
+        if self.end is not None:
+            found["end"] = self.end.time_in(columns)
+        if self.clock_at is not None:
+            found["clock"] = rest[self.clock_at]
         if self.length_at is not None:
             found["length"] = rest[self.length_at]
-        else:
-            found["end"] = " ".join(columns[after : after + self.end_follows])
         return found
 
     def in_words(self) -> str:
         """What was taken for what, for the user to check."""
-        second = "a length in seconds" if self.length_at is not None else "an end"
+        second = "an end" if self.length_at is None else "a length in seconds"
+        second += " by the clock" if self.clock_at is not None else ""
         more = "".join(f", {name} in column {at + 1}" for name, at in self.others.items())
         return (
             f"intervals of a start and {second}; of the other columns, the name in column "
@@ -74,25 +82,59 @@ class IntervalColumns:
         )
 
 
+def _without(columns: Sequence[str], *places: Place | None) -> list[str]:
+    taken = {
+        at for place in places if place for at in range(place.before, place.before + place.takes)
+    }
+    return [column for at, column in enumerate(columns) if at not in taken]
+
+
+class _Table(NamedTuple):
+    """The columns of some lines, and where these have their times."""
+
+    separator: str
+    rows: list[list[str]]
+    first: Place
+    second: Place | None
+
+    @classmethod
+    def of(cls, reading: Reading, texts: Sequence[str]) -> "_Table":
+        first, epoch = reading.place, reading.epoch
+        after = first.before + first.takes
+        split = (columns_of(text, reading.separator) for text in texts)
+        rows = [row for row in split if is_stamp(first.time_in(row), epoch=epoch)]
+        seconds = Counter(place_of(row[after:], epoch=epoch) for row in rows)
+        second = seconds.most_common(1)[0][0] if seconds else None
+        if second is not None:
+            second = second._replace(before=after + second.before)
+        return cls(reading.separator, rows, first, second)
+
+    def values(self, *places: Place | None) -> list[list[str]]:
+        """What stands in each column but those of the places."""
+        rests = [_without(row, *places) for row in self.rows]
+        width = max((len(rest) for rest in rests), default=0)
+        return [[rest[at] for rest in rests if at < len(rest)] for at in range(width)]
+
+
 def columns_from(reading: Reading, texts: Sequence[str]) -> IntervalColumns | None:
     """The columns by the file's heading where it has one, else by what stands in them."""
-    headed = _by_heading(reading, texts)
-    return headed or _by_content(reading)
+    table = _Table.of(reading, texts)
+    return _by_heading(table, texts) or _by_content(table)
 
 
-def _by_heading(reading: Reading, texts: Sequence[str]) -> IntervalColumns | None:
+def _by_heading(table: _Table, texts: Sequence[str]) -> IntervalColumns | None:
     first = next((text for text in texts if text.strip()), "")
-    if reading.separator == WHITE:
+    if table.separator == WHITE:
         return None
     names = [
         "".join(each.lower().replace("_", " ").split())
-        for each in columns_of(first, reading.separator)
+        for each in columns_of(first, table.separator)
     ]
     roles = [_HEADINGS.get(name, "-") for name in names]
-    return _of_roles(roles, reading) if "name" in roles and "start" in roles else None
+    return _of_roles(roles, table) if "name" in roles and "start" in roles else None
 
 
-def named_columns(named: str, reading: Reading, what: str) -> IntervalColumns:
+def named_columns(named: str, reading: Reading, texts: Sequence[str], what: str) -> IntervalColumns:
     """The columns as the user names them, in order: `start,end,sensor,-,room`.
 
     Raises:
@@ -104,7 +146,8 @@ def named_columns(named: str, reading: Reading, what: str) -> IntervalColumns:
             raise SettingsError(
                 f"'{name}' is no column of intervals.", hint=did_you_mean(name, _NAMES)
             )
-    found = _of_roles([_HEADINGS.get(name, "-") for name in given], reading)
+    roles = [_HEADINGS.get(name, "-") for name in given]
+    found = _of_roles(roles, _Table.of(reading, texts))
     if found is None:
         raise SettingsError(
             f"columns '{named}' do not fit the file.",
@@ -113,47 +156,78 @@ def named_columns(named: str, reading: Reading, what: str) -> IntervalColumns:
     return found
 
 
-def _of_roles(roles: Sequence[str], reading: Reading) -> IntervalColumns | None:
+def _of_roles(roles: Sequence[str], table: _Table) -> IntervalColumns | None:
     """The columns of these roles; a time may take several columns of the file."""
-    if "start" not in roles or "name" not in roles:
+    if not {"start", "name"} <= {*roles} or not ("end" in roles) ^ ("length" in roles):
         return None
-    if not ("end" in roles) ^ ("length" in roles):
+    roles = [role for role in roles if role != "date"]  # it is a part of the time behind it
+    times = [role for role in roles if role in ("start", "end")]
+    has_end = "end" in roles and table.second is not None
+    if times[0] == "end" and not has_end:
         return None
-    at_start = roles.index("start")
-    if "end" in roles and (roles.index("end") != at_start + 1 or not reading.second_time):
-        return None
-    rest = [role for role in roles if role not in ("start", "end")]
+    start, end = (table.first, table.second if has_end else None)
+    if end is not None and times[0] == "end":
+        start, end = end, start
+    by_clock = "end" in roles and not has_end
+    left = ("start",) if by_clock else ("start", "end")
+    rest = [role for role in roles if role not in left]
     others = {name: rest.index(name) for name in ("room", "type") if name in rest}
-    return IntervalColumns(
-        reading.separator,
-        reading.place,
-        reading.second_time if "end" in roles else 0,
-        rest.index("length") if "length" in roles else None,
-        rest.index("name"),
-        others,
-    )
+    clock_at = rest.index("end") if by_clock else None
+    length_at = rest.index("length") if "length" in rest else None
+    name_at = rest.index("name")
+    values = table.values(start, end)
+    if clock_at is not None and not (clock_at < len(values) and _are_clocks(values[clock_at])):
+        return None
+    return IntervalColumns(table.separator, start, end, clock_at, length_at, name_at, others)
 
 
-def _by_content(reading: Reading) -> IntervalColumns | None:
-    before = reading.place.before
-    table = [row for row in reading.rests if row]
-    width = max((len(row) for row in table), default=0)
-    values = [[row[at] for row in table if at < len(row)] for at in range(width)]
-    length_at = None
-    if not reading.second_time:
-        length_at = before if before < width and _are_lengths(values[before]) else None
-        if length_at is None:
-            return None
-    named = [at for at in range(width) if at != length_at and _tells(values[at], len(table))]
+def _by_content(table: _Table) -> IntervalColumns | None:
+    start, end, before = table.first, table.second, table.first.before
+    values = table.values(start, end)
+    width, rows = len(values), len(table.rows)
+    clock_at = length_at = None
+    if end is None and before < width:
+        if _are_ends(values[before], [start.time_in(row) for row in table.rows]):
+            clock_at = before
+        elif _are_lengths(values[before]):
+            length_at = before
+    if end is None and clock_at is None and length_at is None:
+        return None
+    named = [
+        at for at in range(width) if at not in (clock_at, length_at) and _tells(values[at], rows)
+    ]
     names = [at for at in named if not _are_types(values[at])]
     if not names:
         return None
     others = _others(values, [at for at in named if at != names[0]])
-    joins = reading.separator == WHITE and not others and names[0] == width - 1 > 0
-    joins = joins or (reading.separator == WHITE and len({len(row) for row in table}) > 1)
+    joins = table.separator == WHITE and not others and names[0] == width - 1 > 0
+    lengths = {len(row) for row in table.rows}
+    joins = joins or (table.separator == WHITE and len(lengths) > 1)
     return IntervalColumns(
-        reading.separator, reading.place, reading.second_time, length_at, names[0], others, joins
+        table.separator, start, end, clock_at, length_at, names[0], others, joins
     )
+
+
+def _are_clocks(values: Sequence[str]) -> bool:
+    return sum(clock_seconds(each) is not None for each in values) >= _MOST * len(values) > 0
+
+
+def _are_ends(values: Sequence[str], starts: Sequence[str]) -> bool:
+    """Whether times of day are ends of what starts then, and no lengths such as 0:10:00."""
+    if len(values) != len(starts) or not _are_clocks(values):
+        return False
+    after = 0
+    for value, start in zip(values, starts, strict=True):
+        ends, begins = clock_seconds(value), StampForm().moment(start)[0]
+        if ends is not None and begins != NO_TIME:
+            after += ends >= begins % US_PER_DAY // US_PER_SECOND
+    return after >= _MOST * len(values)
+
+
+def clock_seconds(text: str) -> float | None:
+    """Seconds from midnight to a time of day; None where it is none."""
+    found = StampForm().moment(f"1970-01-01 {text}")[0]
+    return None if found == NO_TIME or ":" not in text else found / US_PER_SECOND
 
 
 def _are_lengths(values: Sequence[str]) -> bool:
@@ -163,9 +237,11 @@ def _are_lengths(values: Sequence[str]) -> bool:
 
 
 def _tells(values: Sequence[str], rows: int) -> bool:
-    """Whether a column tells lines apart; the state that an interval log may carry is always 1."""
-    filled = len(values) >= _MOST * rows
-    return filled and (len(set(values)) > 1 or not NUMBER.fullmatch(values[0]))
+    """Whether a column tells lines apart; a state beside intervals is always 1 or ON."""
+    filled = len(values) >= _MOST * rows > 0
+    return filled and (
+        len(set(values)) > 1 or not (NUMBER.fullmatch(values[0]) or is_state(values[0]))
+    )
 
 
 def _are_types(values: Sequence[str]) -> bool:

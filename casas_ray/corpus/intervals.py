@@ -13,10 +13,11 @@ import numpy as np
 
 from casas_ray.corpus.annotation import BEGIN, END, Grammar
 from casas_ray.corpus.detect import Reading, form_of, readings_of, sampled
-from casas_ray.corpus.dialect import columns_of, is_state
-from casas_ray.corpus.events import US_PER_SECOND
+from casas_ray.corpus.dialect import columns_of, is_state, is_value
+from casas_ray.corpus.events import US_PER_DAY, US_PER_SECOND
 from casas_ray.corpus.interval_columns import (
     IntervalColumns,
+    clock_seconds,
     columns_from,
     named_columns,
 )
@@ -32,6 +33,9 @@ _LENGTH = re.compile(r"(?:(?P<hours>\d+):)?(?P<minutes>\d+):(?P<seconds>\d+(?:\.
 _LONGEST_SECONDS = 60 * 86_400.0
 """Of a holiday, say; a longer one is a wrong year."""
 
+_MOST = 0.8
+_FEW_VALUES = 3
+_FORM = StampForm()
 _A = {"sensor": "a sensor", "activity": "an activity"}
 _CLEAN = re.compile(r"[\s()\[\]#=;,\"'“”‘’]+")
 # At one moment: an activity ends that begins again, others begin, sensors change, others end.
@@ -65,23 +69,37 @@ def is_interval_log(path: Path) -> bool:
         DataError: it cannot be read.
     """
     lines = [pair for pair, _ in zip(numbered_lines(path), range(2_000), strict=False)]
+    texts = [text for _, text in lines]
     best = _best(sampled(lines))
-    if best is None or (best.fitting and _has_states(best)):
+    found = columns_from(best, texts) if best else None
+    if best is None or found is None:
         return False
-    found = columns_from(best, [text for _, text in lines])
-    return found is not None and (found.end_follows > 0 or found.length_at is not None)
+    values = _values(best)
+    if not best.fitting or not any(map(is_state, values)):
+        # Numbers that differ are values, and the second time is when they were sent.
+        is_close = found.end is None or found.end.before == found.start.before + found.start.takes
+        return is_close or len(values) < _FEW_VALUES
+    # Beside its end, ON at the start goes without saying; a log of events says OFF too.
+    return len(values) == 1 and found.end is not None and _lengths_differ(texts, found)
 
 
-def _has_states(reading: Reading) -> bool:
+def _values(reading: Reading) -> set[str]:
     at = reading.value_at
-    return any(len(rest) > at and is_state(rest[at]) for rest in reading.rests)
+    return {rest[at] for rest in reading.rests if at and len(rest) > at and is_value(rest[at])}
+
+
+def _lengths_differ(texts: Sequence[str], columns: IntervalColumns) -> bool:
+    """Whether the second time comes later than the first, and not always by as much."""
+    found = [each for n, text in enumerate(texts) if (each := _interval(n, text, columns, _FORM))]
+    lengths = {each.last_us - each.first_us for each in found}
+    return len(found) >= _MOST * len(texts) and len(lengths) > _FEW_VALUES
 
 
 def _best(sample: Sequence[str]) -> Reading | None:
     # A length after a comma is no fraction of a second. And a reading that finds two times where
     # another finds one has split the line better.
     readings = [each for each in readings_of(sample) if not each.place.fraction]
-    return max(readings, key=lambda each: (len(each.stamps), each.second_time), default=None)
+    return max(readings, key=lambda each: (len(each.stamps), each.second_time > 0), default=None)
 
 
 def read_intervals(path: Path, named: str = "", *, what: str = "sensor") -> IntervalFile:
@@ -96,7 +114,7 @@ def read_intervals(path: Path, named: str = "", *, what: str = "sensor") -> Inte
     if reading is None:
         raise _no_intervals(path, what)
     texts = [text for _, text in lines]
-    columns = named_columns(named, reading, what) if named else columns_from(reading, texts)
+    columns = named_columns(named, reading, texts, what) if named else columns_from(reading, texts)
     if columns is None:
         raise _no_intervals(path, what)
     form, notes = form_of(reading)
@@ -135,6 +153,8 @@ def _interval(number: int, text: str, columns: IntervalColumns, form: StampForm)
 def _end(found: Mapping[str, str], first_us: int, form: StampForm) -> int:
     if "end" in found:
         return form.moment(found["end"])[0]
+    if "clock" in found:
+        return _by_clock(found["clock"], first_us)
     length = found.get("length", "")
     if in_words := _LENGTH.fullmatch(length):
         minutes = int(in_words["hours"] or 0) * 60 + int(in_words["minutes"])
@@ -146,6 +166,14 @@ def _end(found: Mapping[str, str], first_us: int, form: StampForm) -> int:
             return NO_TIME
     # NaN compares false with everything, and is refused by that.
     return first_us + round(seconds * US_PER_SECOND) if 0 <= seconds < 1e9 else NO_TIME
+
+
+def _by_clock(text: str, first_us: int) -> int:
+    seconds = clock_seconds(text)
+    if seconds is None or first_us == NO_TIME:
+        return NO_TIME
+    last_us = first_us // US_PER_DAY * US_PER_DAY + round(seconds * US_PER_SECOND)
+    return last_us if last_us >= first_us else last_us + US_PER_DAY  # past midnight
 
 
 class _Row(NamedTuple):

@@ -13,19 +13,12 @@ from casas_ray.corpus.alignment import FIELD_PREFIX, MANIFEST, PreparedSet
 from casas_ray.corpus.detect import looks_like_a_log
 from casas_ray.corpus.events import US_PER_SECOND
 from casas_ray.corpus.fetch import log_at_hand, place_before
-from casas_ray.corpus.homes import known_homes, load_home
+from casas_ray.corpus.homes import known_homes, load_home, logged_homes
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown
 
 log = logging.getLogger(__name__)
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-
-
-def logged_homes() -> list[str]:
-    """Homes with a folder of raw logs; simulated logs are not homes."""
-    names = (path.name for path in paths.raw().glob("*") if path.is_dir())
-    # Drafts of folders, and whatever else somebody put there, are no homes either.
-    return [name for name in names if "-simulated-" not in name and paths.is_safe_name(name)]
 
 
 def prepared_sets() -> list[PreparedSet]:
@@ -40,6 +33,7 @@ class SetAtHand:
     folder: Path
     windows: int
     bytes: int
+    caveats: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -58,30 +52,50 @@ class HomeAtHand:
 
     sets: list[SetAtHand]
 
+    files: tuple[str, ...] | None = None
+    """Of alignment JSON in place of a log, the names of its files; else None."""
+
     def as_dict(self) -> dict[str, object]:
         """The home as JSON can hold it, with paths as a reader would type them."""
         return {
             "residents": self.residents,
             "sensors": self.sensors,
             "log": shown(self.log) if self.log else None,
+            "files": None if self.files is None else list(self.files),
             "moved": shown(self.moved) if self.moved else None,
             "sets": [vars(held) | {"folder": shown(held.folder)} for held in self.sets],
         }
 
 
 def homes_at_hand() -> dict[str, HomeAtHand]:
-    """Every home that has facts, a log or a set, by name, with its log and the sets made of it.
+    """Every home that has facts, a log or a set, by name, with its log and the sets made of it; and
+    every set of alignment JSON, by what stands for its home.
 
     A log that cannot be used is none.
 
     Raises:
         DataError: a home's facts cannot be read.
     """
-    names = sorted({*known_homes(), *logged_homes()})
     sets = _sound(prepared_sets())
-    homes = {name: _home_at_hand(name, sets) for name in names}
+    names = {*known_homes(), *logged_homes()}
+    names |= {name for prepared in sets for name in prepared.manifest["homes"]}
+    homes = {name: _home_at_hand(name, sets) for name in sorted(names)}
     known = known_homes()
-    return {name: home for name, home in homes.items() if name in known or home.log or home.sets}
+    of_logs = {name: home for name, home in homes.items() if name in known or home.log or home.sets}
+    of_json = [prepared for prepared in sets if not prepared.manifest["homes"]]
+    return of_logs | {prepared.manifest["home"]: _of_json(prepared) for prepared in of_json}
+
+
+def _of_json(prepared: PreparedSet) -> HomeAtHand:
+    sources = prepared.manifest.get("sources", {})
+    return HomeAtHand(
+        residents="",
+        sensors=None,
+        log=None,
+        moved=None,
+        sets=[_at_hand(prepared)],
+        files=tuple(source["name"] for source in sources.values()),
+    )
 
 
 def _home_at_hand(name: str, sets: Sequence[PreparedSet]) -> HomeAtHand:
@@ -109,7 +123,7 @@ def _sound(sets: Iterable[PreparedSet]) -> list[PreparedSet]:
 
 def _at_hand(prepared: PreparedSet) -> SetAtHand:
     windows = sum(prepared.manifest["windows"].values())
-    return SetAtHand(prepared.folder, windows, prepared.size_on_disk())
+    return SetAtHand(prepared.folder, windows, prepared.size_on_disk(), prepared.caveats)
 
 
 @dataclass(frozen=True)

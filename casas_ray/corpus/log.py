@@ -27,7 +27,7 @@ from casas_ray.corpus.log_text import LONGEST_LINE, numbered_lines
 from casas_ray.corpus.raw_log import RawLog, Said
 from casas_ray.corpus.refusals import partly
 from casas_ray.corpus.sensor_names import MEASURED, is_no_room
-from casas_ray.corpus.stamps import NO_TIME, STAMP, is_time
+from casas_ray.corpus.stamps import NO_TIME, STAMP, begins_with_date, is_time
 from casas_ray.errors import DataError
 from casas_ray.files import shown
 
@@ -158,6 +158,8 @@ class _Reader:
         if time_us == NO_TIME and not (stamp and reason):
             is_moment = bool(STAMP.fullmatch(stamp.strip("\"' ")))
             reason = "no such date or time" if is_moment else _NO_STAMP
+            if not is_moment and begins_with_date(text):
+                reason = _ANOTHER_FORM
         self._log.reject(number, reason, text)
         if reason in _UNFIT:
             self._unfit.append((number, text))

@@ -35,6 +35,7 @@ _NO_TEXT = {
     b"SQLite format 3": "a SQLite database",
     b"\xd0\xcf\x11\xe0": "a file of an office program",
     b"MATLAB 5.0": "a MATLAB file",
+    b"\x28\xb5\x2f\xfd": "packed with zstd",
 }
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -103,6 +104,13 @@ def _unpacked(path: Path, start: bytes) -> Iterator[IO[bytes]]:
         return
     opener = next((how for mark, how in _PACKED.items() if start.startswith(mark)), Path.open)
     with opener(path, "rb") as stream:
+        # Text too, but for a heading that would swallow the log's first line.
+        if stream.read(512)[257:262] == b"ustar":
+            raise DataError(
+                f"{shown(path)} is a tar archive.",
+                hint="unpack it and name the log in it with --log PATH",
+            )
+        stream.seek(0)
         yield cast(IO[bytes], stream)
 
 
@@ -147,7 +155,8 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
             line = piece
             while not piece.endswith("\n") and (piece := text.readline(LONGEST_LINE)):
                 pass
-            yield number, line.rstrip("\r\n")
+            # Files with a byte order mark that were joined have one in the middle.
+            yield number, line.rstrip("\r\n").lstrip("\ufeff")
 
 
 class _Bounded(io.RawIOBase):

@@ -48,6 +48,11 @@ class _Captions(_Part):
     examples: list[str]
 
 
+class _Source(_Part):
+    name: str
+    sha256: str
+
+
 def _trained_on(windows: dict[str, int]) -> dict[str, int]:
     if not all(windows.get(split, 0) > 0 for split in ("train", "val")):
         raise ValueError("wanted some for train and some for val")
@@ -69,6 +74,7 @@ class Manifest(_Part):
     labels: dict[str, dict[str, int]] = {}
     events_per_window: dict[str, float] = {}
     files: dict[str, str] = {}
+    sources: dict[str, _Source] = {}
 
 
 class Part(Protocol):

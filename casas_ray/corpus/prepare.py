@@ -83,7 +83,8 @@ def prepare(config: DataConfig, logs: Logs, *, watch: Watch = lambda _: None) ->
     fingerprint = _fingerprint(config, logs, facts)
     kind = f"{config.label}-simulated" if config.simulated else config.label
     # Named by what made it, so a set on disk never stands for other settings or another log.
-    target = paths.aligned() / f"{kind}-{fingerprint[:12]}"
+    end = f"-{fingerprint[:12]}"
+    target = paths.aligned() / (paths.folder_name(kind, most=paths.LONGEST_NAME - len(end)) + end)
     prepared = PreparedSet(target)
     if not usable(prepared, fingerprint):
         parts: list[HomePart] = []

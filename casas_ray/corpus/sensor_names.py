@@ -22,6 +22,7 @@ _ROOMS = {
     "bedroom": "bedroom",
     "office": "office",
     "study": "office",
+    "bathtub": "bathroom",
     "hall": "hallway",
     "hallway": "hallway",
     "corridor": "hallway",
@@ -40,6 +41,7 @@ _ROOMS = {
     "patio": "patio",
     "balcony": "balcony",
 }
+_WHOLE_ROOMS = ("bedroom", "bathroom")
 _HALF_ROOMS = {
     "work": "office",
     "family": "living_room",
@@ -143,6 +145,9 @@ def parts_of(name: str) -> list[str]:
 def room_from_name(sensor: str) -> str:
     """The room that a sensor's name tells, such as kitchen of `KitchenASink`; else nothing."""
     parts = parts_of(sensor)
+    # `masterbedroom` and `LIVINGROOM` are one part each.
+    parts += [room for part in parts for room in _WHOLE_ROOMS if part.endswith(room)]
+    parts += [part.removesuffix("room") for part in parts if part.endswith("room")]
     for table in (_ROOMS, _HALF_ROOMS, _THINGS):
         for part in parts:
             if part in table:

@@ -32,7 +32,7 @@ _ZONES = {"Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "WEST": 60, "BST": 60, "CET": 60
 _ZONES |= {"EET": 120, "EEST": 180, "EST": -300, "EDT": -240, "CST": -360, "CDT": -300}
 _ZONES |= {"MST": -420, "MDT": -360, "PST": -480, "PDT": -420}
 _ANY_ZONE = rf"(?:UTC|GMT)?[+-]\d\d(?::?\d\d)?|{'|'.join(_ZONES)}|z"
-_ZONE = rf"(?:[ ]?(?P<zone>{_ANY_ZONE}))?"
+_ZONE = rf"(?:[ ]?(?P<zone>{_ANY_ZONE})(?:\[[A-Za-z/_]+\])?)?"
 STAMP = re.compile(rf"{_DATE}[T ]{{1,4}}{_TIME}{_ZONE}")
 EPOCH = re.compile(r"(?P<whole>\d{9,19})(?:[.,](?P<part>\d{0,9}))?")
 _DAY = re.compile(_DATE)
@@ -99,6 +99,11 @@ def is_time(text: str) -> bool:
 def is_date(text: str) -> bool:
     """Whether a text is a date that is written out, without a time."""
     return bool(_DAY.fullmatch(text)) and not text.isdecimal()
+
+
+def begins_with_date(line: str) -> bool:
+    """Whether a line has a date at its start, whatever follows."""
+    return bool(_DAY.match(line.strip(" \t\"'")))
 
 
 def epoch_unit(whole: int) -> tuple[int, str]:

@@ -1,6 +1,8 @@
 """The one look at the test days, and looks at validation days: a trained run beside what is
 cheaper."""
 
+from collections.abc import Callable
+
 import torch
 
 from casas_ray.errors import DataError
@@ -11,14 +13,21 @@ from casas_ray.loader.window_store import WindowStore
 from casas_ray.records.verdict import Verdict, record_verdict, recorded_verdict
 from casas_ray.training.validation import held_out
 
+Watch = Callable[[str], None]
+"""Hears what is at work."""
+
 Columns = dict[str, dict[str, float]]
 """By model or baseline, its metrics by name."""
 
 
-def evaluate(run: TrainedRun) -> Verdict:
+def unwatched(stage: str) -> None:
+    """Hear nothing."""
+
+
+def evaluate(run: TrainedRun, *, watch: Watch = unwatched) -> Verdict:
     """Metrics of a run on the test days, beside an untrained model's and the baselines' probes.
 
-    It is written once; a second call gives the first one's answer.
+    It is written once; a second call gives the first one's answer. `watch` hears what is at work.
 
     Raises:
         DataError: the run's set is gone, or has no test windows.
@@ -28,31 +37,35 @@ def evaluate(run: TrainedRun) -> Verdict:
     before = recorded_verdict(run.folder)
     if before is not None:
         return before
+    watch("reading the set and its caption vectors")
     prepared = run.data.prepared
     if "test" not in prepared.manifest["windows"]:
         raise DataError(
             f"{shown(prepared.folder)} has no test windows.",
             hint="train again with --test-data, then evaluate.",
         )
-    return record_verdict(run.folder, _with_probes(run, _retrieval(run), split="test"))
+    columns = _retrieval(run, watch)
+    return record_verdict(run.folder, _with_probes(run, columns, watch, split="test"))
 
 
-def probe_validation(run: TrainedRun) -> Verdict:
+def probe_validation(run: TrainedRun, *, watch: Watch = unwatched) -> Verdict:
     """Probe scores of a run on validation days, for choosing between recipes; never written.
 
     Raises:
         DataError: the run's set is gone.
         SetupError: scikit-learn is not installed.
     """
-    return _with_probes(run, {}, split="val")
+    watch("reading the set and its caption vectors")
+    return _with_probes(run, {}, watch, split="val")
 
 
-def _retrieval(run: TrainedRun) -> Columns:
+def _retrieval(run: TrainedRun, watch: Watch) -> Columns:
     store = WindowStore.of(run.data.prepared.windows("test"))
     vectors_NT = torch.from_numpy(run.data.vectors_NT)
     longest = int(store.length_N.max())
     columns = {}
     for name, model in (("untrained", run.untrained()), ("trained", run.model)):
+        watch(f"ranking test windows, {name}")
         metrics = held_out(
             model, store, vectors_NT, run.recipe, first=0, total=len(store), longest=longest
         )
@@ -60,7 +73,7 @@ def _retrieval(run: TrainedRun) -> Columns:
     return columns
 
 
-def _with_probes(run: TrainedRun, columns: Columns, *, split: str) -> Verdict:
+def _with_probes(run: TrainedRun, columns: Columns, watch: Watch, *, split: str) -> Verdict:
     """The columns with probe scores: the models', sensor counts', and the most frequent label's.
 
     `split` names the one that is judged, `val` or `test`.
@@ -73,10 +86,13 @@ def _with_probes(run: TrainedRun, columns: Columns, *, split: str) -> Verdict:
     splits = ["train", "val"] + (["test"] if split == "test" else [])
     vectors_NT = torch.from_numpy(run.data.vectors_NT)
     counts = counted(prepared, splits)
-    results = {
-        name: probe(encoded(model, prepared, vectors_NT, splits), split=split)
-        for name, model in (("untrained", run.untrained()), ("trained", run.model))
-    }
+    results = {}
+    for name, model in (("untrained", run.untrained()), ("trained", run.model)):
+        watch(f"encoding windows, {name}")
+        vectors = encoded(model, prepared, vectors_NT, splits)
+        watch(f"fitting probes, {name}")
+        results[name] = probe(vectors, split=split)
+    watch("fitting probes, sensor counts")
     results["sensor counts"] = probe(counts, split=split)
     scores = {name: result.scores for name, result in results.items()}
     scores["majority"] = majority(counts, split=split)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from casas_ray.config import Recipe
-from casas_ray.errors import RefusedError
+from casas_ray.errors import DataError, RefusedError
 from casas_ray.evals.trained_run import TrainedRun
 from casas_ray.files import shown
+from casas_ray.records.own_folder import hint_for_run
 from casas_ray.records.run_record import RUN_FILE, RunRecord, is_simulated, with_quick
 from casas_ray.records.run_result import RunResult
 from casas_ray.records.study_record import STUDY_FILE, read_study
@@ -77,6 +78,11 @@ def together(folders: Sequence[Path], *, split: str) -> Groups:
 
 
 def _runs_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DataError(
+            f"{shown(folder)} has no best checkpoint: there is no such folder.",
+            hint=hint_for_run(folder),
+        )
     if not (folder / STUDY_FILE).is_file():
         return [folder]
     results = read_study(folder).results().values()

@@ -26,6 +26,8 @@ from casas_ray.loader.training_data import TrainingData
 from casas_ray.loader.window_store import WindowStore
 from casas_ray.model.caption_vectors import caption_vectors
 from casas_ray.model.dual import DualEncoder
+from casas_ray.records import checkpoints
+from casas_ray.records.checkpoint_files import read_meta
 from casas_ray.records.run_record import RUN_FILE, RunRecord, with_quick
 from casas_ray.training import checkpoint
 
@@ -50,8 +52,8 @@ class TrainedRun:
             DataError: it has no best checkpoint, or that is torn or altered.
             RefusedError: another version of this package wrote it.
         """
-        best = checkpoint.best(folder)
-        meta = checkpoint.read_meta(best)
+        best = checkpoints.best(folder)
+        meta = read_meta(best)
         return cls(folder, best, meta, Recipe.build(meta["recipe"]))
 
     @property

@@ -56,7 +56,7 @@ class Loader:
 
     def _on_demand(self, start: int) -> Iterator[Batch]:
         lanes = self.sampler.of_worker(self.rank, self.world_size)
-        total_steps = self.sampler.steps_per_epoch * self.recipe.optim.epochs
+        total_steps = self.recipe.optim.steps(self.sampler.steps_per_epoch)
         for step, rows, longest in self.sampler.steps(self.rank, self.world_size, start=start):
             # A lane is a row of the global batch: its first one is the address of the draws.
             streams = RandomStreams(self.recipe.seed, step, lanes.start, len(lanes))

@@ -6,13 +6,14 @@ captions computes none of them again. Each file carries a hash of what it holds;
 fit it, and one without, is passed over, and its captions are computed again.
 """
 
-# N captions that are asked for, K captions of one part or file, T size of a text vector
+# N captions that are asked for, K captions of one part or file, B of a batch, T size of a text
+# vector
 
 import contextlib
 import hashlib
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from safetensors.numpy import save_file
 from casas_ray import paths
 from casas_ray.config import TextConfig
 from casas_ray.files import private_folder, shown, whole_file
-from casas_ray.model.text import TextTower, fetched_tower, find_tower
+from casas_ray.model.text import Batch, TextTower, fetched_tower, find_tower
 
 CAPTIONS_A_PART = 2048
 _PROGRESS_EVERY = 256
@@ -33,7 +34,8 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 Part = list[str]
-Encode = Callable[[Iterable[Part]], Iterator[tuple[Part, NDArray[np.float32]]]]
+Encoded = Generator[tuple[Part, NDArray[np.float32]]]
+Encode = Callable[[Iterable[Part]], Encoded]
 """Parts of captions to parts with their vectors, K x T, in any order."""
 
 
@@ -47,7 +49,7 @@ def caption_vectors(
     """The mean-pooled token vectors of the frozen model, N x T, from disk where they are there.
 
     `encode` computes those that are not; left out, this process does. `progress` hears how many of
-    the missing captions are done, and of how many.
+    the missing captions are done, and of how many; first that none is.
 
     Raises:
         SetupError: the text model is not at hand and cannot be fetched.
@@ -56,12 +58,15 @@ def caption_vectors(
     store = VectorStore.of(revision, config.max_tokens)
     missing = store.missing(captions)
     if missing:
+        progress(0, len(missing))
         parts = list(_parts(missing))
         done = 0
-        for part, vectors_KT in (encode or _in_this_process(source, config))(parts):
-            store.write(part, vectors_KT)
-            done += len(part)
-            progress(done, len(missing))
+        # Closed at once when this is interrupted: threads go on with what waits for them else.
+        with contextlib.closing((encode or _in_this_process(source, config))(parts)) as encoded:
+            for part, vectors_KT in encoded:
+                store.write(part, vectors_KT)
+                done += len(part)
+                progress(done, len(missing))
     return store.read(captions)
 
 
@@ -78,15 +83,25 @@ def missing_captions(captions: Sequence[str], config: TextConfig) -> int:
 
 
 def _in_this_process(source: str, config: TextConfig) -> Encode:
-    def encode(parts: Iterable[Part]) -> Iterator[tuple[Part, NDArray[np.float32]]]:
+    def encode(parts: Iterable[Part]) -> Encoded:
         tower = TextTower(source, config.max_tokens)
         for part in parts:
-            # In small pieces, so that progress is seen and little is lost.
-            for start in range(0, len(part), _PROGRESS_EVERY):
-                piece = part[start : start + _PROGRESS_EVERY]
-                yield piece, tower.encode(piece)
+            done: list[Batch] = []
+            for rows, vectors_BT in tower.batches(part):
+                done.append((rows, vectors_BT))
+                # In small pieces, so that progress is seen and little is lost.
+                if sum(len(rows) for rows, _ in done) >= _PROGRESS_EVERY:
+                    yield _joined(part, done)
+                    done = []
+            if done:
+                yield _joined(part, done)
 
     return encode
+
+
+def _joined(part: Part, batches: Sequence[Batch]) -> tuple[Part, NDArray[np.float32]]:
+    captions = [part[row] for rows, _ in batches for row in rows]
+    return captions, np.concatenate([vectors_BT for _, vectors_BT in batches])
 
 
 def _parts(captions: Sequence[str]) -> Iterator[Part]:

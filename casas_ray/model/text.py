@@ -1,11 +1,13 @@
 """The frozen text tower: captions to vectors."""
 
-# N captions, S tokens, T text size
+# N captions, B captions of a batch, S tokens, T text size
 
 import hashlib
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from safetensors import SafetensorError
 
 from casas_ray.errors import SetupError, first_line
 from casas_ray.files import sha256_of
+from casas_ray.model.onednn import by_onednn
 
 # The name stands in recipes and their digests.
 DEFAULT = "minilm-l6"
@@ -30,9 +33,12 @@ _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.j
 _AT = "@"
 """Between a hub's name of a model and the commit of it that is here."""
 
-_BATCH = 64
+_BATCH, _TOKENS = 64, 1024
+"""The most captions of a batch, and on CPUs the most tokens: more do not stay in a core's cache."""
 
 Captions = Sequence[str]
+Batch = tuple[list[int], NDArray[np.float32]]
+"""The indices of B captions, and their vectors, B x T."""
 
 
 class TextTower:
@@ -40,33 +46,77 @@ class TextTower:
 
     def __init__(self, source: str, max_tokens: int, device: str = "cpu") -> None:
         self._tokenizer, model = _load(source)
-        self._model = model.to(device)
+        self._model = model.to(device) if device != "cpu" else by_onednn(model)
         self._max_tokens = max_tokens
         self._device = device
+        self._threads = torch.get_num_threads() if device == "cpu" else 1
         self.size: int = model.config.hidden_size
 
-    @torch.inference_mode()
     def encode(self, captions: Captions) -> NDArray[np.float32]:
         """The captions' vectors, in their order, N x T."""
-        # Captions of like length go together, so that little is spent on padding.
-        order = sorted(range(len(captions)), key=lambda index: len(captions[index]))
-        vectors = np.empty((len(captions), self.size), dtype=np.float32)
-        for start in range(0, len(order), _BATCH):
-            rows = order[start : start + _BATCH]
-            vectors[rows] = self._batch([captions[row] for row in rows]).cpu().numpy()
-        return vectors
+        vectors_NT = np.empty((len(captions), self.size), dtype=np.float32)
+        for rows, vectors_BT in self.batches(captions):
+            vectors_NT[rows] = vectors_BT
+        return vectors_NT
 
-    def _batch(self, captions: list[str]) -> torch.Tensor:
-        tokens = self._tokenizer(
+    def batches(self, captions: Captions) -> Generator[Batch]:
+        """The captions' vectors, batch by batch as they are done."""
+        taken = list(self._cut(captions))
+        threads = min(self._threads, len(taken))
+        if threads <= 1:
+            for rows in taken:
+                yield rows, self._encoded(self._tokens([captions[row] for row in rows]))
+            return
+        # Tokenised here: a tokenizer may not be asked by two threads at once.
+        tokens = [self._tokens([captions[row] for row in rows]) for rows in taken]
+        with one_core_each(threads) as pool:
+            yield from zip(taken, pool.map(self._encoded, tokens), strict=True)
+
+    def _cut(self, captions: Captions) -> Iterator[list[int]]:
+        """The indices of each batch's captions: of like length, so that little is padding."""
+        if not captions:
+            return
+        ids = self._tokenizer(list(captions), truncation=True, max_length=self._max_tokens)
+        length = [len(each) for each in ids["input_ids"]]
+        most = _TOKENS if self._device == "cpu" else _BATCH * self._max_tokens
+        rows: list[int] = []
+        for row in sorted(range(len(length)), key=length.__getitem__):
+            # The longest comes last, and all are padded up to it.
+            if len(rows) == _BATCH or (rows and (len(rows) + 1) * length[row] > most):
+                yield rows
+                rows = []
+            rows.append(row)
+        yield rows
+
+    def _tokens(self, captions: list[str]) -> Any:  # Any: transformers' BatchEncoding
+        return self._tokenizer(
             captions,
             padding=True,
             truncation=True,
             max_length=self._max_tokens,
             return_tensors="pt",
-        ).to(self._device)
-        hidden_NST = self._model(**tokens).last_hidden_state
-        weight_NS1 = tokens["attention_mask"].unsqueeze(-1).float()
-        return (hidden_NST * weight_NS1).sum(1) / weight_NS1.sum(1)
+        )
+
+    @torch.inference_mode()
+    def _encoded(self, tokens: Any) -> NDArray[np.float32]:
+        tokens = tokens.to(self._device)
+        hidden_BST = self._model(**tokens).last_hidden_state
+        weight_BS1 = tokens["attention_mask"].unsqueeze(-1).float()
+        return ((hidden_BST * weight_BS1).sum(1) / weight_BS1.sum(1)).cpu().numpy()
+
+
+@contextmanager
+def one_core_each(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that compute on one core each: work that falls into pieces is done sooner so than
+    with all cores at every product, which wait for the slowest of them each time."""
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        # torch remembers the last call of any thread, for threads that are to come.
+        torch.set_num_threads(before)
 
 
 def find_tower(model: str) -> tuple[str, str]:

@@ -12,7 +12,8 @@ from casas_ray.files import shown
 from casas_ray.records.own_folder import RUN_FILE, STUDY_FILE
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
-from casas_ray.records.study_record import StudyRecord, folder_of, lay_out, name_of, read_study
+from casas_ray.records.study_folder import folder_of, lay_out, name_of
+from casas_ray.records.study_record import StudyRecord, read_study
 from casas_ray.study import BASE_ARM, Study
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def take_up(
     tracking: Tracking,
     sets: Sequence["PreparedSet"],
     *,
+    folder: Path | None = None,
     fresh: bool = False,
     extend: bool = False,
     most: int | None = None,
@@ -34,16 +36,18 @@ def take_up(
     """A study's record and one run record a trial that is asked for, as `lay_out` makes them; in
     the folder of a study of the same base where there is one.
 
-    `extend` adds to such a folder the arms and seeds that it lacks; `most` is written into the rule
-    of a study that is new.
+    `extend` adds to such a folder, or to the `folder` that is named, the arms and seeds that it
+    lacks; `most` is written into the rule before the seeds that it is about are trained.
 
     Raises:
         RefusedError: the folder lacks trials and is not to be extended; or all that was trained of
             this study has another base, or an arm of the same name that differs.
     """
-    held = None if fresh else _held(study, sets, extend=extend)
-    into = held.folder if held else None
-    return lay_out(study, tracking, sets, fresh=fresh, into=into, most=most)
+    held = None if fresh or folder else _held(study, sets, extend=extend)
+    if held:
+        # All that `lay_out` could find wrong with it was looked at.
+        folder, extend = held.folder, True
+    return lay_out(study, tracking, sets, folder=folder, fresh=fresh, extend=extend, most=most)
 
 
 def _held(study: Study, sets: Sequence["PreparedSet"], *, extend: bool) -> StudyRecord | None:
@@ -69,7 +73,8 @@ def _held(study: Study, sets: Sequence["PreparedSet"], *, extend: bool) -> Study
 
 def _earlier(study: Study, sets: Sequence["PreparedSet"]) -> list[StudyRecord]:
     """Studies of this name on these homes of which something was trained; the newest first."""
-    pattern = glob.escape(name_of(study, sets)) + "-*"
+    start, end = name_of(study, sets)
+    pattern = glob.escape(start + end.rpartition("-")[0]) + "-*"
     found = sorted(
         (path.parent for path in paths.runs().glob(f"{pattern}/{STUDY_FILE}")),
         key=lambda folder: (folder / STUDY_FILE).stat().st_mtime,

@@ -20,6 +20,12 @@ _ON_DISK_FIRST = ("checkpoint", "end")
 """Rows that must outlive a crash: what is written after them is no good without."""
 
 
+def new_row(event: str, step: int, **content: object) -> Row:
+    """A row of now; `event` is start, metrics, checkpoint or another of `rows`."""
+    version = {"version": VERSION} if event == "start" else {}
+    return {"event": event, "step": step, "time": round(time.time(), 3), **version, **content}
+
+
 class Ledger:
     """A run's ledger, open for appending.
 
@@ -31,18 +37,24 @@ class Ledger:
         self.path = folder / LEDGER
 
     def append(self, event: str, step: int, **content: object) -> None:
-        """Add one row; `event` is start, metrics, checkpoint or end.
+        """Add a row of now.
+
+        Raises:
+            OSError: as `write` does.
+        """
+        self.write(new_row(event, step, **content))
+
+    def write(self, row: Row) -> None:
+        """Add one row.
 
         Raises:
             OSError: it could not be written whole; then nothing of it stays.
         """
-        version = {"version": VERSION} if event == "start" else {}
-        row = {"event": event, "step": step, "time": round(time.time(), 3), **version, **content}
         # No buffered file: that may cut a row in two writes, and others read while we write.
         handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             _append(handle, json.dumps(row).encode() + b"\n")
-            if event in _ON_DISK_FIRST:
+            if row["event"] in _ON_DISK_FIRST:
                 os.fsync(handle)
                 sync_folder(self.path.parent)
         finally:

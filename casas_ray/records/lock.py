@@ -5,13 +5,15 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
+from casas_ray.drafts import clear_drafts
 from casas_ray.errors import RefusedError
 from casas_ray.files import private_folder, shown
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """The folder to ourselves, until this process ends or the block does.
+    """The folder to ourselves, until this process ends or the block does; what one that was killed
+    left half written in it is gone.
 
     Raises:
         RefusedError: another process is at work in it.
@@ -28,4 +30,17 @@ def locked(folder: Path) -> Iterator[None]:
                 f"another casas-ray is at work in {shown(folder)}.",
                 hint="wait for it, or stop it.",
             ) from None
+        clear_drafts(folder)
         yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process is at work in the folder; nothing is written to see it."""
+    try:
+        with (folder / ".lock").open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is none, or it is not ours to look at
+        return False
+    return False

@@ -49,6 +49,11 @@ def refuse_strangers(folder: Path) -> None:
         )
 
 
+def hint_for_run(typed: Path) -> str:
+    """What to do where a folder was typed that holds no run or study."""
+    return paths.meant(typed, paths.runs(), otherwise="`casas-ray runs` lists those on disk.")
+
+
 def own(folder: Path) -> None:
     """Make the folder where there is none, and mark it as ours.
 

@@ -1,7 +1,7 @@
 """A run's record: one training as data that travels to wherever it runs, kept as `run.json`."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from casas_ray import paths
 from casas_ray.config import Recipe, Tracking, differences, flat
 from casas_ray.errors import DataError, RefusedError
 from casas_ray.files import shown
-from casas_ray.records.own_folder import RUN_FILE, own
+from casas_ray.records.own_folder import RUN_FILE, hint_for_run, own
 from casas_ray.records.provenance import UNKNOWN_CODE, Code
 from casas_ray.records.run_result import RunResult
 from casas_ray.sealed import fitted, read_sealed, write_sealed
@@ -36,6 +36,7 @@ class _About(BaseModel):
     quick: bool
     tracking: dict[str, Any]  # Any: checked as settings are
     recipe: dict[str, Any]  # Any: as above
+    files: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class RunRecord:
     """Which code trains it, asked where the command runs: it travels to the workers, which cannot
     know."""
 
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The SHA-256 of each file that somebody gave its data in, by what it is: train, vocab, ..."""
+
     def write(self) -> None:
         """Write `run.json`: what `sync` and `audit` must know of the run besides its ledger."""
         own(self.folder)
@@ -69,6 +73,7 @@ class RunRecord:
             "quick": self.quick,
             "tracking": self.tracking.model_dump(mode="json"),
             "recipe": self.recipe.model_dump(mode="json"),
+            "files": dict(self.files),
         }
         write_sealed(self.folder / RUN_FILE, about)
 
@@ -81,7 +86,7 @@ class RunRecord:
         """
         path = folder / RUN_FILE
         if not path.exists():
-            raise DataError(f"{shown(folder)} holds no run.", hint="see data/runs/")
+            raise DataError(f"{shown(folder)} holds no run.", hint=hint_for_run(folder))
         hint = "the command that started the run, given again, writes it anew."
         about = fitted(_About, read_sealed(path, hint=hint), path, hint=hint)
         return cls(
@@ -93,6 +98,7 @@ class RunRecord:
             about.arm,
             about.caveats,
             about.quick,
+            files=about.files,
         )
 
     @property
@@ -122,16 +128,22 @@ def tags_of(caveats: Sequence[str]) -> list[str]:
     return [caveat.removesuffix(" home") for caveat in caveats]
 
 
-def run_folder(recipe: Recipe, name: str = "", *, quick: bool = False) -> Path:
+def run_folder(
+    recipe: Recipe, name: str = "", *, quick: bool = False, simulated: bool = False
+) -> Path:
     """The folder of a recipe's run: under the given name, or under what it is.
 
     Raises:
         RefusedError: the name cannot be a folder's.
     """
-    simulated = recipe.data.simulated
+    if name:
+        return paths.runs() / paths.folder_name(paths.safe_name(name, what="run"))
+    simulated = simulated or recipe.data.simulated
     marks = [mark for mark, on in (("quick", quick), ("simulated", simulated)) if on]
-    parts = [recipe.name, recipe.data.label, *marks, f"seed{recipe.seed}", recipe.digest()[:8]]
-    return paths.runs() / paths.safe_name(name or "-".join(parts), what="run")
+    end = "-".join(["", *marks, f"seed{recipe.seed}", recipe.digest()[:8]])
+    most = paths.LONGEST_NAME - len(end)
+    start = paths.folder_name(f"{recipe.name}-{recipe.data.label}", most=most)
+    return paths.runs() / f"{start}{end}"
 
 
 def claim(record: RunRecord) -> None:
@@ -142,7 +154,7 @@ def claim(record: RunRecord) -> None:
     Raises:
         RefusedError: it is another recipe's, or holds what is not ours.
     """
-    changed = ", ".join(sorted(_changed(record)))
+    changed = ", ".join(sorted(changed_from(record)))
     if changed:
         raise RefusedError(
             f"{shown(record.folder)} holds a run of another recipe; it differs in {changed}.",
@@ -151,18 +163,21 @@ def claim(record: RunRecord) -> None:
     record.write()
 
 
-def _changed(record: RunRecord) -> Iterable[str]:
-    """The settings in which a record's recipe differs from that of the run in its folder."""
+def changed_from(record: RunRecord) -> set[str]:
+    """The settings, and the files of data, in which a record differs from the run that lies in its
+    folder."""
     if not (record.folder / RUN_FILE).exists():
-        return ()
+        return set()
     try:
         held = RunRecord.read(record.folder)
     except DataError as error:
         log.warning("%s It is written anew.", error.problem)
         # The ledger says it too, under the paths of the settings.
         said = RunResult.read(record.folder).info.get("recipe") or flat(record.recipe)
-        return [path for path, value in flat(record.recipe).items() if said.get(path) != value]
-    return differences(held.recipe, record.recipe)
+        return {path for path, value in flat(record.recipe).items() if said.get(path) != value}
+    files = held.files.keys() | record.files.keys() if held.files and record.files else ()
+    other = {name for name in files if held.files.get(name) != record.files.get(name)}
+    return {*differences(held.recipe, record.recipe), *(f"the file of {name}" for name in other)}
 
 
 def records_in(folder: Path) -> list[RunRecord]:
@@ -174,7 +189,7 @@ def records_in(folder: Path) -> list[RunRecord]:
     runs = [folder] if (folder / RUN_FILE).is_file() else sorted(folder.glob("*/"))
     records = [RunRecord.read(run) for run in runs if (run / RUN_FILE).is_file()]
     if not records:
-        raise DataError(f"{shown(folder)} holds no run.", hint="see data/runs/")
+        raise DataError(f"{shown(folder)} holds no run.", hint=hint_for_run(folder))
     return records
 
 

@@ -19,7 +19,8 @@ from casas_ray.run.bell import Bell
 from casas_ray.run.environment import RAY_THREAD
 from casas_ray.run.leftovers import end_leftovers
 from casas_ray.run.reach import Pulse, named_address, nobody, refuse_nobody
-from casas_ray.run.session import Joined, fits, session
+from casas_ray.run.room import fits
+from casas_ray.run.session import Joined, session
 from casas_ray.training.signals import GRACE_SECONDS, STOPPING
 
 log = logging.getLogger(__name__)

@@ -10,6 +10,8 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from casas_ray.run.room import beside_driver
+
 _LOOKS_EVERY_SECONDS = 0.1
 _MOST_LISTENERS = 10_000
 
@@ -46,7 +48,9 @@ class Bell:
     def hang(self) -> None:
         """Let workers listen from now on."""
         ringer: Any = ray.remote(_Ringer)
-        self.end = ringer.options(num_cpus=0, max_concurrency=_MOST_LISTENERS).remote()
+        # Beside us: were it on a node that dies, everybody would take that for its ringing.
+        options = {**beside_driver(), "max_concurrency": _MOST_LISTENERS}
+        self.end = ringer.options(**options).remote()
 
     def ring(self) -> None:
         """Ask everybody to stop; who begins to listen later hears it too."""

@@ -1,14 +1,13 @@
 """Caption vectors by Ray Data actors, one a GPU, for sets whose captions would take long here."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import ray.data
-from numpy.typing import NDArray
 
 from casas_ray.config import Machine, TextConfig
-from casas_ray.model.caption_vectors import Encode, Part
+from casas_ray.model.caption_vectors import Encode, Encoded, Part
 from casas_ray.model.text import TextTower, fetched_tower
 
 # C captions of a part, T width of the text model
@@ -32,7 +31,7 @@ def with_actors(config: TextConfig, machine: Machine) -> Encode:
     The vectors come back to the driver, which writes them: no file system has to be shared.
     """
 
-    def encode(parts: Iterable[Part]) -> Iterator[tuple[Part, NDArray[np.float32]]]:
+    def encode(parts: Iterable[Part]) -> Encoded:
         source, _ = fetched_tower(config.model)
         gpus = machine.gpus_per_worker
         device = "cuda" if gpus else "cpu"

@@ -118,11 +118,7 @@ def _storage() -> list[Check]:
     free = shutil.disk_usage(there).free / 1e9
     state: State = "good" if free >= _LEAST_DISK_GB else "odd"
     fix = "" if state == "good" else "make room, or name another folder in CASAS_RAY_DATA"
-    shared = os.environ.get("CASAS_RAY_DATA")
-    where = f"{shown(root)}, {free:.0f} GB free"
-    if not shared:
-        where += "; on a cluster of several machines, CASAS_RAY_DATA must name a shared folder"
-    return [Check("storage", state, where, fix), *_open_folders()]
+    return [Check("storage", state, f"{shown(root)}, {free:.0f} GB free", fix), *_open_folders()]
 
 
 def _open_folders() -> list[Check]:
@@ -151,8 +147,7 @@ def _text_model(config: TextConfig) -> list[Check]:
 
 def _homes() -> list[Check]:
     from casas_ray.corpus.fetch import log_at_hand
-    from casas_ray.corpus.homes import known_homes
-    from casas_ray.corpus.inventory import logged_homes
+    from casas_ray.corpus.homes import known_homes, logged_homes
 
     there = [name for name in sorted({*known_homes(), *logged_homes()}) if log_at_hand(name)]
     if there:

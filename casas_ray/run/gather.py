@@ -7,8 +7,7 @@ import torch
 
 from casas_ray.config import Machine, Recipe
 from casas_ray.corpus.alignment import PreparedSet
-from casas_ray.corpus.fetch import logs_for
-from casas_ray.corpus.prepare import prepare
+from casas_ray.corpus.named_sets import set_for
 from casas_ray.loader.sampler import LengthBucketSampler
 from casas_ray.loader.training_data import TrainingData
 from casas_ray.model.caption_vectors import Progress, caption_vectors, missing_captions
@@ -16,7 +15,7 @@ from casas_ray.model.embedding import chosen_fields
 from casas_ray.run.environment import prepare_environment
 from casas_ray.run.reach import refuse_nobody
 from casas_ray.study import Study
-from casas_ray.training.step import require_device
+from casas_ray.training.devices import require_device
 
 Watch = Callable[[str], None]
 Steps = Callable[[str, int, int], None]
@@ -39,17 +38,59 @@ def gather(
     and captions are many, its actors compute their vectors.
 
     Raises:
-        SettingsError: a machine without GPUs is asked for what only they do.
-        DataError: a log is missing or cannot be used.
+        SettingsError: a machine without GPUs is asked for what only they do, the batch does not
+            divide among its workers, or the model asks for fields that the data lacks.
+        DataError: a log or a set is missing or cannot be used, or makes no batch.
         SetupError: the text model is not at hand.
         ClusterError: no cluster answers where one is named.
     """
     # First, for what follows can take an hour.
+    _refuse_machine([recipe], machine)
+    prepared = given or set_for(recipe.data, watch=watch)
+    _check(recipe, machine, prepared)
+    return _with_vectors(prepared, recipe, machine, steps)
+
+
+def gather_study(
+    study: Study,
+    machine: Machine,
+    watch: Watch,
+    steps: Steps,
+    given: PreparedSet | None = None,
+) -> list[TrainingData]:
+    """The data of every trial of a study, in order; trials with equal data share it.
+
+    Raises:
+        SettingsError, DataError, SetupError: as `gather` does for any trial.
+    """
+    trials, sets, at_hand = study.trials(), dict[str, PreparedSet](), dict[str, TrainingData]()
+    _refuse_machine([trial.recipe for trial in trials], machine)
+    # Every set before the first caption vector, which take the longest: the last arm may lack one.
+    for trial in trials:
+        if (key := trial.recipe.data.digest()) not in sets:
+            sets[key] = given or set_for(trial.recipe.data, watch=watch)
+        _check(trial.recipe, machine, sets[key])
+    # One entry a set, and the very object for every trial that reads it: trials share its memory,
+    # and `shared_by_trials` sends Ray one copy of each object.
+    keys = [trial.recipe.data.digest() + trial.recipe.text.digest() for trial in trials]
+    for key, trial in zip(keys, trials, strict=True):
+        if key not in at_hand:
+            prepared = sets[trial.recipe.data.digest()]
+            at_hand[key] = _with_vectors(prepared, trial.recipe, machine, steps)
+    return [at_hand[key] for key in keys]
+
+
+def _refuse_machine(recipes: Sequence[Recipe], machine: Machine) -> None:
     if machine.seat == "ray":
         refuse_nobody(machine)
     if not machine.gpus_per_worker:
-        require_device(recipe.optim, torch.device("cpu"))
-    prepared = given or prepare(recipe.data, logs_for(recipe.data), watch=watch)
+        for recipe in recipes:
+            require_device(recipe.optim, torch.device("cpu"))
+
+
+def _with_vectors(
+    prepared: PreparedSet, recipe: Recipe, machine: Machine, steps: Steps
+) -> TrainingData:
     captions = prepared.captions()
     progress = functools.partial(steps, "caption vectors")
     if machine.gpus_per_worker and missing_captions(captions, recipe.text) > _MANY_CAPTIONS:
@@ -57,24 +98,7 @@ def gather(
     return TrainingData(prepared, caption_vectors(captions, recipe.text, progress=progress))
 
 
-def gather_study(study: Study, machine: Machine, watch: Watch, steps: Steps) -> list[TrainingData]:
-    """The data of every trial of a study, in order; trials with equal data share it.
-
-    Raises:
-        SettingsError, DataError, SetupError: as `gather` does, and as `check` does of any trial.
-    """
-    trials, at_hand = study.trials(), dict[str, TrainingData]()
-    # One entry a set, and the very object for every trial that reads it: trials share its memory,
-    # and `shared_by_trials` sends Ray one copy of each object.
-    keys = [trial.recipe.data.digest() + trial.recipe.text.digest() for trial in trials]
-    for key, trial in zip(keys, trials, strict=True):
-        if key not in at_hand:
-            at_hand[key] = gather(trial.recipe, machine, watch, steps)
-        check(trial.recipe, machine, at_hand[key].prepared)
-    return [at_hand[key] for key in keys]
-
-
-def check(recipe: Recipe, machine: Machine, prepared: PreparedSet) -> None:
+def _check(recipe: Recipe, machine: Machine, prepared: PreparedSet) -> None:
     """Refuse a recipe that this data or this machine cannot train, before any worker starts.
 
     Raises:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from casas_ray.config import Machine
-from casas_ray.errors import ClusterError, Terminated
+from casas_ray.errors import AllFailed, ClusterError, Terminated
+from casas_ray.files import shown
 from casas_ray.loader.training_data import TrainingData
 from casas_ray.records.follow import Follower, Listener
 from casas_ray.records.ledger import Ledger
@@ -15,8 +16,9 @@ from casas_ray.records.own_folder import own
 from casas_ray.records.provenance import code_state, snapshot
 from casas_ray.records.run_record import RunRecord, claim
 from casas_ray.records.run_result import RunResult, Status
+from casas_ray.records.storage_mirror import copied
 from casas_ray.run.environment import prepare_environment
-from casas_ray.training.local import train_here
+from casas_ray.training.local import require_finished, train_here
 
 _DIED = "its worker died, more often than machine.max_failures allows"
 
@@ -39,7 +41,12 @@ def run_study(
     if not records:
         return
     # Left in the other order: the last rows are passed on before the folder is anybody's again.
-    with locked(folder), _followed(records, listeners):
+    folders = [record.folder for record in records]
+    with (
+        locked(folder),
+        copied(machine, folders) as copies,
+        Follower(folders, [*listeners, *copies]),
+    ):
         records = _coded(records)
         for record in records:
             record.write()
@@ -66,11 +73,14 @@ def _through_tune(
     from casas_ray.run.attend import Bell, attended  # ray takes seconds to import
 
     def work(bell: Bell) -> None:
+        from casas_ray.run.recorder import start_recorder
         from casas_ray.run.shared_data import shared_by_trials
+        from casas_ray.run.trainer import Wires
         from casas_ray.run.tuner import run_trials
 
+        wires = Wires(bell.end, start_recorder(folder, [record.folder for record in records]))
         shared = shared_by_trials(data, [record.recipe for record in records], machine)
-        run_trials(records, machine, shared, folder, bell.end)
+        run_trials(records, machine, shared, folder, wires)
 
     with _ends_told(records):
         attended(machine, work)
@@ -95,7 +105,10 @@ def run_training(
         if RunResult.read(record.folder).status != "finished":
             if record.tracking.code_snapshot:
                 snapshot(record.folder)
-            with _followed([record], listeners):
+            with (
+                copied(machine, [record.folder]) as copies,
+                Follower([record.folder], [*listeners, *copies]),
+            ):
                 if machine.seat == "debug":
                     train_here(record, machine, data)
                 else:
@@ -108,14 +121,35 @@ def _through_trainer(record: RunRecord, machine: Machine, data: TrainingData) ->
     from casas_ray.run.attend import Bell, attended  # ray takes seconds to import
 
     def work(bell: Bell) -> None:
+        from casas_ray.run.recorder import start_recorder
         from casas_ray.run.shared_data import SharedData
-        from casas_ray.run.trainer import run_in_trainer
+        from casas_ray.run.trainer import Wires, run_in_trainer
 
+        wires = Wires(bell.end, start_recorder(record.folder, [record.folder]))
         shared = SharedData.dealt(data, record.recipe, machine.workers)
-        run_in_trainer(record, machine, shared, bell.end)
+        try:
+            run_in_trainer(record, machine, shared, wires)
+        except Exception as error:  # Ray has no common base for what it raises (docs/findings.md)
+            raise _failed(record, error) from error
+        if RunResult.read(record.folder).status != "stopped":
+            require_finished(record)
 
     with _ends_told([record]):
         attended(machine, work)
+
+
+def _failed(record: RunRecord, error: Exception) -> AllFailed:
+    reason = RunResult.read(record.folder).error or _last_line(error)
+    return AllFailed(
+        f"run '{record.name}' failed: {reason}",
+        hint=f"its ledger and last checkpoint are in {shown(record.folder)}; the same command goes "
+        "on from there. --debug shows the worker's traceback.",
+    )
+
+
+def _last_line(error: Exception) -> str:
+    # Where Ray's own errors say what the worker's was.
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
 @contextlib.contextmanager
@@ -146,7 +180,3 @@ def _coded(records: Sequence[RunRecord]) -> list[RunRecord]:
     # Here, once: workers are elsewhere, and a study's trials must not each see another moment.
     code = code_state()
     return [replace(record, code=code) for record in records]
-
-
-def _followed(records: Sequence[RunRecord], listeners: Sequence[Listener]) -> Follower:
-    return Follower([record.folder for record in records], listeners)

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from casas_ray.config import Machine, Tracking
+from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.records.extension import take_up
 from casas_ray.records.follow import Listener
 from casas_ray.records.rule import DECIDES_FROM
 from casas_ray.records.run_record import RunRecord, unsettled
+from casas_ray.records.storage_mirror import bring, send
 from casas_ray.records.study_record import StudyRecord
 from casas_ray.report.table import study_table
 from casas_ray.run.conclude import conclude
@@ -30,6 +33,12 @@ class Rounds:
     stepping: Callable[[], AbstractContextManager[Steps]]
     listening: Callable[[Sequence[RunRecord], str], AbstractContextManager[Sequence[Listener]]]
 
+    given: PreparedSet | None = None
+    """The set that goes in place of the recipes' homes."""
+
+    folder: Path | None = None
+    """That of the study; None for the one that it has by its name."""
+
     def train(
         self, study: Study, *, fresh: bool = False, extend: bool = False, most: int | None = None
     ) -> StudyRecord:
@@ -41,21 +50,33 @@ class Rounds:
             ClusterError: Ray does not answer, or has no room for a trial.
         """
         with self.stepping() as steps:
-            data = gather_study(study, self.machine, self.watch, steps)
+            data = gather_study(study, self.machine, self.watch, steps, self.given)
         sets = [trial_data.prepared for trial_data in data]
         by_arm = {trial.arm: each for trial, each in zip(study.trials(), data, strict=True)}
-        record, runs = take_up(study, self.tracking, sets, fresh=fresh, extend=extend, most=most)
+        record, runs = take_up(
+            study,
+            self.tracking,
+            sets,
+            folder=self.folder,
+            fresh=fresh,
+            extend=extend,
+            most=most,
+        )
+        bring(self.machine, record.folder, [run.folder for run in runs])
         open_runs = [runs[index] for index in unsettled(runs)]
         if len(open_runs) < len(runs):
             done = len(runs) - len(open_runs)
             self.watch(
                 f"{done} of {len(runs)} trials ended before; they stand (--fresh runs all again)."
             )
+        if open_runs:
+            self.watch(f"training {len(open_runs)} trials on machine {self.machine.name}")
         with self.listening(open_runs, study.name) as listeners:
             open_data = [by_arm[run.arm] for run in open_runs]
             run_study(record.folder, open_runs, self.machine, open_data, listeners)
         # Before an error for trials that failed: the results stand whatever follows.
         conclude(record, self.tracking, self.watch, is_news=bool(open_runs))
+        send(self.machine, [record.folder])
         return record
 
     def until_decided(self, study: Study, most: int, *, fresh: bool = False) -> StudyRecord:

@@ -128,21 +128,3 @@ def _given(environment: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def fits(machine: Machine) -> None:
-    """Refuse a machine of which the cluster, empty, could not hold one training.
-
-    Raises:
-        ClusterError: it has too few CPUs or GPUs.
-    """
-    # Ray itself says nothing of the kind: it waits for a node that may yet join.
-    total = ray.cluster_resources()
-    for name, each in (("CPU", machine.cpus_per_worker), ("GPU", machine.gpus_per_worker)):
-        wanted = each * machine.workers
-        if wanted > total.get(name, 0.0):
-            raise ClusterError(
-                f"{machine.workers} worker(s) want {wanted:g} {name}; the cluster has "
-                f"{total.get(name, 0.0):g}.",
-                hint="lower machine.workers or machine.cpus_per_worker, or take another --machine.",
-            )

@@ -12,10 +12,14 @@ from casas_ray.config import Machine
 from casas_ray.files import scratch_folder
 from casas_ray.records.run_record import RunRecord
 from casas_ray.run.bell import listener
+from casas_ray.run.room import slots
 from casas_ray.run.shared_data import SharedData
-from casas_ray.run.trainer import RAY_FOLDER, run_in_trainer, run_in_trial
+from casas_ray.run.trainer import Wires, run_in_trainer, run_in_trial
 
 log = logging.getLogger(__name__)
+
+RAY_FOLDER = ".ray"
+"""In a study's folder: what Tune itself writes, deleted when it starts again."""
 
 
 def run_trials(
@@ -23,13 +27,13 @@ def run_trials(
     machine: Machine,
     shared: Sequence[SharedData],
     folder: Path,
-    bell: Any,  # Any: Ray's handle of an actor has no type of its own
+    wires: Wires,
 ) -> None:
     """Train every record; a failed or diverged one leaves its status in its ledger and the others
     go on. `shared` has one entry a record. When the bell rings, all stop."""
     storage = scratch_folder(folder / RAY_FOLDER)
     trainable = tune.with_parameters(
-        _trial_driver, records=list(records), shared=list(shared), machine=machine, bell=bell
+        _trial_driver, records=list(records), shared=list(shared), machine=machine, wires=wires
     )
     tuner = tune.Tuner(
         tune.with_resources(trainable, _resources(machine)),
@@ -80,11 +84,7 @@ def _name(trial: Any) -> str:  # Any: Tune's own kind of trial is not public
 
 def concurrent(machine: Machine) -> int:
     """Trials at a time: what the machine says, else what the cluster holds."""
-    total = ray.cluster_resources()
-    room = total.get("CPU", 1.0) // (machine.cpus_per_worker * machine.workers)
-    if machine.gpus_per_worker:
-        room = min(room, total.get("GPU", 0.0) // (machine.gpus_per_worker * machine.workers))
-    return machine.concurrent_trials or max(1, int(room))
+    return machine.concurrent_trials or max(1, slots(machine) // machine.workers)
 
 
 def _resources(machine: Machine) -> dict[str, float]:
@@ -100,10 +100,12 @@ def _trial_driver(
     records: list[RunRecord],
     shared: list[SharedData],
     machine: Machine,
-    bell: Any,
+    wires: Wires,
 ) -> None:
-    if listener(bell)():
+    if listener(wires.bell)():
         return  # one of those that still waited for their turn
     index = config["index"]
     run = run_in_trainer if machine.workers > 1 else run_in_trial
-    run(records[index], machine, shared[index], bell)
+    run(records[index], machine, shared[index], wires)
+    # Tune shows what was reported last, and that is to be what the study's table shows.
+    tune.report(ray.get(wires.recorder.result.remote(records[index].folder)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from casas_ray.config import Tracking
+from casas_ray.config import Recipe, Tracking
 from casas_ray.records.provenance import CODE
 from casas_ray.records.rows import Row
 from casas_ray.records.run_record import RunRecord, is_simulated, tags_of
@@ -19,6 +19,7 @@ from casas_ray.records.study_record import StudyRecord
 from casas_ray.records.verdict import Verdict, recorded_verdict
 from casas_ray.tracking.names import fitted, fitted_project, fitted_tags, hashed
 from casas_ray.tracking.privacy import sent_config, sent_model, sent_verdict
+from casas_ray.wandb_config import group_of
 
 Json = dict[str, Any]  # Any: what wandb.init or its log takes, by name
 Cell = str | float | None
@@ -61,7 +62,7 @@ def about_run(record: RunRecord, info: Mapping[str, Any]) -> Json:  # Any: what 
         "id": run_id(record),
         **_place(record.tracking),
         "name": _named(name, record.marks),
-        "group": fitted(record.tracking.group or record.group),
+        "group": fitted(record.tracking.group or record.group or _usual_group(record.recipe)),
         "job_type": "tune" if record.group else "train",
         "tags": fitted_tags(record.tags()),
         "notes": record.tracking.notes,
@@ -87,7 +88,7 @@ def about_summary(study: StudyRecord, tracking: Tracking) -> Json:
     return {
         "id": hashed(f"{study.folder.name}/summary"),
         **_place(tracking),
-        "name": _named(f"{study.study} summary", study.marks),
+        "name": _named(tracking.name or f"{study.study} summary", study.marks),
         "group": fitted(tracking.group or study.study),
         "job_type": "tune",
         "tags": fitted_tags([*study.homes, study.study, *tags_of(study.marks)]),
@@ -100,6 +101,12 @@ def about_summary(study: StudyRecord, tracking: Tracking) -> Json:
             "trials": len(study.trials),
         },
     }
+
+
+def _usual_group(recipe: Recipe) -> str:
+    # As the earlier scripts grouped runs, by data and size.
+    size = {"d_model": recipe.model.width, "n_layers": recipe.model.layers}
+    return group_of({"home": recipe.data.label, **size})
 
 
 def _place(tracking: Tracking) -> Json:

@@ -11,6 +11,9 @@ from casas_ray.records.run_record import RunRecord
 from casas_ray.tracking.repeats import Repeats
 
 FOLDER = "tensorboard"
+CAVEATS = "caveats"
+"""The name of the text that says what must be said of a run's numbers."""
+
 _SUFFIX = ".casas-ray"
 """The end of the names of our files."""
 
@@ -34,15 +37,23 @@ class TensorBoardMirror:
                 old.unlink()
             self._writers[run] = SummaryWriter(str(folder), filename_suffix=_SUFFIX)
             self._repeats[run] = Repeats()
+            if self._caveats(run):
+                self._writers[run].add_text(CAVEATS, self._caveats(run), 0)
         if self._repeats[run].is_repeated(row):
             return
         if row["event"] == "metrics":
             for name, value in row["metrics"].items():
                 # The ledger says inf and nan as text, for JSON has neither.
                 if not isinstance(value, str):
-                    self._writers[run].add_scalar(name, value, row["step"])
+                    # With the caveats as its description, which stands at each chart.
+                    self._writers[run].add_scalar(
+                        name, value, row["step"], summary_description=self._caveats(run)
+                    )
         elif row["event"] == "histograms":
             self._histograms(run, row["step"], row["histograms"])
+
+    def _caveats(self, run: int) -> str:
+        return ", ".join(self._records[run].marks)
 
     def _histograms(self, run: int, step: int, histograms: Row) -> None:
         for name, histogram in histograms.items():

@@ -1,59 +1,37 @@
-"""Checkpoints: safetensors and JSON, whole or absent, enough to go on or to judge with nothing
-else.
+"""A training's state as the files of a checkpoint, and back; enough to go on or to judge with
+nothing else."""
 
-checkpoints/
-  step-00000120/   weights.safetensors  optimizer.safetensors  meta.json
-
-Which step is the best is said by the ledger alone.
-"""
-
-import logging
-import shutil
-import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from casas_ray.config import Recipe
 from casas_ray.config.base import differences
-from casas_ray.errors import DataError, RefusedError
-from casas_ray.files import new_folder_over, sha256_of, shown
-from casas_ray.records.run_result import CHECKPOINTS, RunResult, checkpoint_folder
-from casas_ray.sealed import write_sealed
-from casas_ray.training.checkpoint_files import (
+from casas_ray.errors import RefusedError
+from casas_ray.files import sha256_of, shown
+from casas_ray.records.checkpoint_files import (
     FORMAT,
     META,
-    NAME,
     OPTIMIZER,
     WEIGHTS,
     Meta,
     read_meta,
-    tensors_of,
     torn,
 )
+from casas_ray.sealed import write_sealed
 from casas_ray.training.step import TrainState
 
-log = logging.getLogger(__name__)
 
-
-def save(state: TrainState, run: Path, *, keep: int) -> Path:
-    """The folder of the state's checkpoint, written now; of the older ones the newest `keep` and
-    the best are kept."""
-    target = checkpoint_folder(run, state.step)
-    # Over an older one of this step, of a run that was taken up from an earlier step: `new_folder`
-    # would let that stand.
-    with new_folder_over(target) as draft:
-        save_file(_contiguous(state.eval_model.state_dict()), draft / WEIGHTS)
-        save_file(_further_tensors(state), draft / OPTIMIZER)
-        meta = _meta(state) | {
-            "sha256": {name: sha256_of(draft / name) for name in (WEIGHTS, OPTIMIZER)}
-        }
-        write_sealed(draft / META, meta)
-    _prune(run, state.step, keep=keep, best=int(state.best.get("step", -1)))
-    return target
+def write(state: TrainState, folder: Path) -> None:
+    """Put the files of the state's checkpoint into an empty folder."""
+    save_file(_contiguous(state.eval_model.state_dict()), folder / WEIGHTS)
+    save_file(_further_tensors(state), folder / OPTIMIZER)
+    hashes = {name: sha256_of(folder / name) for name in (WEIGHTS, OPTIMIZER)}
+    write_sealed(folder / META, _meta(state) | {"sha256": hashes})
 
 
 def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -96,113 +74,16 @@ def _meta(state: TrainState) -> Meta:
     }
 
 
-def _prune(run: Path, step: int, *, keep: int, best: int) -> None:
-    # Those beyond this step are of a run whose ledger was cut short: were they counted, the one
-    # that was just written would be the oldest.
-    steps = [old for old in _steps(run) if old <= step]
-    for old in steps[:-keep]:
-        if old != best:
-            shutil.rmtree(checkpoint_folder(run, old))
-
-
-def _steps(run: Path) -> list[int]:
-    """The steps that have a checkpoint of ours, in order; whatever else lies there is not ours."""
-    named = ((path, NAME.fullmatch(path.name)) for path in (run / CHECKPOINTS).glob("step-*"))
-    return sorted(
-        int(name[1]) for path, name in named if name and not path.is_symlink() and _is_one(path)
-    )
-
-
-def _is_one(folder: Path) -> bool:
-    return any((folder / name).exists() for name in (META, WEIGHTS, OPTIMIZER))
-
-
-def set_aside(run: Path) -> None:
-    """Move a run's checkpoints, where it has some, out of the way of one that begins anew."""
-    if _steps(run):
-        aside = run / f"{CHECKPOINTS}-set-aside-{uuid.uuid4().hex[:8]}"
-        log.warning(
-            "%s: no checkpoint is whole and known to the ledger; the run begins anew, and they lie "
-            "in %s",
-            shown(run),
-            aside.name,
-        )
-        (run / CHECKPOINTS).replace(aside)
-
-
-def latest(run: Path) -> Path | None:
-    """The newest checkpoint whose files are whole; a damaged one is passed over with a warning."""
-    return _newest(run, _steps(run))
-
-
-def to_go_on_from(run: Path) -> Path | None:
-    """The newest whole checkpoint that the run's ledger tells of; None for a run that begins."""
-    # With a ledger cut short or gone, a later one would leave the run without its first rows.
-    known = RunResult.read(run).checkpoint_steps
-    return _newest(run, [step for step in _steps(run) if step in known])
-
-
-def _newest(run: Path, steps: list[int]) -> Path | None:
-    for step in reversed(steps):
-        folder = checkpoint_folder(run, step)
-        try:
-            read_meta(folder)
-        except DataError as error:
-            log.warning("%s; trying the one before", error.problem)
-        else:
-            return folder
-    return None
-
-
-def best(run: Path) -> Path:
-    """The checkpoint that validation chose, as the run's ledger says.
+def tensors_of(folder: Path, name: str) -> dict[str, Tensor]:
+    """The tensors of one of a checkpoint's files.
 
     Raises:
-        DataError: the run has none.
-        RefusedError: another version of this package wrote it.
+        DataError: it cannot be read.
     """
-    if run.is_file():
-        raise DataError(
-            f"{shown(run)} is a file; wanted the folder of a run.",
-            hint="pickled checkpoints can run code and are never opened; ours are safetensors.",
-        )
-    step = _best_step(run)
-    if step is None:
-        raise DataError(
-            f"{shown(run)} has no best checkpoint.", hint="did the run reach its first validation?"
-        )
-    folder = checkpoint_folder(run, step)
-    if not folder.is_dir():
-        # Killed between the ledger's row and the checkpoint: going on writes it.
-        raise DataError(
-            f"{shown(run)} has no checkpoint of step {step}, which its ledger calls the best.",
-            hint="the command that started the run, given again, goes on and writes it.",
-        )
-    return folder
-
-
-def _best_step(run: Path) -> int | None:
-    result = RunResult.read(run)
-    if result.rows:
-        return result.best_step
-    # Weights handed on without their ledger: then nothing else says it, and nothing contradicts.
-    newest = latest(run)
-    best = read_meta(newest)["best"] if newest else {}
-    return int(best["step"]) if best else None
-
-
-def about_file(folder: Path, run: Path) -> Meta:
-    """What may be said of a checkpoint that stays here: its step, path within the run, size in
-    bytes, hash and time of writing."""
-    # This goes to W&B: never a path that shows where on this machine the run lies.
-    path = folder / WEIGHTS
-    return {
-        "step": int(folder.name.removeprefix("step-")),
-        "local_path": str(path.relative_to(run)),
-        "file_size": path.stat().st_size,
-        "sha256": sha256_of(path),
-        "time": round(path.stat().st_mtime, 3),
-    }
+    try:
+        return load_file(folder / name)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise torn(folder, f"{name}: {error}") from None
 
 
 def load_weights(model: torch.nn.Module, folder: Path) -> None:

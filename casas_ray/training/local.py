@@ -10,6 +10,7 @@ from casas_ray.files import shown
 from casas_ray.loader.training_data import TrainingData
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
+from casas_ray.records.run_store import FolderStore, RunStore
 from casas_ray.training import memory
 from casas_ray.training.context import WorkerContext
 from casas_ray.training.loop import train_to_the_end
@@ -29,7 +30,8 @@ def train_here(record: RunRecord, machine: Machine, data: TrainingData) -> None:
     open_loader = functools.partial(data.loader, record.recipe, device)
     with StopSignal() as stop:
         context = WorkerContext(is_asked_to_stop=stop.is_asked)
-        train_to_the_end(recorder_for(record, machine, context), record.recipe, open_loader)
+        recorder = recorder_for(record, machine, context, FolderStore(record.folder))
+        train_to_the_end(recorder, record.recipe, open_loader)
     require_finished(record)
 
 
@@ -39,11 +41,13 @@ def prepare_process(machine: Machine) -> None:
     memory.keep_freed()
 
 
-def recorder_for(record: RunRecord, machine: Machine, context: WorkerContext) -> RunRecorder:
+def recorder_for(
+    record: RunRecord, machine: Machine, context: WorkerContext, store: RunStore
+) -> RunRecorder:
     """The recorder of one worker of a run, as the run's tracking settings ask."""
     tracking = record.tracking
     return RunRecorder(
-        record.folder,
+        store,
         context,
         log_every=tracking.log_every,
         keep_checkpoints=machine.keep_checkpoints,

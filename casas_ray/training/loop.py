@@ -61,9 +61,9 @@ def start(recorder: RunRecorder, recipe: Recipe, loader: Loader) -> TrainState:
         device=loader.device,
         about=loader.facts.about,
     )
-    last = checkpoint.to_go_on_from(recorder.folder)
-    if last is not None:
-        state = checkpoint.restore(state, last)
+    with recorder.store.last() as last:
+        if last is not None:
+            state = checkpoint.restore(state, last)
     recorder.begin(state, _info(state, recorder))
     return state
 

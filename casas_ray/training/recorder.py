@@ -1,14 +1,16 @@
 """What a worker records of a run: ledger rows and checkpoints, its only way out."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from torch import Tensor
 
-from casas_ray.records.ledger import Ledger, finite
+from casas_ray.records.checkpoints import About
+from casas_ray.records.ledger import finite, new_row
 from casas_ray.records.provenance import UNKNOWN_CODE, Code
 from casas_ray.records.rows import Status
+from casas_ray.records.run_store import RunStore
 from casas_ray.training import checkpoint
 from casas_ray.training.context import WorkerContext
 from casas_ray.training.histograms import histograms, structure
@@ -22,9 +24,10 @@ Metrics = Mapping[str, "Tensor | float"]
 
 @dataclass
 class RunRecorder:
-    """Writes a run's ledger and checkpoints on rank 0; on other ranks it only reports to Ray."""
+    """Gives a run's rows and checkpoints to its store on rank 0; on other ranks it only reports to
+    Ray."""
 
-    folder: Path
+    store: RunStore
     context: WorkerContext = field(default_factory=WorkerContext)
     log_every: int = 50
     keep_checkpoints: int = 2
@@ -38,7 +41,6 @@ class RunRecorder:
     """Which code this is, as the driver found it."""
 
     timer: StepTimer = field(default_factory=StepTimer)
-    _ledger: Ledger | None = field(default=None, repr=False)
     _last_loss: float = float("nan")
     _last_step: int = 0
     _kept_step: int = 0
@@ -48,8 +50,8 @@ class RunRecorder:
         """Record what starts, or from where it goes on."""
         # The row makes readers drop what the ledger has beyond this step: a resume does that again.
         self.timer.start(state.step)
-        if state.step == 0 and self.context.rank == 0:
-            checkpoint.set_aside(self.folder)
+        if self.context.rank == 0:
+            self.store.begin(state.step)
         self._kept_step = state.step
         self._append("start", state.step, info=dict(info))
         if self.shows_graph:
@@ -79,15 +81,19 @@ class RunRecorder:
         self._append("checkpoint", state.step, is_best=state.is_best_now)
         self._kept_step = state.step
         if self.context.rank == 0:
-            saved = checkpoint.save(state, self.folder, keep=self.keep_checkpoints)
+            saved = self._save(state)
             if state.is_best_now:
                 self._record_model("best", saved, state.step, loss)
 
+    def _save(self, state: TrainState) -> About:
+        fill = functools.partial(checkpoint.write, state)
+        best = int(state.best.get("step", -1))
+        return self.store.save(state.step, fill, keep=self.keep_checkpoints, best=best)
+
     def _record_model(
-        self, which: str, saved: Path, step: int, loss: float, **more: object
+        self, which: str, saved: About, step: int, loss: float, **more: object
     ) -> None:
-        about = checkpoint.about_file(saved, self.folder)
-        self._append("model", step, which=which, about={**about, "val_loss": loss, **more})
+        self._append("model", step, which=which, about={**saved, "val_loss": loss, **more})
 
     def wants_histograms(self, step: int) -> bool:
         """Whether histograms of weights or gradients are recorded after this step."""
@@ -111,7 +117,7 @@ class RunRecorder:
 
     def finish(self, state: TrainState) -> None:
         """Close the ledger of a run that came to its end, with what its last model is."""
-        saved = checkpoint.latest(self.folder) if self.context.rank == 0 else None
+        saved = self.store.newest() if self.context.rank == 0 else None
         if saved is not None:
             weights = list(state.model.parameters())
             counts = {
@@ -127,17 +133,17 @@ class RunRecorder:
         if state.step != self._kept_step:
             self._append("checkpoint", state.step, is_best=False)
             if self.context.rank == 0:
-                checkpoint.save(state, self.folder, keep=self.keep_checkpoints)
+                self._save(state)
         self.end("stopped", "asked to stop")
 
     def end(self, status: Status, error: str = "") -> None:
         """Close the ledger with how it ended, after the last step that it heard of."""
         self._append("end", self._last_step, status=status, **({"error": error} if error else {}))
+        if self.context.rank == 0:
+            self.store.confirm()
 
     def _append(self, event: str, step: int, **content: object) -> None:
         self._last_step = step
-        # One writer: rows of several processes would stand twice. Opened late, so that a rank that
-        # writes nothing makes no folder.
+        # One writer: rows of several processes would stand twice.
         if self.context.rank == 0:
-            self._ledger = self._ledger or Ledger(self.folder)
-            self._ledger.append(event, step, **content)
+            self.store.append(new_row(event, step, **content))

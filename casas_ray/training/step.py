@@ -2,9 +2,6 @@
 
 import copy
 import math
-import os
-import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,13 +10,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from casas_ray.config import ModelConfig, OptimConfig, Recipe
-from casas_ray.errors import Diverged, SettingsError, SetupError
+from casas_ray.config import OptimConfig, Recipe
+from casas_ray.errors import Diverged
 from casas_ray.loader.batch import Batch
 from casas_ray.model.dual import DualEncoder
 from casas_ray.model.losses import summed, workers
 from casas_ray.model.negatives import Bank
 from casas_ray.model.objective import Objective
+from casas_ray.training.devices import choose_attention, require_device, uses_bf16
 
 
 @dataclass
@@ -67,7 +65,7 @@ class TrainState:
         """
         require_device(recipe.optim, device)
         if device.type == "cuda":
-            _choose_attention(recipe.model)
+            choose_attention(recipe.model)
         model = _fresh_model(recipe, sizes, text_size).to(device)
         # Before it is compiled: the compiled blocks of a copy would be those of the first one.
         average = copy.deepcopy(model).requires_grad_(False) if recipe.optim.ema_decay else None
@@ -97,7 +95,7 @@ class TrainState:
     @property
     def total_steps(self) -> int:
         """Steps of the whole run."""
-        return self.steps_per_epoch * self.recipe.optim.epochs
+        return self.recipe.optim.steps(self.steps_per_epoch)
 
     @property
     def is_done(self) -> bool:
@@ -108,8 +106,8 @@ class TrainState:
     @property
     def validates_now(self) -> bool:
         """Whether the validation days are looked at after this step."""
-        every = self.recipe.optim.validate_every
-        return self.step % every == 0 or self.step % self.steps_per_epoch == 0
+        every = (self.recipe.optim.validate_every, self.steps_per_epoch, self.total_steps)
+        return any(self.step % steps == 0 for steps in every)
 
     @property
     def is_best_now(self) -> bool:
@@ -133,64 +131,17 @@ def _fresh_model(recipe: Recipe, sizes: Mapping[str, int], text_size: int) -> Du
 
 
 def is_better(value: float, best: float | None, metric: str) -> bool:
-    """Whether a validation with this value of the metric is better than the best so far: losses are
-    better when lower, all else when higher, and of equals the first stands."""
-    return best is None or (value < best if metric.endswith("loss") else value > best)
-
-
-def require_device(config: OptimConfig, device: torch.device) -> None:
-    """Refuse a device that cannot do what is asked of it.
-
-    Raises:
-        SettingsError: it has no bfloat16, or no CUDA graphs.
-        SetupError: a compiler is wanted and there is none.
-    """
-    uses_bf16(config, device)
-    if config.compile == "cuda_graphs" and device.type != "cuda":
-        raise SettingsError(
-            f"optim.compile=cuda_graphs: this {device.type} has no CUDA graphs.",
-            hint="take a --machine with a GPU, or optim.compile=off.",
-        )
-    if config.compile != "off":
-        _require_compiler(config.compile)
+    """Whether a validation is better than the best so far: a loss when lower, all else when higher,
+    any number than NaN, which nothing is less or more than; of equals the first stands."""
+    if best is None or math.isnan(best):
+        return best is None or not math.isnan(value)
+    return value < best if metric.endswith("loss") else value > best
 
 
 def _has_lasting_gradients(config: OptimConfig) -> bool:
     """Whether gradients are added to tensors of their own: those that a CUDA graph puts out are
     overwritten when the next piece of a batch goes through it."""
     return config.compile == "cuda_graphs" and config.pieces > 1
-
-
-def _choose_attention(config: ModelConfig) -> None:
-    """On short windows cuDNN's attention takes twice the time of torch's own, unless heads are
-    wider than 64 (docs/findings.md)."""
-    torch.backends.cuda.enable_cudnn_sdp(config.width // config.heads > 64)
-
-
-def _require_compiler(how: str) -> None:
-    # What torch calls unless CXX names another; without it, it fails deep inside the first step.
-    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
-    if shutil.which(compiler) is None:
-        raise SetupError(
-            f"optim.compile={how}: a C++ compiler is wanted, and '{compiler}' is not here.",
-            hint="install one (Debian: apt install g++), name yours in CXX, or take "
-            "optim.compile=off.",
-        )
-
-
-def uses_bf16(config: OptimConfig, device: torch.device) -> bool:
-    """Whether products are computed in bfloat16 on this device.
-
-    Raises:
-        SettingsError: bf16 is asked for and the device has none.
-    """
-    has_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    if config.precision == "bf16" and not has_it:
-        raise SettingsError(
-            f"optim.precision=bf16: this {device.type} does not compute in bfloat16.",
-            hint="leave it at fp32, or take auto or a --machine with a GPU.",
-        )
-    return config.precision != "fp32" and has_it
 
 
 def _optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:

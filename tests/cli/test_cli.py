@@ -26,6 +26,13 @@ def test_plan_as_json_names_arms_and_trials(run):
     assert code == 0
     assert plan["arms"]["mlm_weight=0.5"] == {"loss.mlm_weight": 0.5}
     assert len(plan["trials"]) == 30
+    assert plan["max_steps"] is None
+
+
+def test_plan_tells_that_trials_are_cut_short(run):
+    words = ("plan", "milan_ablation_mlm", "optim.max_steps=200")
+    assert "at most 200 steps a trial" in " ".join(run(*words)[1].split())
+    assert json.loads(run(*words, "--json")[1])["max_steps"] == 200
 
 
 def test_prepare_tells_what_it_found_and_gives_the_same_as_json(run):
@@ -90,7 +97,7 @@ def test_a_study_with_a_diverging_arm_goes_on_shows_it_and_exits_5(run, study: P
     table = json.loads((folder / "results.json").read_text())
     assert [row["statuses"] for row in table["arms"]] == [{"finished": 2}, {"diverged": 2}]
     assert table["chance"]["val/recall@1"] > 0
-    diverged = RunResult.read(folder / "learning_rate=1e+30-seed0")
+    diverged = RunResult.read(folder / "learning_rate=1e30-seed0")
     assert diverged.step <= 2
 
     stamp = (folder / "base-seed0" / "ledger.jsonl").stat().st_mtime_ns

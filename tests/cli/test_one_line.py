@@ -130,7 +130,7 @@ def test_the_home_of_nobody_is_no_data_folder(run, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_name_too_long_for_a_folder_is_refused(run):
-    for words in (["--name", LONG_NAME], [f"name={LONG_NAME}"], [f"data.homes={LONG_NAME}"]):
+    for words in (["--name", LONG_NAME], [f"data.homes={LONG_NAME}"]):
         code, _, err = run(*TRAIN, *words)
         assert code in (3, 8), err
 

@@ -3,6 +3,8 @@
 import gzip
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -104,6 +106,12 @@ def test_an_error_of_a_pipes_content_names_the_pipe_and_leaves_nothing(run, tmp_
     code, _, err = run("prepare", "piped", "--log", pipe)
     assert (code, str(pipe) in err, "piped.txt" in err) == (3, True, False)
     assert not (raw() / "piped").exists()
+
+
+def test_a_dash_is_standard_input(data_folder: Path):
+    command = [sys.executable, "-m", "casas_ray", "prepare", "piped", "--log", "-", "--json"]
+    done = subprocess.run(command, input=lines().encode(), capture_output=True, check=True)
+    assert json.loads(done.stdout)["homes"]["piped"]["used"] == EVENTS
 
 
 def test_a_process_substitution_is_a_pipe(run):

@@ -58,6 +58,26 @@ SENSORS: dict[str, tuple[str, Callable[[datetime, datetime, int], str]]] = {
         "",
         lambda begin, end, k: f"{NAMES[k]},{begin:%Y-%m-%dT%H:%M:%S},{(end - begin).seconds}",
     ),
+    "the end behind the sensor": (
+        "",
+        lambda begin, end, k: f"{begin:{PLAIN}},{NAMES[k]},{end:{PLAIN}}",
+    ),
+    "the end first": (
+        "End,Start,Sensor\n",
+        lambda begin, end, k: f"{end:{PLAIN}},{begin:{PLAIN}},{NAMES[k]}",
+    ),
+    "an end by the clock": (
+        "",
+        lambda begin, end, k: f"{NAMES[k]},{begin:%m/%d/%Y},{begin:%H:%M:%S},{end:%H:%M:%S}",
+    ),
+    "an end by the clock, with a heading": (
+        "Sensor;Date;Start;End\n",
+        lambda begin, end, k: f"{NAMES[k]};{begin:%d.%m.%Y};{begin:%H:%M:%S};{end:%H:%M:%S}",
+    ),
+    "ON beside both": (
+        "",
+        lambda begin, end, k: f"{begin:{PLAIN}}\t{end:{PLAIN}}\tON\t{NAMES[k]}",
+    ),
     "spaces": ("", lambda begin, end, k: f"{begin:{PLAIN}} {end:{PLAIN}} {NAMES[k]}"),
     "seconds since 1970": (
         "",
@@ -136,9 +156,11 @@ def test_columns_can_be_named(tmp_path: Path):
     path.write_text("".join(rows))
     found = read_intervals(path, "start,end,-,sensor").intervals
     assert [each.name for each in found[:4]] == list(NAMES)
-    for columns in ("start,end,foo", "start,sensor", "end,start,sensor"):
+    for columns in ("start,end,foo", "start,sensor"):
         with pytest.raises(SettingsError):
             read_intervals(path, columns)
+    with pytest.raises(DataError, match="none of its lines holds"):
+        read_intervals(path, "end,start,-,sensor")
 
 
 def test_activities_may_lie_beside_a_log_of_events(tmp_path: Path):

@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import os
+import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -122,6 +123,10 @@ TIMED: dict[str, Write] = {
     "a date after the time": lambda told: (
         f"{told.time:{STAMP}}\t{told.time:%Y-%m-%d}\t{told.sensor}\t{told.state}{tail(told)}"
     ),
+    "a zone by its city": lambda told: (
+        f"{told.time:%Y-%m-%dT%H:%M:%S.%f}+01:00[Europe/Berlin]\t{told.sensor}\t{told.state}"
+        f"{tail(told)}"
+    ),
     "nine digits": lambda told: f"{told.time:{STAMP}}123\t{told.sensor}\t{told.state}{tail(told)}",
     "no seconds": lambda told: (
         f"{told.time:%Y-%m-%d %H:%M}\t{told.sensor}\t{told.state}{tail(told)}"
@@ -154,6 +159,13 @@ ANNOTATED: dict[str, Write] = {
     "with a question mark": lambda told: spelled(told, f"{told.annotation}?"),
     "with a note": lambda told: spelled(told, f"{told.annotation} (he says)"),
     "with a word": lambda told: spelled(told, f"{told.annotation} approx"),
+    "in brackets": lambda told: spelled(told, f"{told.activity} ({told.mark})"),
+    "in square brackets": lambda told: spelled(told, f"{told.activity} [{told.mark}]"),
+    "in brackets at once": lambda told: spelled(told, f"{told.activity}({told.mark})"),
+    "after a slash": lambda told: spelled(told, f"{told.activity}/{told.mark}"),
+    "beginning and ending": lambda told: spelled(
+        told, f"{told.activity} {told.mark}{'ning' if told.mark == 'begin' else 'ing'}"
+    ),
     "after a type": lambda told: spelled(told, f"Control4-Motion\t{told.annotation}"),
     "before more columns": lambda told: spelled(told, f"{told.annotation}\t0.93\tfoo\t"),
     "alone between begin and end": lambda told: (
@@ -191,6 +203,32 @@ def test_every_form_gives_the_story(tmp_path: Path, form: str):
     assert apart < (60_000_000 if form == "no seconds" else 1_000_000)
     if form in SEPARATED:
         assert apart == 0
+
+
+@pytest.mark.parametrize("between", [" ", ", ", "; ", "\t", " and ", " & ", " / ", " | "])
+def test_two_marks_on_a_line_both_act(tmp_path: Path, between: str):
+    text, before = "", ""
+    for told in story():
+        is_own = told.mark == "begin" or told == story()[-1]
+        marks = [before, told.annotation if is_own else ""]
+        before = told.annotation if told.mark == "end" else ""
+        said = between.join(mark for mark in marks if mark)
+        text += f"{told.time:{STAMP}}\t{told.sensor}\t{told.state}\t{said}\n"
+    (tmp_path / "log").write_text(text)
+    log, cleaned = read(tmp_path / "log")
+    assert (len(cleaned.activities), unlabelled(cleaned), log.rejected) == (ACTIVITIES, 0, [])
+    assert set(labels_of(cleaned)) == {told.activity for told in story()}
+
+
+@pytest.mark.parametrize("marks", [("{} in", "{} out"), ("<{}>", "</{}>"), ("{} +", "{} -")])
+def test_marks_that_are_not_understood_are_said(tmp_path: Path, marks: tuple[str, str]):
+    def write(told: Told) -> str:
+        return spelled(told, marks[told.mark == "end"].format(told.activity))
+
+    (tmp_path / "log").write_text(lines(write))
+    _, cleaned = read(tmp_path / "log")
+    (note,) = cleaned.notes
+    assert note.startswith(f"72 of 72 activities hold one event; if '{marks[0].format('Sleep')}',")
 
 
 WESTERN = "Küche"
@@ -243,12 +281,30 @@ def test_a_packed_log_is_unpacked_whatever_its_name(tmp_path: Path, pack: Callab
     assert (log.total, len(cleaned.activities)) == (EVENTS, ACTIVITIES)
 
 
+def archived(text: bytes) -> bytes:
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as archive:
+        about = tarfile.TarInfo("log.txt")
+        about.size = len(text)
+        archive.addfile(about, io.BytesIO(text))
+    return held.getvalue()
+
+
+def test_files_with_a_byte_order_mark_may_be_joined(tmp_path: Path):
+    halves = (lines(told=story()[:168]), lines(told=story()[168:]))
+    (tmp_path / "log").write_bytes(b"".join(half.encode("utf-8-sig") for half in halves))
+    log, cleaned = read(tmp_path / "log")
+    assert (log.rejected, len(cleaned.activities)) == ([], ACTIVITIES)
+
+
 LIKE = "like the classic form, but for "
 REFUSED: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "it has no lines with text"),
     "blank": (b"\n \n", "it has no lines with text"),
     "a zip of two": (zipped(b"x", "a.txt", "b.txt"), "is a zip of 2 files: a.txt, b.txt"),
     "a torn gzip": (gzip.compress(lines().encode())[:-9], "ended before"),
+    "a tar archive": (archived(lines().encode()), "is a tar archive"),
+    "a packed tar archive": (gzip.compress(archived(lines().encode())), "is a tar archive"),
     "a Parquet file": (b"PAR1" + bytes(900), "is a Parquet file, not a log"),
     "a database": (b"SQLite format 3\0" + bytes(900), "is a SQLite database, not a log"),
     "an unknown zone": (
@@ -317,7 +373,10 @@ def test_a_few_lines_of_another_form_are_set_aside_with_their_reasons(tmp_path: 
     text = lines(told=told[:330]) + lines(FORMS["T and Z"], told=told[330:])
     (tmp_path / "log").write_text(text)
     log, cleaned = read(tmp_path / "log")
-    assert (len(cleaned.events), log.reasons()) == (330, {"no date and time": 6})
+    assert (len(cleaned.events), log.reasons()) == (
+        330,
+        {"written in another form than the rest": 6},
+    )
 
 
 def test_clocks_that_were_not_set_make_no_days_and_their_marks_still_act(tmp_path: Path):
@@ -363,6 +422,17 @@ def test_within_one_whole_second_a_sensor_may_say_the_same_twice(tmp_path: Path)
     (tmp_path / "log").write_text(text)
     log, cleaned = read(tmp_path / "log")
     assert (len(cleaned.events), log.rejected) == (4, [])
+
+
+def test_a_log_written_twice_line_by_line_is_counted_once(tmp_path: Path):
+    def write(told: Told) -> str:
+        line = f"{told.time:%Y-%m-%d %H:%M:%S}\t{told.sensor}\t{told.state}{tail(told)}"
+        return f"{line}\n{line}"
+
+    (tmp_path / "log").write_text(lines(write))
+    log, cleaned = read(tmp_path / "log")
+    assert log.reasons() == {"exact repeat of an earlier line": EVENTS}
+    assert (len(cleaned.events), len(cleaned.activities)) == (EVENTS, ACTIVITIES)
 
 
 def night(put_back: int, day: str = "2016-11-06", offsets: tuple[str, str] = ("", "")) -> str:

@@ -51,6 +51,8 @@ MARKS: dict[str, Callable[[Told], str]] = {
     "hanging": lambda told: f"{told.activity}_{told.mark}",
     "shouted": lambda told: f"{told.activity} {told.mark.upper()}",
     "before": lambda told: f"{told.mark} {told.activity}",
+    "in brackets": lambda told: f"{told.activity} ({told.mark})",
+    "after a slash": lambda told: f"{told.activity}/{told.mark}",
     "misspelt": lambda told: told.annotation.replace("begin", "begub"),
 }
 STATES = {

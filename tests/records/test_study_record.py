@@ -19,7 +19,8 @@ from casas_ray.paths import runs
 from casas_ray.records.lock import locked
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
-from casas_ray.records.study_record import lay_out, read_study
+from casas_ray.records.study_folder import lay_out
+from casas_ray.records.study_record import read_study
 from casas_ray.sealed import read_sealed, write_sealed
 from casas_ray.study import Study, each
 
@@ -110,7 +111,7 @@ from pathlib import Path
 from casas_ray.catalog import find_study
 from casas_ray.config import DataConfig, Recipe, Tracking
 from casas_ray.corpus.alignment import PreparedSet
-from casas_ray.records.study_record import lay_out
+from casas_ray.records.study_folder import lay_out
 study, sets = find_study(sys.argv[1]), PreparedSet(Path(sys.argv[2]))
 sys.stdin.read()
 for _ in range(20):
@@ -227,3 +228,19 @@ def test_a_study_from_before_there_were_rules_gets_a_late_one_and_its_table_says
     assert rule.is_late
     _, out, _ = run("table", tuned)
     assert "AFTER trials had begun" in " ".join(out.split())
+
+
+def test_trials_under_a_former_spelling_keep_their_folder(
+    small_recipe: Recipe, small_set: PreparedSet
+):
+    arms = each("optim.learning_rate", [3 * 1e-4])
+    study = Study(question="?", base=small_recipe, arms=arms, seeds=(0, 1), name="former")
+    record, runs = lay_out(study, Tracking(), [small_set] * 4)
+    assert runs[1].folder.name == "learning_rate=3e-4-seed0"
+    old = record.folder / "learning_rate=0.00030000000000000003-seed0"
+    old.mkdir()
+    again, runs = lay_out(study, Tracking(), [small_set] * 4)
+    assert again.folder == record.folder
+    assert (runs[1].folder, runs[1].arm) == (old, "learning_rate=3e-4")
+    assert runs[3].folder.name == "learning_rate=3e-4-seed1"
+    assert again.results()["learning_rate=3e-4", 0].folder == old

@@ -111,11 +111,15 @@ def test_sigterm_ends_a_study_and_no_trial_runs_on(
 
 def statuses() -> dict[str, str]:
     """By trial, of the study that began last."""
-    runs = Path(os.environ["CASAS_RAY_DATA"]) / "runs"
-    newest = max(runs.glob("*/study.json"), key=lambda path: path.stat().st_mtime).parent
     return {
-        path.parent.name: RunResult.read(path.parent).status for path in newest.glob("*/run.json")
+        path.parent.name: RunResult.read(path.parent).status
+        for path in newest_study().glob("*/run.json")
     }
+
+
+def newest_study() -> Path:
+    runs = Path(os.environ["CASAS_RAY_DATA"]) / "runs"
+    return max(runs.glob("*/study.json"), key=lambda path: path.stat().st_mtime).parent
 
 
 @pytest.mark.parametrize(
@@ -186,6 +190,33 @@ def test_a_killed_trial_is_begun_again_as_often_as_the_machine_says(
         assert table["arms"][0]["statuses"] == {status: 1}, err
         assert "died; it goes on from its last checkpoint" in err
         assert process.returncode == (5 if status == "finished" else 6), err
+
+
+def test_a_recorder_that_is_killed_is_begun_again_and_nothing_is_lost(
+    start: Start, study: Path, tmp_path: Path, gates: Gates, mark: str
+):
+    study.write_text(study.read_text().replace("'optim.epochs': 1", "'optim.epochs': 2"))
+    words = ["tune", study, "--no-wandb", "--fresh", "--json"]
+    gates.hold(TRIALS, step=20)  # the checkpoint of the first epoch is behind it
+    process = start(*words, "machine.concurrent_trials=1")
+    gates.wait_for(TRIALS, driver=process)
+    (pid,) = running(mark, "^ray::Recorder")
+    os.kill(pid, signal.SIGKILL)
+    gates.let_go(TRIALS)
+    err = ended(process, tmp_path, mark)
+    assert process.returncode == 5, err
+    apart = newest_study()
+    starts = [
+        json.loads(line)["step"]
+        for line in (apart / "base-seed0" / "ledger.jsonl").read_text().splitlines()
+        if json.loads(line)["event"] == "start"
+    ]
+    assert starts == [0, 18]
+    assert start(*words, "--machine", "debug").wait(timeout=LONG) == 5
+    together = newest_study()
+    assert together != apart
+    for name in ("base-seed0", "base-seed1"):
+        assert rows_of(apart / name) == rows_of(together / name)
 
 
 def held_by(gates: Gates) -> set[int]:

@@ -6,7 +6,7 @@ import pytest
 from casas_ray.config import Machine, Recipe
 from casas_ray.errors import DataError
 from casas_ray.run.gather import gather_study
-from casas_ray.study import Study, each
+from casas_ray.study import Arm, Study, each
 
 
 def nobody(*told: object) -> None:
@@ -22,6 +22,19 @@ def test_trials_share_their_data_unless_their_captions_go_through_another_text_m
     assert base is same
     assert other.prepared.fingerprint == base.prepared.fingerprint
     assert not np.array_equal(other.vectors_NT, base.vectors_NT)
+
+
+def test_every_set_is_there_before_the_first_caption_vector(small_recipe: Recipe):
+    captions = {"data.simulated": True, "data.captions.seed": 77}  # which nobody has vectors of
+    arms = [
+        *each("loss.mlm_weight", [0.1]),
+        Arm("theirs", {"data.simulated": False, "data.homes": "nobodys"}),
+    ]
+    study = Study(question="?", base=small_recipe.replace(captions), arms=arms, seeds=(0,))
+    steps: list[object] = []
+    with pytest.raises(DataError, match="no log of home 'nobodys'"):
+        gather_study(study, Machine(), nobody, lambda *told: steps.append(told))
+    assert steps == []
 
 
 def test_every_trial_is_checked_before_any_trains(small_recipe: Recipe):

@@ -81,3 +81,12 @@ def test_no_exit_code_becomes_success_on_its_way(said: int, code: int):
     job = {"type": "SUBMISSION", "entrypoint": "x", "status": "FAILED", "driver_exit_code": said}
     with dashboard(after_version(200, job)) as url:
         assert _exit_code(JobSubmissionClient(url), "job") == code
+
+
+def test_a_cluster_without_an_agent_is_told_with_the_option_that_cures_it(monkeypatch):
+    monkeypatch.setattr("casas_ray.run.cluster.submit._AGENT_SECONDS", 0.0)
+    said = after_version(500, b"No available agent to submit job, please try again later.")
+    with dashboard(said) as url, pytest.raises(ClusterError) as caught:
+        submit(["plan", "x"], Machine(dashboard=url), lambda text: None)
+    assert "takes no job" in caught.value.problem
+    assert "ray start --head --dashboard-agent-listen-port=" in caught.value.hint

@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from casas_ray.records import checkpoints
 from casas_ray.records.ledger import read_rows
-from casas_ray.training import checkpoint
 
 CLOCKS = ("train/samples_per_s", "train/data_wait_share")
 
@@ -28,7 +28,7 @@ def rows_of(folder: Path) -> list[dict]:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    last = checkpoint.latest(folder)
+    last = checkpoints.latest(folder)
     assert last is not None
     return load_file(last / "weights.safetensors")
 

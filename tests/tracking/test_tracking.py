@@ -26,6 +26,7 @@ from casas_ray.records.ledger import Ledger
 from casas_ray.records.provenance import snapshot
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
+from casas_ray.records.run_store import FolderStore
 from casas_ray.records.study_record import StudyRecord
 from casas_ray.tracking.audit import classes
 from casas_ray.tracking.names import fitted, fitted_project, fitted_tags
@@ -58,7 +59,11 @@ def record(tmp_path: Path, small_recipe: Recipe) -> RunRecord:
 
 def tracked(record: RunRecord, loader: Loader) -> None:
     with Follower([record.folder], [WandbMirror([record])]):
-        train(recorder_for(record, MACHINE, WorkerContext()), record.recipe, loader)
+        train(
+            recorder_for(record, MACHINE, WorkerContext(), FolderStore(record.folder)),
+            record.recipe,
+            loader,
+        )
 
 
 def test_a_run_reaches_wandb_with_every_key_at_its_step_once(
@@ -264,7 +269,11 @@ def test_histograms_and_metadata_of_models_reach_wandb_and_weights_do_not(
 def test_an_interrupted_offline_run_is_made_anew_and_a_sync_repeats_nothing(
     record: RunRecord, small_loader: Loader
 ):
-    train(recorder_for(record, MACHINE, WorkerContext()), record.recipe, small_loader)
+    train(
+        recorder_for(record, MACHINE, WorkerContext(), FolderStore(record.folder)),
+        record.recipe,
+        small_loader,
+    )
     ledger = Ledger(record.folder)
     mirror = WandbMirror([record])
     for row in RunResult.read(record.folder).rows[:5]:
@@ -302,7 +311,11 @@ def test_tensorboard_files_hold_the_ledger_once_however_often_they_are_made(
 
     record = with_histograms(record)
     with Follower([record.folder], [TensorBoardMirror([record])]):
-        train(recorder_for(record, MACHINE, WorkerContext()), record.recipe, small_loader)
+        train(
+            recorder_for(record, MACHINE, WorkerContext(), FolderStore(record.folder)),
+            record.recipe,
+            small_loader,
+        )
 
     def values() -> list[tuple[int, str, float]]:
         (path,) = (record.folder / FOLDER).glob("events.*")
@@ -320,7 +333,7 @@ def test_tensorboard_files_hold_the_ledger_once_however_often_they_are_made(
         for name, value in row["metrics"].items()
     }
     ledger = {(step, name.replace("@", "_")): value for (step, name), value in ledger.items()}
-    drawn = ("parameters/", "gradients/")
+    drawn = ("parameters/", "gradients/", "caveats/")
     scalars = {(step, tag): value for step, tag, value in seen if not tag.startswith(drawn)}
     assert scalars.keys() == ledger.keys()
     for key, value in ledger.items():
@@ -339,9 +352,32 @@ def test_a_tensorboard_histogram_has_the_edges_and_counts_of_the_ledgers(record:
     mirror.close()
     (path,) = (record.folder / FOLDER).glob("events.*")
     events = [Event.FromString(content) for content in event_records(path.read_bytes())]
-    (found,) = [one.histo for event in events for one in event.summary.value]
+    values = [one for event in events for one in event.summary.value]
+    (found,) = [one.histo for one in values if one.HasField("histo")]
     assert (list(found.bucket_limit), list(found.bucket)) == ([2.0, 4.0], [1.0, 3.0])
     assert (found.min, found.max, found.num, found.sum) == (0.0, 4.0, 4.0, 1.0 + 3 * 3.0)
+
+
+@pytest.mark.parametrize(
+    ("caveats", "quick", "wanted"),
+    [(("SIMULATED home",), True, "SIMULATED home, quick"), ((), True, "quick"), ((), False, "")],
+)
+def test_tensorboard_files_tell_caveats_as_a_text_and_at_each_chart(
+    record: RunRecord, caveats: tuple[str, ...], quick: bool, wanted: str
+):
+    from tensorboardX.proto.event_pb2 import Event
+
+    mirror = TensorBoardMirror([dataclasses.replace(record, caveats=caveats, quick=quick)])
+    mirror.hear(0, {"event": "metrics", "step": 9, "metrics": {"val/recall_mean": 0.5}})
+    mirror.close()
+    (path,) = (record.folder / FOLDER).glob("events.*")
+    events = [Event.FromString(content) for content in event_records(path.read_bytes())]
+    values = {one.tag: one for event in events for one in event.summary.value}
+    assert values["val/recall_mean"].metadata.summary_description == wanted
+    texts = {
+        tag: one.tensor.string_val[0].decode() for tag, one in values.items() if "/text" in tag
+    }
+    assert texts == ({"caveats/text_summary": wanted} if wanted else {})
 
 
 def test_an_audit_lists_what_leaves_by_class_and_what_stays(

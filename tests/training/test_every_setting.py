@@ -51,6 +51,7 @@ CHANGES: dict[str, object] = {
     "masking.grows_from": 0.1,
     "optim.batch_size": 64,
     "optim.epochs": 5,
+    "optim.max_steps": 12,
     "optim.learning_rate": 0.01,
     "optim.beta1": 0.5,
     "optim.beta2": 0.5,

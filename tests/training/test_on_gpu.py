@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.training import saved
 
 from casas_ray.config import SIZES, Recipe
 from casas_ray.corpus.alignment import PreparedSet
@@ -22,6 +23,7 @@ from casas_ray.loader.loader import Loader
 from casas_ray.loader.streams import RandomStreams, Stream
 from casas_ray.loader.training_data import TrainingData
 from casas_ray.records.run_result import RunResult
+from casas_ray.records.run_store import FolderStore
 from casas_ray.training import checkpoint
 from casas_ray.training.loop import train
 from casas_ray.training.recorder import RunRecorder
@@ -228,7 +230,11 @@ def test_a_whole_run_with_its_validations_is_the_eager_one(
     plain = recipe.replace({"optim.compile": "off"})
     results = []
     for place, one in enumerate((recipe, plain)):
-        train(RunRecorder(tmp_path / str(place), log_every=3), one, loader_of(by_length, one, GPU))
+        train(
+            RunRecorder(FolderStore(tmp_path / str(place)), log_every=3),
+            one,
+            loader_of(by_length, one, GPU),
+        )
         results.append(RunResult.read(tmp_path / str(place)))
     for name in ("train/total_loss", "train/gradient_norm", "val/total_loss", "val/mlm_loss"):
         found, wanted = (
@@ -247,7 +253,7 @@ def test_windows_of_unlike_length_are_compiled_a_few_times_only(
     recipe = Recipe().replace({**BY_TIME, "optim.validate_every": 10, "optim.compile": how})
     loader = loader_of(by_time, recipe, GPU)
     torch._dynamo.utils.counters.clear()
-    train(RunRecorder(tmp_path, log_every=1), recipe, loader)
+    train(RunRecorder(FolderStore(tmp_path), log_every=1), recipe, loader)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 8
     assert not torch._dynamo.utils.counters["recompile_limit"]
     found = [
@@ -269,7 +275,7 @@ def test_a_run_taken_up_again_has_the_losses_of_the_one_that_went_on(
     loader = loader_of(by_length, recipe, GPU)
     state, batches = state_of(recipe, loader), loader.batches(start=0)
     steps_of(state, batches, 4)
-    folder = checkpoint.save(state, tmp_path, keep=1)
+    folder = saved(state, tmp_path, keep=1)
     wanted = steps_of(state, batches, 6)
     again = checkpoint.restore(state_of(recipe, loader), folder)
     found = steps_of(again, loader.batches(start=4), 6)

@@ -18,8 +18,9 @@ from support.waiting import LONG
 
 from casas_ray.config import Recipe
 from casas_ray.loader.loader import Loader
+from casas_ray.records import checkpoints
 from casas_ray.records.run_result import RunResult
-from casas_ray.training import checkpoint
+from casas_ray.records.run_store import FolderStore
 from casas_ray.training.context import WorkerContext
 from casas_ray.training.loop import train, train_to_the_end
 from casas_ray.training.recorder import RunRecorder
@@ -34,7 +35,7 @@ def asked_from(look: int) -> Callable[[], bool]:
 
 
 def recorder(folder: Path, is_asked: Callable[[], bool]) -> RunRecorder:
-    return RunRecorder(folder, WorkerContext(is_asked_to_stop=is_asked), log_every=3)
+    return RunRecorder(FolderStore(folder), WorkerContext(is_asked_to_stop=is_asked), log_every=3)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_a_run_asked_to_stop_leaves_a_checkpoint_of_its_step(
     tmp_path: Path, small_recipe: Recipe, small_loader: Loader
 ):
     train_to_the_end(recorder(tmp_path, asked_from(7)), small_recipe, lambda: small_loader)
-    last = checkpoint.latest(tmp_path)
+    last = checkpoints.latest(tmp_path)
     assert last is not None
     assert last.name == "step-00000007"
     result = RunResult.read(tmp_path)
@@ -76,7 +77,7 @@ def test_q_in_a_debugger_is_a_wish_to_stop_and_the_ledger_says_so(
         return small_loader
 
     with pytest.raises(KeyboardInterrupt):
-        train_to_the_end(RunRecorder(tmp_path), small_recipe, opened)
+        train_to_the_end(RunRecorder(FolderStore(tmp_path)), small_recipe, opened)
     assert RunResult.read(tmp_path).status == "stopped"
 
 

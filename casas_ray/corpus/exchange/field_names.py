@@ -14,7 +14,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "day_of_week": ("dow", "dow_bucket", "day_of_week"),
     "floor": ("floor_id", "floor"),
 }
-_SPECIAL = frozenset({"PAD", "UNK", "MASK", "CLS", "SEP"})
+_SPECIAL = frozenset({"PAD", "UNK", "MASK", "CLS", "SEP", "BOS", "EOS"})
 
 
 def names_in(samples: Sequence[Sample]) -> dict[str, str]:
@@ -31,8 +31,9 @@ def carries(samples: Sequence[Sample], name: str) -> bool:
 
 
 def is_special(value: str) -> bool:
-    """Whether a vocabulary's value is a token: `[PAD]`, `<UNK>`, `UNK`."""
-    return value.strip("[]<>").upper() in _SPECIAL and value.upper() == value
+    """Whether a vocabulary's value is a token: `[PAD]`, `<unk>`, `UNK`; a bare `unk` is a word."""
+    bare = value.strip("[]<>")
+    return bare.upper() in _SPECIAL and (value.upper() == value or value != bare)
 
 
 def is_missing(value: object) -> bool:

@@ -1,5 +1,6 @@
 """Samples of JSON as window columns: the fast way for good files, the slow one to name a flaw."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -21,6 +22,7 @@ from casas_ray.errors import DataError
 _LARGEST_NUMBER = 1e15
 """No gap or coordinate is larger."""
 
+_LIKE_POSITION = re.compile(r"(?:^|_)(?:x|y|xy)$|pos(?:ition)?(?:_|$)|coord", re.IGNORECASE)
 _OF_EVERY_EVENT = ("sensor", "state")
 """Without these there is no event; any other field that is missing is unknown."""
 
@@ -87,6 +89,15 @@ def _described(
     kinds_rooms = [divmod(number, len(rooms)) for number in pairs.tolist()]
     texts = [f"{words(kinds[kind])} sensor, {words(rooms[room])}" for kind, room in kinds_rooms]
     return index.add([texts])[0][code]
+
+
+def position_notes(samples: Sequence[Sample]) -> list[str]:
+    """What a user has to know of how these positions were read."""
+    events = list(chain.from_iterable(sample.events for sample in samples))
+    names = sorted({name for event in events for name in event if _LIKE_POSITION.search(name)})
+    if not names or np.isfinite(_positions(samples, events)).any():
+        return []
+    return [f"no event has a number as its x and its y, for all that they have {', '.join(names)}"]
 
 
 def position_scale(samples: Sequence[Sample]) -> float:

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from casas_ray.corpus.events import US_PER_SECOND
 from casas_ray.corpus.exchange.field_names import is_missing, names_in
 from casas_ray.corpus.exchange.shapes import Sample
-from casas_ray.corpus.stamps import NO_TIME, StampForm, epoch_unit
+from casas_ray.corpus.stamps import EPOCH, NO_TIME, StampForm, epoch_unit
 from casas_ray.corpus.vocab import gap_buckets, gap_seconds_of
 from casas_ray.errors import DataError
 
 _LARGEST = 1e19
+_SECONDS_OF_1973 = 10**8
 _LEAST_GAP = 30.0
 """Seconds before a window's first event where neither bucket nor another gap tells them."""
 
@@ -28,7 +29,7 @@ def times_us(events: Events, where: Where) -> NDArray[np.float64]:
     Raises:
         DataError: a time is none.
     """
-    values = [event.get("timestamp") for event in events]
+    values = [_number_or_text(event.get("timestamp")) for event in events]
     times = np.full(len(values), np.nan)
     written = {index: value for index, value in enumerate(values) if isinstance(value, str)}
     texts = list(written)
@@ -47,10 +48,16 @@ def times_us(events: Events, where: Where) -> NDArray[np.float64]:
     return times
 
 
-def _counted(value: object, index: int, where: Where) -> float:
+def _number_or_text(value: Any) -> Any:  # Any: what JSON holds
+    # Tables that were made JSON have numbers as text.
+    return float(value) if isinstance(value, str) and EPOCH.fullmatch(value.strip()) else value
+
+
+def _counted(value: Any, index: int, where: Where) -> float:
     if value is None:
         return np.nan
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > _LARGEST:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= _LARGEST:
         raise DataError(
             f"{where(index)}: 'timestamp' is {value!r:.40}; wanted a number of milliseconds since "
             "1970, or YYYY-MM-DD HH:MM:SS."
@@ -61,10 +68,14 @@ def _counted(value: object, index: int, where: Where) -> float:
 
 def time_notes(samples: Sequence[Sample]) -> list[str]:
     """What a user has to know of how these times were read."""
-    values = [sample.events[0].get("timestamp") for sample in samples]
+    values = [_number_or_text(sample.events[0].get("timestamp")) for sample in samples]
     numbers = [value for value in values if isinstance(value, (int, float))]
-    units = {epoch_unit(int(value))[1] for value in numbers if abs(value) <= _LARGEST}
+    units = {epoch_unit(int(value))[1] for value in numbers if 0 <= value <= _LARGEST}
     said = [f"timestamps are {unit} since 1970" for unit in sorted(units - {"milliseconds"})]
+    if any(value < _SECONDS_OF_1973 for value in numbers):
+        said.append("some of them are days of 1970 to 1973; do they count from somewhere else?")
+    if nothing := sum(value is None for value in values):
+        said.append(f"{nothing} windows begin without a timestamp, and stand at 1970-01-01")
     zoned = [value for value in values if isinstance(value, str) and StampForm.has_zone(value)]
     if zoned:
         said.append(f"times such as {zoned[0]} are read as the clock times written")

@@ -27,7 +27,7 @@ from casas_ray.corpus.exchange.field_names import (
     is_special,
     names_in,
 )
-from casas_ray.corpus.exchange.json_columns import columns_of, position_scale
+from casas_ray.corpus.exchange.json_columns import columns_of, position_notes, position_scale
 from casas_ray.corpus.exchange.json_stream import Json, records, whole
 from casas_ray.corpus.exchange.json_times import time_notes
 from casas_ray.corpus.exchange.shapes import Sample, sample_of
@@ -105,23 +105,33 @@ def prepare_json(files: JsonFiles) -> PreparedSet:
     Raises:
         DataError: a file is missing, torn, or holds something other than shape A or B.
     """
-    fingerprint = _fingerprint(files)
+    sources = _sources(files)
+    fingerprint = _fingerprint(sources)
     target = paths.aligned() / f"json-{fingerprint[:12]}"
     if not usable(PreparedSet(target), fingerprint):
         with set_to_fill(target) as draft:
-            _write(draft, files, fingerprint)
+            _write(draft, files, {"fingerprint": fingerprint, "sources": sources})
     return PreparedSet(target)
 
 
-def _fingerprint(files: JsonFiles) -> str:
+def _sources(files: JsonFiles) -> dict[str, dict[str, str]]:
+    """Name and SHA-256 of each file, by what it is."""
+    captions = {f"captions of {split}": path for split, path in files.captions.items()}
+    given = {**files.windows, "vocab": files.vocab, **captions}
     hint = "check the path; nothing was written."
-    content: list[object] = [CODE_VERSION, input_hash(files.vocab, hint)]
-    for group in (files.windows, files.captions):
-        content += [[split, input_hash(path, hint)] for split, path in group.items()]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    return {
+        what: {"name": path.name, "sha256": input_hash(path, hint)} for what, path in given.items()
+    }
 
 
-def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
+def _fingerprint(sources: Mapping[str, Mapping[str, str]]) -> str:
+    # Not by their names: the same files under others are the same set.
+    hashes = {what: source["sha256"] for what, source in sources.items()}
+    content = json.dumps([CODE_VERSION, hashes], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _write(draft: Path, files: JsonFiles, origin: Mapping[str, object]) -> None:
     index, diversity = CaptionIndex(), Diversity()
     counts: dict[str, int] = {}
     unseen: dict[str, int] = {}
@@ -134,7 +144,7 @@ def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
             for samples in _pieces(path, files.captions.get(split)):
                 if vocabulary is None:
                     vocabulary = read_vocabulary(files.vocab, samples)
-                    notes = time_notes(samples)
+                    notes = time_notes(samples) + position_notes(samples)
                     scale = position_scale(samples)
                 ids = index.add([sample.captions for sample in samples])
                 diversity.add(split, ids)
@@ -159,16 +169,15 @@ def _write(draft: Path, files: JsonFiles, fingerprint: str) -> None:
         "captions": diversity.report(index.captions),
         "notes": notes,
     }
-    write_manifest(draft, _of_nobody(fingerprint, list(caveats)) | read)
+    write_manifest(draft, {**origin, **_of_nobody(origin["fingerprint"], list(caveats)), **read})
 
 
-def _of_nobody(fingerprint: str, caveats: list[str]) -> dict[str, object]:
+def _of_nobody(fingerprint: object, caveats: list[str]) -> dict[str, object]:
     """The part of a manifest that says whose home it is, which the files do not tell, and what
     their windows say must be said of them."""
     return {
-        "fingerprint": fingerprint,
         "code_version": CODE_VERSION,
-        "home": f"json-{fingerprint[:8]}",
+        "home": f"json-{str(fingerprint)[:8]}",
         "simulated": any(caveat.startswith("SIMULATED") for caveat in caveats),
         "homes": {},
         "caveats": caveats,

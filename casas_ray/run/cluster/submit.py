@@ -119,7 +119,8 @@ def _sent(client: JobSubmissionClient, entrypoint: str, folder: str, say: Say) -
             if time.monotonic() > end:
                 raise ClusterError(
                     f"the cluster takes no job: {_NO_AGENT.lower()} in {_AGENT_SECONDS:.0f} s.",
-                    hint="does another Ray run on that machine? Its agent holds the same port.",
+                    hint="another Ray on that machine may hold the port: start the head with "
+                    "`ray start --head --dashboard-agent-listen-port=52366`, or another free one.",
                 ) from None
             say("the cluster has no agent ready yet; trying again")
             time.sleep(2.0)

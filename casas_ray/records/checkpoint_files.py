@@ -6,9 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
 from casas_ray.errors import DataError, RefusedError
 from casas_ray.files import sha256_of, shown
@@ -21,6 +18,7 @@ FORMAT = 3
 
 # Names on the disks of everybody who trains, as are the keys of meta.json.
 WEIGHTS, OPTIMIZER, META = "weights.safetensors", "optimizer.safetensors", "meta.json"
+FILES = (WEIGHTS, OPTIMIZER, META)
 
 NAME = re.compile(r"step-(\d{8}|[1-9]\d{8,})")
 _TORN = "use an earlier checkpoint, or train the run again in another folder."
@@ -88,15 +86,3 @@ def torn(folder: Path, why: object) -> DataError:
     """The error that a checkpoint is damaged."""
     reason = str(why).removesuffix(".")
     return DataError(f"{shown(folder)} is torn or altered: {reason}.", hint=_TORN)
-
-
-def tensors_of(folder: Path, name: str) -> dict[str, Tensor]:
-    """The tensors of one of a checkpoint's files.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        return load_file(folder / name)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise torn(folder, f"{name}: {error}") from None
