@@ -14,32 +14,31 @@ def comparison(table: StudyTable, title: str) -> Table:
     shown = Table(title=title)
     shown.add_column("arm", no_wrap=True)
     shown.add_column("seeds", justify="right")
+    shown.add_column("verdict")
+    shown.add_column("change [95 %]", justify="right")
     for metric in METRICS:
         shown.add_column(metric.removeprefix("val/"), justify="right")
     galleries = bool(table.strangers)  # told in each row where one row of chance would be untrue
     for name in ("windows", "chance") if galleries else ():
         shown.add_column(name, justify="right")
-    shown.add_column("change [95 %]", justify="right")
-    shown.add_column("verdict")
     tells_status = any(row.status != "finished" for row in table.arms)
     if tells_status:
-        shown.add_column("status")
+        shown.add_column("status", no_wrap=True)
     for row in table.arms:
+        one = row.decision
+        said = [verdict_said(one), effect_said(one)] if one else ["-", "-"]
         values = [str(row.metrics[metric] or "-") for metric in METRICS]
         own = [str(row.gallery or "-"), _number(row.chance, MAIN_METRIC)] if galleries else []
-        said = (
-            [effect_said(row.decision), verdict_said(row.decision)] if row.decision else ["-"] * 2
-        )
         status = [row.status] if tells_status else []
-        shown.add_row(row.name, row.seeds, *values, *own, *said, *status)
+        shown.add_row(row.name, row.seeds, *said, *values, *own, *status)
     shown.add_section()
-    blank = [""] * (3 if tells_status else 2)
+    blank = [""] if tells_status else []
     of_base = ", base" if galleries else ""
     own = [str(table.gallery or "-"), _number(table.chance, MAIN_METRIC)] if galleries else []
     untrained = [str(table.untrained.get(metric) or "-") for metric in METRICS]
-    shown.add_row(f"untrained{of_base}", "", *untrained, *own, *blank, style="dim")
+    shown.add_row(f"untrained{of_base}", *[""] * 3, *untrained, *own, *blank, style="dim")
     chance = [_number(table.chance, metric) for metric in METRICS]
-    shown.add_row(f"chance{of_base}", "", *chance, *own, *blank, style="dim")
+    shown.add_row(f"chance{of_base}", *[""] * 3, *chance, *own, *blank, style="dim")
     shown.caption = lines(_caption(table))
     return shown
 

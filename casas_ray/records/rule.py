@@ -1,6 +1,6 @@
 """The rule by which a study decides, as it is written into its record before its first trial."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -69,6 +69,15 @@ class Rule(BaseModel):
     def is_sequential(self) -> bool:
         """Whether seeds are, or were, added with their numbers in sight."""
         return self.most is not None or self.looks > 1
+
+    def renamed(self, names: Mapping[str, str]) -> "Rule":
+        """The rule with arms under other names."""
+        return self.model_copy(
+            update={
+                "family": tuple(names.get(arm, arm) for arm in self.family),
+                "joined": tuple(names.get(arm, arm) for arm in self.joined),
+            }
+        )
 
     def extended(self, arms: Sequence[str], seeds: Sequence[int]) -> "Rule":
         """The rule with arms and seeds that came later, told apart from those of before."""

@@ -54,7 +54,7 @@ def lay_out(
     own(folder)
     # Locked: who is at work there has written the same, and reads it.
     with locked(folder):
-        held = _readable(folder)
+        held = _renamed(_readable(folder), study)
         record = _grown(study, folder, sets, held, most)
         by_arm = {trial.arm: prepared for trial, prepared in zip(trials, sets, strict=True)}
         names = {(arm, seed): name for arm, seed, name in record.trials}
@@ -78,6 +78,15 @@ def _readable(folder: Path) -> StudyRecord | None:
     except DataError as error:
         log.warning("%s It is written anew.", error.problem)
         return None
+
+
+def _renamed(held: StudyRecord | None, study: Study) -> StudyRecord | None:
+    """What is held, its arms under the names of today: earlier versions spelt values otherwise."""
+    now = {former: arm.name for arm in study.arms if (former := former_arm_name(arm))}
+    if held is None or not now:
+        return held
+    trials = tuple((now.get(arm, arm), seed, name) for arm, seed, name in held.trials)
+    return replace(held, trials=trials, rule=held.rule and held.rule.renamed(now))
 
 
 def _grown(

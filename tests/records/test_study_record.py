@@ -239,8 +239,21 @@ def test_trials_under_a_former_spelling_keep_their_folder(
     assert runs[1].folder.name == "learning_rate=3e-4-seed0"
     old = record.folder / "learning_rate=0.00030000000000000003-seed0"
     old.mkdir()
+    # As the version of that spelling would have written it.
+    former = {"learning_rate=3e-4": "learning_rate=0.00030000000000000003"}
+    held = read_sealed(record.folder / "study.json", hint="")
+    held["trials"] = [
+        [former.get(arm, arm), seed, name.replace(arm, former.get(arm, arm))]
+        for arm, seed, name in held["trials"]
+    ]
+    held["rule"]["family"] = list(former.values())
+    write_sealed(record.folder / "study.json", held)
     again, runs = lay_out(study, Tracking(), [small_set] * 4)
     assert again.folder == record.folder
     assert (runs[1].folder, runs[1].arm) == (old, "learning_rate=3e-4")
     assert runs[3].folder.name == "learning_rate=3e-4-seed1"
+    assert read_study(record.folder) == again
+    assert again.rule is not None
+    assert (again.rule.family, again.rule.joined) == (("learning_rate=3e-4",), ())
+    assert len(again.trials) == 4
     assert again.results()["learning_rate=3e-4", 0].folder == old
