@@ -1,6 +1,7 @@
 """The application, the options that commands share, and how words become settings."""
 
 import json
+import os
 import platform
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -82,7 +83,7 @@ def configuration(path: Path) -> FlatConfig:
         DataError: there is none, or it cannot be read as one JSON object.
         SettingsError: it has a key that nobody knows.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         example = paths.example_configuration()
         lies = f"; an example is {shown(example)}" if example else ""
         raise DataError(

@@ -22,7 +22,10 @@ def scratch() -> Iterator[Path]:
     parent = Path(node.get_session_dir_path()) / _NAME
     private_folder(parent)
     _clear_of_dead(parent)
-    with tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=parent) as folder:
+    # Ray itself may still be writing into it when it goes.
+    with tempfile.TemporaryDirectory(
+        prefix=f"{os.getpid()}-", dir=parent, ignore_cleanup_errors=True
+    ) as folder:
         yield Path(folder)
 
 
