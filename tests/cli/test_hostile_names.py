@@ -164,7 +164,6 @@ def test_only_the_screen_speaks_to_the_terminal():
     for path in room.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module in ("rich.console", "rich.table"):
-                # The bar takes only their layout; what it shows is made literal.
                 assert path.name in ("screen.py", "fitting.py", "live_bar.py")
             if isinstance(node, ast.Call):
                 name = ast.unparse(node.func)
