@@ -3,6 +3,7 @@
 import casas_ray as cr; see docs/python.md.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from casas_ray.catalog import find_machine, find_study
@@ -14,14 +15,14 @@ from casas_ray.corpus.named_sets import find_set, set_for, set_named, settings_o
 from casas_ray.evals.trained_run import TrainedRun
 from casas_ray.files import shown
 from casas_ray.records.own_folder import refuse_strangers
-from casas_ray.records.run_record import RunRecord, run_folder, unsettled
+from casas_ray.records.run_record import RunRecord, run_folder
 from casas_ray.records.run_result import RunResult
-from casas_ray.records.storage_mirror import bring, send
-from casas_ray.records.study_record import StudyRecord, lay_out
+from casas_ray.records.storage_mirror import bring
+from casas_ray.records.study_record import StudyRecord
 from casas_ray.report.table import StudyTable, study_table
-from casas_ray.run.conclude import conclude
-from casas_ray.run.gather import Steps, Watch, gather, gather_study
-from casas_ray.run.launch import run_study, run_training
+from casas_ray.run.gather import Steps, Watch, gather
+from casas_ray.run.launch import run_training
+from casas_ray.run.rounds import Rounds
 from casas_ray.study import Study, usual_tracking
 from casas_ray.tracking.views import views_of
 
@@ -102,13 +103,15 @@ def tune(
     machine: str | Machine = "laptop",
     tracking: Tracking | None = None,
     fresh: bool = False,
+    extend: bool = False,
     watch: Watch = quiet,
     steps: Steps = no_steps,
 ) -> StudyRecord:
     """The record of a study whose every arm and seed has ended; `compare` makes its table.
 
-    Trials that ended before are not trained again, unless it is to be `fresh`. One that fails or
-    diverges raises nothing: it is a row of the table. `data` and `folder` are as for `train`.
+    Trials that ended before are not trained again, unless it is to be `fresh`; `extend` adds arms
+    and seeds to a study of the same base. One that fails or diverges raises nothing: it is a row of
+    the table. `data` and `folder` are as for `train`.
 
     Raises:
         SettingsError, DataError, SetupError: it cannot start.
@@ -116,26 +119,23 @@ def tune(
         ClusterError: Ray does not answer, or has no room for a trial.
     """
     asked = find_study(study) if isinstance(study, str) else study
-    on, tracking = _machine(machine), tracking or usual_tracking(quick=asked.quick)
     given = data or _named(asked.base)
+    rounds = Rounds(
+        _machine(machine),
+        tracking or usual_tracking(quick=asked.quick),
+        watch,
+        lambda: nullcontext(steps),
+        lambda runs, _: nullcontext(views_of(runs)),
+        given,
+        folder.absolute() if folder else None,
+    )
     asked = asked.on_set(settings_of(given)) if given else asked
-    gathered = gather_study(asked, on, watch, steps, given)
-    sets = [trial_data.prepared for trial_data in gathered]
-    folder = folder.absolute() if folder else None
-    record, runs = lay_out(asked, tracking, sets, folder=folder, fresh=fresh)
-    bring(on, record.folder, [run.folder for run in runs])
-    waiting = unsettled(runs)
-    open_runs = [runs[index] for index in waiting]
-    open_data = [gathered[index] for index in waiting]
-    run_study(record.folder, open_runs, on, open_data, views_of(open_runs))
-    conclude(record, tracking, watch, is_news=bool(open_runs))
-    send(on, [record.folder])
-    return record
+    return rounds.train(asked, fresh=fresh, extend=extend)
 
 
 def compare(record: StudyRecord) -> StudyTable:
     """The comparison of a study's arms, as `casas-ray table` shows it."""
-    return study_table(record.results())
+    return study_table(record.results(), record.rule)
 
 
 def load(folder: str | Path) -> TrainedRun:

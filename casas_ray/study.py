@@ -9,7 +9,7 @@ from decimal import Decimal
 from casas_ray import paths
 from casas_ray.config import DataConfig, Recipe, Tracking
 from casas_ray.config.base import differences, flat
-from casas_ray.errors import SettingsError
+from casas_ray.errors import SettingsError, did_you_mean
 
 BASE_ARM = "base"
 
@@ -74,7 +74,18 @@ class Study:
     name: str = "unnamed"
     quick: bool = field(default=False, kw_only=True)
 
+    rope: float = field(default=0.01, kw_only=True)
+    """A difference of recall_mean that does not matter; written down before the first trial."""
+
+    changes: Mapping[str, object] = field(default_factory=dict, kw_only=True)
+    """What was changed in the base of the study's file."""
+
     def __post_init__(self) -> None:
+        if not 0.0 < self.rope < 1.0:
+            raise SettingsError(
+                f"study '{self.name}': rope={self.rope} is no difference of a recall.",
+                hint="0.01 is a point; a study says what does not matter before it runs.",
+            )
         self._refuse_like_names()
         # By digest, not by changes: a default written out is the base under another name.
         arm_names = {self.base.digest(): BASE_ARM}
@@ -150,7 +161,32 @@ class Study:
                     f"'{path}' is what this study varies.",
                     hint="copy the study file and give it other values, or use train for one run.",
                 )
-        return replace(self, base=self.base.replace(changes))
+        return replace(self, base=self.base.replace(changes), changes={**self.changes, **changes})
+
+    def with_seeds(self, count: int) -> "Study":
+        """The study with so many seeds: its own first, then the next whole numbers.
+
+        Raises:
+            SettingsError: fewer than one is asked for.
+        """
+        if count < 1:
+            raise SettingsError(f"--seeds {count}: a study wants one seed at least.")
+        further = (seed for seed in itertools.count(max(self.seeds) + 1))
+        seeds = itertools.islice(itertools.chain(self.seeds, further), count)
+        return replace(self, seeds=tuple(seeds))
+
+    def with_arms(self, names: Sequence[str]) -> "Study":
+        """The study with these of its arms; the base runs anyway.
+
+        Raises:
+            SettingsError: it has no such arm.
+        """
+        known = [arm.name for arm in self.arms]
+        for name in names:
+            if name not in (*known, BASE_ARM):
+                problem = f"study '{self.name}' has no arm '{name}'."
+                raise SettingsError(problem, hint=did_you_mean(name, known))
+        return replace(self, arms=[arm for arm in self.arms if arm.name in names])
 
     def on_set(self, data: DataConfig) -> "Study":
         """The same question asked of a set that is prepared already, by what it was made with.

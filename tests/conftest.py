@@ -8,11 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+# Of pytest's own processes: tables are as wide as in a log. Read when the package is imported.
+os.environ.pop("COLUMNS", None)
+
 from support.gate import Gates, new_gates
 from support.recipes import SMALL
-
-from casas_ray.cli import run as run_words
-from casas_ray.loader.training_data import TrainingData
 
 # One thread: bit-equality is promised per number of threads, and two cores are shared with Ray.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -30,11 +30,13 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from casas_ray.cli import run as run_words
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare
 from casas_ray.loader.loader import Loader
+from casas_ray.loader.training_data import TrainingData
 from casas_ray.model.caption_vectors import caption_vectors
 from casas_ray.records.run_store import FolderStore
 from casas_ray.training.loop import train

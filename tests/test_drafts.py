@@ -16,6 +16,7 @@ from casas_ray.drafts import clear_drafts, draft_name
 from casas_ray.files import new_folder, write_whole
 from casas_ray.loader.training_data import TrainingData
 from casas_ray.records.lock import locked
+from casas_ray.records.run_store import FolderStore
 from casas_ray.training.loop import train
 from casas_ray.training.recorder import RunRecorder
 
@@ -120,6 +121,7 @@ torch.set_num_threads(1)
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.loader.training_data import TrainingData
+from casas_ray.records.run_store import FolderStore
 from casas_ray.training.loop import train
 from casas_ray.training.recorder import RunRecorder
 folder, recipe, prepared, vectors = sys.argv[1:]
@@ -133,7 +135,7 @@ Path.replace = rename
 recipe = Recipe.model_validate_json(recipe)
 loader = TrainingData(PreparedSet(Path(prepared)), np.load(vectors)).loader(
     recipe, torch.device("cpu"))
-train(RunRecorder(Path(folder)), recipe, loader)
+train(RunRecorder(FolderStore(Path(folder))), recipe, loader)
 """
 
 
@@ -150,5 +152,5 @@ def test_a_training_killed_at_a_checkpoint_leaves_none_of_it_when_it_is_taken_up
     checkpoints = tmp_path / "run" / "checkpoints"
     assert any(name.startswith(".step-00000036.") for name in names(checkpoints))
     loader = TrainingData(small_set, small_vectors).loader(small_recipe, torch.device("cpu"))
-    train(RunRecorder(tmp_path / "run"), small_recipe, loader)
+    train(RunRecorder(FolderStore(tmp_path / "run")), small_recipe, loader)
     assert names(checkpoints) == {"step-00000018", "step-00000036"}

@@ -1,6 +1,7 @@
 """The application, the options that commands share, and how words become settings."""
 
 import json
+import os
 import platform
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -82,7 +83,7 @@ def configuration(path: Path) -> FlatConfig:
         DataError: there is none, or it cannot be read as one JSON object.
         SettingsError: it has a key that nobody knows.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         example = paths.example_configuration()
         lies = f"; an example is {shown(example)}" if example else ""
         raise DataError(
@@ -110,6 +111,10 @@ StudyName = Annotated[
 ]
 Simulated = Annotated[bool, typer.Option("--simulated", help="Use a simulated log of the home.")]
 Quick = Annotated[bool, typer.Option("--quick", help="The tiny model and few epochs.")]
+Seeds = Annotated[
+    int | None, typer.Option("--seeds", min=1, help="So many seeds in all, instead of its own.")
+]
+Arms = Annotated[str, typer.Option("--arms", help="Only these arms: a,b. The base runs anyway.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 OnMachine = Annotated[
     str,
@@ -154,9 +159,11 @@ def study_settings(
     quick: bool,
     simulated: bool,
     machine: str = "laptop",
+    seeds: int | None = None,
+    arms: str = "",
 ) -> tuple[Study, Machine, Tracking, "PreparedSet | None"]:
-    """A study by name with the words' changes to its base, where and how it is to run, and the
-    set that is given in place of homes.
+    """A study by name with the words' changes to its base (of these arms and so many seeds, where
+    they are given), where and how it is to run, and the set that is given in place of homes.
 
     Raises:
         SettingsError: there is no such study or machine, or a change is of no setting.
@@ -169,6 +176,8 @@ def study_settings(
         _parsed(left), quick=quick, simulated=simulated, machine=machine
     )
     study = (study.quickened() if quick else study).with_base(recipe_changes)
+    study = study.with_seeds(seeds) if seeds is not None else study
+    study = study.with_arms([name.strip() for name in arms.split(",")]) if arms else study
     if given is None:
         return study, on, tracking, None
     # What can be refused at once is, before files of any size are read.

@@ -147,33 +147,10 @@ def judging(names: Sequence[str]) -> Iterator[Callable[[int, str], None]]:
 @contextmanager
 def listening(records: Sequence["RunRecord"], name: str) -> Iterator[list["Listener"]]:
     """Who hears of the runs' ledger rows: the progress board, and the views they ask for."""
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
+    from casas_ray.cli.live_bar import LiveBar
     from casas_ray.cli.progress import Board
     from casas_ray.tracking.views import views_of
 
-    columns = (
-        # The name is no part of the column's text, which is a template and has markup.
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[news]}", markup=False),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(plain(name), total=None, news="")
-        board = Board(
-            [record.name.rpartition("/")[2] for record in records],
-            say,
-            lambda done, total, news: bar.update(
-                task, completed=done, total=total, news=plain(news)
-            ),
-        )
-        yield [board, *views_of(records)]
+    with LiveBar(name, err) as bar:
+        names = [record.name.rpartition("/")[2] for record in records]
+        yield [Board(names, say, bar.show), *views_of(records)]

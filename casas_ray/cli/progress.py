@@ -18,7 +18,7 @@ class Board:
     """Hears ledger rows; says how runs end, and how much of the whole is done.
 
     Of a lone run it also says each validation. `advance` is given steps done, steps in all, and the
-    best so far with the latest loss; runs that have not started are counted as long as those that
+    latest loss with the best so far; runs that have not started are counted as long as those that
     have.
     """
 
@@ -63,14 +63,12 @@ class Board:
         """Do nothing: nothing is held open."""
 
     def how_well(self) -> str:
-        """The best so far, and where it is, with the latest loss; empty before any."""
-        said = []
+        """The latest loss, and the best so far with where it is; empty before any."""
+        said = [] if self._loss is None else [f"loss {self._loss:.3f}"]
         if self._best is not None:
             value, run = self._best
             of_run = f" ({self._names[run]})" if len(self._names) > 1 else ""
             said.append(f"best {MAIN_METRIC.removeprefix('val/')} {value:.3f}{of_run}")
-        if self._loss is not None:
-            said.append(f"loss {self._loss:.3f}")
         return ", ".join(said)
 
     def _measured(self, run: int, metrics: Mapping[str, float | str]) -> None:

@@ -3,46 +3,68 @@
 from collections.abc import Mapping, Sequence
 
 from casas_ray.cli.fitting import Table
+from casas_ray.cli.screen import lines
+from casas_ray.report.said import difference_said, effect_said, open_said, rule_said, verdict_said
 from casas_ray.report.table import MAIN_METRIC, METRICS, Spread, StudyTable
 from casas_ray.report.verdicts import ArmVerdict
 
 
 def comparison(table: StudyTable, title: str) -> Table:
-    """The arms of a study beside chance and the untrained model."""
+    """The arms of a study with their verdicts, beside chance and the untrained model."""
     shown = Table(title=title)
     shown.add_column("arm", no_wrap=True)
     shown.add_column("seeds", justify="right")
+    shown.add_column("verdict")
+    shown.add_column("change [95 %]", justify="right")
     for metric in METRICS:
         shown.add_column(metric.removeprefix("val/"), justify="right")
     galleries = bool(table.strangers)  # told in each row where one row of chance would be untrue
     for name in ("windows", "chance") if galleries else ():
         shown.add_column(name, justify="right")
-    shown.add_column("change from base", justify="right")
-    shown.add_column("status")
+    tells_status = any(row.status != "finished" for row in table.arms)
+    if tells_status:
+        shown.add_column("status", no_wrap=True)
     for row in table.arms:
+        one = row.decision
+        said = [verdict_said(one), effect_said(one)] if one else ["-", "-"]
         values = [str(row.metrics[metric] or "-") for metric in METRICS]
         own = [str(row.gallery or "-"), _number(row.chance, MAIN_METRIC)] if galleries else []
-        change = row.change.signed() if row.change else "-"
-        shown.add_row(row.name, row.seeds, *values, *own, change, row.status)
+        status = [row.status] if tells_status else []
+        shown.add_row(row.name, row.seeds, *said, *values, *own, *status)
     shown.add_section()
+    blank = [""] if tells_status else []
     of_base = ", base" if galleries else ""
     own = [str(table.gallery or "-"), _number(table.chance, MAIN_METRIC)] if galleries else []
     untrained = [str(table.untrained.get(metric) or "-") for metric in METRICS]
-    shown.add_row(f"untrained{of_base}", "", *untrained, *own, "", "baseline", style="dim")
+    shown.add_row(f"untrained{of_base}", *[""] * 3, *untrained, *own, *blank, style="dim")
     chance = [_number(table.chance, metric) for metric in METRICS]
-    shown.add_row(f"chance{of_base}", "", *chance, *own, "", "baseline", style="dim")
-    shown.caption = _caption(table)
+    shown.add_row(f"chance{of_base}", *[""] * 3, *chance, *own, *blank, style="dim")
+    shown.caption = lines(_caption(table))
     return shown
 
 
-def _caption(table: StudyTable) -> str:
+def crossed(table: StudyTable) -> Table:
+    """What each crossed setting does alone, and two together."""
+    shown = Table(
+        title="Crossed arms",
+        caption=f"{MAIN_METRIC.removeprefix('val/')}, mean over the other settings, with its 95 % "
+        f"interval over {table.effects[0].seeds} seeds; each by itself, no part of the verdicts.",
+    )
+    shown.add_column("setting")
+    shown.add_column("change [95 %]", justify="right")
+    for effect in table.effects:
+        shown.add_row(effect.name, difference_said(effect.mean, effect.interval))
+    return shown
+
+
+def _caption(table: StudyTable) -> list[str]:
     metric = MAIN_METRIC.removeprefix("val/")
     windows = "each row's own" if table.strangers else f"{table.gallery}"
     said = [
         f"Validation days, {windows} windows; mean ± standard deviation over seeds, at the "
         f"step with the best {metric} (of recall@1, 5, 10 both ways). "
-        "Change: of that metric, paired by seed. Chosen on these days, so flattering; "
-        + _test_days(table.looks)
+        "Change: of that metric from the base's, paired by seed. Chosen on these days, so "
+        "flattering; " + _test_days(table.looks)
     ]
     if table.strangers:
         said.append(
@@ -50,7 +72,11 @@ def _caption(table: StudyTable) -> str:
             f"captions than the base, so neither recall nor clip_loss compare; `chance` is that of "
             f"{metric} in the row's own windows."
         )
-    return " ".join([*said, *table.remarks])
+    said = [" ".join([*said, *table.remarks])]
+    decided = table.decisions
+    if not decided:
+        return said
+    return [*said, " ".join(rule_said(table.rule, decided)), *open_said(table.rule, decided)]
 
 
 def _test_days(looks: Sequence[str]) -> str:

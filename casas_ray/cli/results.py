@@ -177,13 +177,15 @@ def show_study(record: StudyRecord, *, as_json: bool) -> None:
 
     with waiting("reading the ledgers"):
         results = record.results()
-    comparison = study_table(results)
+    comparison = study_table(results, record.rule)
     if as_json:
         print_json({"folder": str(record.folder), **record.about(), **comparison.as_dict()})
     else:
         name = f"{record.study} on {', '.join(record.homes)}"
         title = tables.heading(name, record.caveats, quick=record.quick)
         out.print(record.question, result_tables.comparison(comparison, title), sep="\n")
+        if comparison.effects:
+            out.print(result_tables.crossed(comparison))
         where = shown(record.folder)
         out.print(f"Runs, ledgers, checkpoints and results.json lie in {where}")
     # Last: the comparison is shown whatever became of its trials.
@@ -192,7 +194,7 @@ def show_study(record: StudyRecord, *, as_json: bool) -> None:
 
 def keep_results(record: StudyRecord) -> None:
     """Write a study's comparison into its folder, for scripts that read it later."""
-    write_results(record, study_table(record.results()).as_dict())
+    write_results(record, study_table(record.results(), record.rule).as_dict())
 
 
 def _fail_if_any(statuses: Sequence[str], folder: Path) -> None:

@@ -6,12 +6,14 @@ import typer
 
 from casas_ray.catalog import find_machine
 from casas_ray.cli.app import (
+    Arms,
     AsJson,
     Changes,
     Fresh,
     NoWandb,
     OnMachine,
     Quick,
+    Seeds,
     Simulated,
     StudyName,
     WandbGroup,
@@ -38,28 +40,42 @@ def plan(
     test_data: TestData = None,
     quick: Quick = False,
     simulated: Simulated = False,
+    seeds: Seeds = None,
+    arms: Arms = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show a study's arms, what each changes, seeds and trials. Nothing is trained.
+    """Show a study's arms and trials, and what its seeds can show.
+
+    Nothing is trained.
 
     Example: casas-ray plan milan_ablation_mlm
     """
     from casas_ray.cli import tables
+    from casas_ray.report.can_show import can_show
     from casas_ray.study import describe_arm
 
     files = {"train_data": train_data, "val_data": val_data, "test_data": test_data, "vocab": vocab}
     asked, _, _, given = study_settings(
-        study, changes, files=files, quick=quick, simulated=simulated
+        study,
+        changes,
+        files=files,
+        quick=quick,
+        simulated=simulated,
+        seeds=seeds,
+        arms=arms,
     )
     caveats = given.caveats if given else asked.caveats
+    shows = can_show(len(asked.seeds), len(asked.arms), asked.rope)
     if as_json:
-        arms = {arm.name: describe_arm(asked, arm) for arm in asked.arms}
+        changed = {"base": {}} | {arm.name: describe_arm(asked, arm) for arm in asked.arms}
         trials = [[trial.arm, trial.recipe.seed] for trial in asked.trials()]
         marks: dict[str, object] = {"caveats": list(caveats), "quick": asked.quick}
         marks["max_steps"] = asked.base.optim.max_steps
-        print_json({"study": asked.name, **marks, "arms": {"base": {}} | arms, "trials": trials})
+        about = {"arms": changed, "trials": trials, "rope": asked.rope}
+        print_json({"study": asked.name, **marks, **about, "can_show": shows.as_dict()})
     else:
-        out.print(asked.question, tables.plan(asked, caveats), sep="\n")
+        table = tables.plan(asked, caveats)
+        out.print(asked.question, table, " ".join(shows.sentences()), sep="\n")
 
 
 @command("plan", "runs", "table", "plot", "evaluate")
@@ -74,6 +90,15 @@ def tune(
     quick: Quick = False,
     simulated: Simulated = False,
     machine: OnMachine = "laptop",
+    seeds: Seeds = None,
+    arms: Arms = "",
+    extend: Annotated[
+        bool, typer.Option("--extend", help="Add what is asked for to a study that ran before.")
+    ] = False,
+    until_decided: Annotated[
+        bool, typer.Option("--until-decided", help="Add seeds until each arm has a verdict.")
+    ] = False,
+    most: Annotated[int, typer.Option(min=6, help="Seeds at most, with --until-decided.")] = 12,
     fresh: Fresh = False,
     no_wandb: NoWandb = False,
     wandb_project: WandbProject = None,
@@ -83,7 +108,7 @@ def tune(
     wandb_group: WandbGroup = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train every arm and seed of a study, and compare them.
+    """Train every arm and seed of a study, and judge the arms.
 
     The same command goes on after a stop, and trains nothing twice.
 
@@ -96,36 +121,25 @@ def tune(
     words = [*wandb_words, *(changes or [])]
     folder = own_or_none(output_dir)
     asked, on, tracking, given = study_settings(
-        study, words, files=files, quick=quick, simulated=simulated, machine=machine
+        study,
+        words,
+        files=files,
+        quick=quick,
+        simulated=simulated,
+        machine=machine,
+        seeds=seeds,
+        arms=arms,
     )
     if no_wandb:
         tracking = tracking.replace({"mode": "disabled"})
     with waiting("loading torch"):
-        from casas_ray.records.run_record import unsettled
-        from casas_ray.records.storage_mirror import bring, send
-        from casas_ray.records.study_record import lay_out
-        from casas_ray.run.conclude import conclude
-        from casas_ray.run.gather import gather_study
-        from casas_ray.run.launch import run_study
+        from casas_ray.run.rounds import Rounds
 
-    with stepping() as steps:
-        data = gather_study(asked, on, say, steps, given)
-    sets = [trial_data.prepared for trial_data in data]
-    record, runs = lay_out(asked, tracking, sets, folder=folder, fresh=fresh)
-    bring(on, record.folder, [run.folder for run in runs])
-    unended = unsettled(runs)
-    if len(unended) < len(runs):
-        done = len(runs) - len(unended)
-        say(f"{done} of {len(runs)} trials ended before; they stand (--fresh runs all again).")
-    open_runs, open_data = [runs[index] for index in unended], [data[index] for index in unended]
-    if open_runs:
-        say(f"training {len(open_runs)} trials on machine {on.name}")
-    with listening(open_runs, asked.name) as listeners:
-        run_study(record.folder, open_runs, on, open_data, listeners)
-    # Before an error for trials that failed: the results stand whatever follows.
-    with waiting("keeping the comparison"):
-        conclude(record, tracking, say, is_news=bool(open_runs))
-    send(on, [record.folder])
+    rounds = Rounds(on, tracking, say, stepping, listening, given, folder)
+    if until_decided:
+        record = rounds.until_decided(asked, most, fresh=fresh)
+    else:
+        record = rounds.train(asked, fresh=fresh, extend=extend)
     show_study(record, as_json=as_json)
 
 

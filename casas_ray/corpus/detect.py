@@ -129,13 +129,15 @@ def readings_of(sample: Sequence[str]) -> list[Reading]:
 
 def _read(sample: Sequence[str], separator: str, *, fraction: bool) -> Reading | None:
     split = [columns_of(text, separator) for text in sample if separator in text]
+    places: dict[bool, Counter[Place]] = {}
     for epoch in (False, True):
         found = (place_of(columns, epoch=epoch, fraction=fraction) for columns in split)
-        places = Counter(place for place in found if place)
-        if places:
-            place = places.most_common(1)[0][0]
-            return _with_values(separator, split, place, epoch=epoch)
-    return None
+        places[epoch] = Counter(place for place in found if place)
+    # By most lines: in a log of epoch times some tool may have left a line with a date.
+    epoch = places[True].total() > places[False].total()
+    if not places[epoch]:
+        return None
+    return _with_values(separator, split, places[epoch].most_common(1)[0][0], epoch=epoch)
 
 
 def _with_values(

@@ -103,12 +103,18 @@ def _of_unmarked(rows: _Rows) -> dict[str, str]:
     firsts = {label: _beginning(label, lines.keys()) for label in lines}
     # A word after many labels, or here and there after a usual one, is no part of them.
     after = Counter(label.removeprefix(first) for label, first in firsts.items() if first)
-    return _settled(
-        {
-            label: first if first and _is_note(rows, after, label, first) else label
-            for label, first in firsts.items()
-        }
-    )
+    means: dict[str, str] = {}
+    activities: set[str] = set()
+    for label in sorted(lines, key=len):
+        # Behind an activity, and behind one with words of its own, may stand more words.
+        activity = _beginning(label, activities)
+        if not any(
+            first and _is_note(rows, after, label, first) for first in (activity, firsts[label])
+        ):
+            activity = label
+            activities.add(label)
+        means[label] = activity
+    return means
 
 
 def _settled(means: Mapping[str, str]) -> dict[str, str]:

@@ -186,7 +186,8 @@ def encoding_of(path: Path) -> str:
     with opened(path) as stream:
         start = stream.read(_PIECE)
         for mark, encoding in _MARKS.items():
-            if start.startswith(mark):
+            # The mark of UTF-16 and a NUL make that of UTF-32, whose letters end with two zeros.
+            if start.startswith(mark) and not (mark == codecs.BOM_UTF32_LE and any(start[6:8])):
                 return encoding
         if wide := _wide(start[:4096]):
             return wide

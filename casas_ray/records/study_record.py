@@ -1,43 +1,35 @@
-"""A study on disk: what it asks, which trials it has, and what their ledgers say."""
+"""A study on disk: what it asks, its trials, how it decides, and what the ledgers say."""
 
-import contextlib
-import hashlib
-import itertools
-import json
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field
 
 from casas_ray import paths
-from casas_ray.config import Tracking
-from casas_ray.errors import DataError, RefusedError
+from casas_ray.errors import DataError
 from casas_ray.files import shown
-from casas_ray.records.lock import locked
-from casas_ray.records.own_folder import RUN_FILE, STUDY_FILE, hint_for_run, own
-from casas_ray.records.run_record import RunRecord, changed_from, with_quick
+from casas_ray.records.own_folder import STUDY_FILE, hint_for_run
+from casas_ray.records.rule import Rule
+from casas_ray.records.run_record import with_quick
 from casas_ray.records.run_result import RunResult
 from casas_ray.sealed import fitted, read_sealed, write_sealed
-from casas_ray.study import Study, Trial, former_arm_name
-
-if TYPE_CHECKING:
-    from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.study import BASE_ARM
 
 RESULTS_FILE = "results.json"
 
-log = logging.getLogger(__name__)
+Trials = tuple[tuple[str, int, str], ...]
+"""Arm, seed and the name of the run's folder."""
 
 
-def _whole(trials: tuple[tuple[str, int, str], ...]) -> tuple[tuple[str, int, str], ...]:
-    """Trials of which every arm has every seed once, and each a folder."""
-    arms, seeds = ({trial[part] for trial in trials} for part in (0, 1))
+def _whole(trials: Trials) -> Trials:
+    """Trials of which each is there once, in a folder of its own, and the base has every seed."""
     cells = {trial[:2] for trial in trials}
     folders = {trial[2] for trial in trials}
-    if not len(trials) == len(arms) * len(seeds) == len(cells) == len(folders):
-        raise ValueError("some arm lacks a seed, or has one twice")
+    base = {seed for arm, seed, _ in trials if arm == BASE_ARM}
+    if not len(trials) == len(cells) == len(folders) or {seed for _, seed in cells} != base:
+        raise ValueError("the base lacks a seed, or a trial is there twice")
     return trials
 
 
@@ -49,8 +41,10 @@ class _About(BaseModel):
     homes: tuple[str, ...]
     quick: bool
     caveats: tuple[str, ...]
-    trials: Annotated[tuple[tuple[str, int, str], ...], Field(min_length=1), AfterValidator(_whole)]
+    trials: Annotated[Trials, Field(min_length=1), AfterValidator(_whole)]
     sets: tuple[dict[str, Any], ...] = ()  # Any: what JSON holds; studies of before have none
+    rule: Rule | None = None
+    changes: dict[str, Any] = {}  # Any: as above
 
 
 @dataclass(frozen=True)
@@ -63,11 +57,16 @@ class StudyRecord:
     homes: tuple[str, ...]
     quick: bool
     caveats: tuple[str, ...]
-    trials: tuple[tuple[str, int, str], ...]
-    """Arm, seed and the name of the run's folder."""
+    trials: Trials
 
     sets: tuple[Mapping[str, Any], ...] = ()  # Any: what JSON holds
     """What each of its sets was made of, by hash."""
+
+    rule: Rule | None = None
+    """By which it decides; None for studies from before there were rules."""
+
+    changes: Mapping[str, object] = field(default_factory=dict)
+    """Settings that were typed, by path; the base of the study's file had others."""
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -114,6 +113,8 @@ def read_study(folder: Path) -> StudyRecord:
         about.caveats,
         about.trials,
         about.sets,
+        about.rule,
+        about.changes,
     )
 
 
@@ -122,133 +123,8 @@ def write_results(record: StudyRecord, table: Mapping[str, object]) -> None:
     write_sealed(record.folder / RESULTS_FILE, record.about() | dict(table))
 
 
-def lay_out(
-    study: Study,
-    tracking: Tracking,
-    sets: Sequence["PreparedSet"],
-    *,
-    folder: Path | None = None,
-    fresh: bool = False,
-) -> tuple[StudyRecord, list[RunRecord]]:
-    """A study's record and one run record a trial, its folder made; `sets` has each trial's data.
-
-    Without a `folder` of its own, the same study on the same data has the same one; `fresh` takes
-    a new one beside it.
-
-    Raises:
-        RefusedError: another process is at work in its folder, or it holds another study.
-    """
-    trials = study.trials()
-    named, folder = folder, folder or paths.runs() / _folder_name(study, trials, sets)
-    folder = _fresh(folder) if fresh else folder
-    names = _run_folders(study, trials, folder)
-    record = StudyRecord(
-        folder,
-        study.name,
-        study.question,
-        tuple(sorted({trial.recipe.data.label for trial in trials})),
-        study.quick,
-        tuple(dict.fromkeys(caveat for prepared in sets for caveat in prepared.caveats)),
-        tuple(
-            (trial.arm, trial.recipe.seed, name) for trial, name in zip(trials, names, strict=True)
-        ),
-        tuple({prepared.fingerprint: prepared.about for prepared in sets}.values()),
-    )
-    runs = [
-        _run_of(study, trial, folder / name, tracking, prepared)
-        for trial, name, prepared in zip(trials, names, sets, strict=True)
-    ]
-    own(folder)
-    # Locked: who is at work there has written the same, and reads it.
-    with locked(folder):
-        if named:
-            _refuse_another(record, runs)
-        write_sealed(folder / STUDY_FILE, record.about() | {"trials": record.trials})
-        for run in runs:
-            _mend(run)
-    return record, runs
-
-
-def _run_folders(study: Study, trials: Sequence[Trial], folder: Path) -> list[str]:
-    """The name of each trial's folder: of one that an earlier version trained under another
-    spelling of its arm's values, that one, by which W&B knows it."""
-    former = {arm.name: name for arm in study.arms if (name := former_arm_name(arm))}
-    names = []
-    for trial in trials:
-        old = f"{former.get(trial.arm, trial.arm)}-seed{trial.recipe.seed}"
-        is_there = trial.arm in former and paths.is_safe_name(old) and (folder / old).is_dir()
-        names.append(old if is_there else trial.folder)
-    return names
-
-
-def _refuse_another(record: StudyRecord, runs: Sequence[RunRecord]) -> None:
-    """Refuse a folder whose trials were trained on something else, or are other trials."""
-    if (record.folder / RUN_FILE).exists():
-        raise RefusedError(
-            f"{shown(record.folder)} holds a run, not a study.", hint="name another folder."
-        )
-    try:
-        held = read_study(record.folder)
-    except DataError:  # there is none yet, or it is damaged, and its trials tell
-        held = record
-    changed = {path for run in runs for path in changed_from(run)}
-    if held.trials != record.trials:
-        changed |= {"its arms or seeds"}
-    if changed:
-        raise RefusedError(
-            f"{shown(record.folder)} holds another study; it differs in "
-            f"{', '.join(sorted(changed))}.",
-            hint="give the new study another --output-dir, or none.",
-        )
-
-
-def _mend(run: RunRecord) -> None:
-    """Write a trial's `run.json` anew where it is damaged: a trial that ended is not written
-    again by who trains the rest."""
-    if not (run.folder / RUN_FILE).exists():
-        return
-    try:
-        RunRecord.read(run.folder)
-    except DataError as error:
-        log.warning("%s It is written anew.", error.problem)
-        run.write()
-
-
-def _folder_name(study: Study, trials: Sequence[Trial], sets: Sequence["PreparedSet"]) -> str:
-    # Recipes and data, nothing else: the same question finds its folder again and goes on in it.
-    fingerprints = sorted({prepared.fingerprint for prepared in sets})
-    content = json.dumps([[trial.recipe.digest() for trial in trials], fingerprints])
-    simulated = any(prepared.simulated for prepared in sets)
-    marks = [mark for mark, on in (("quick", study.quick), ("simulated", simulated)) if on]
-    homes = sorted({trial.recipe.data.label for trial in trials})
-    end = "-".join(["", *marks, hashlib.sha256(content.encode()).hexdigest()[:8]])
-    most = paths.LONGEST_NAME - len(end)
-    return paths.folder_name("-".join([study.name, *homes]), most=most) + end
-
-
-def _fresh(folder: Path) -> Path:
-    """A folder that was not there until now: the name itself, or with the first free number."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for number in itertools.count(1):
-        free = folder.with_name(f"{folder.name}-{number}") if number > 1 else folder
-        # Made, not looked for: two that look at once would take the same.
-        with contextlib.suppress(FileExistsError):
-            free.mkdir()
-            return free
-    raise AssertionError("numbers do not end")
-
-
-def _run_of(
-    study: Study, trial: Trial, folder: Path, tracking: Tracking, prepared: "PreparedSet"
-) -> RunRecord:
-    return RunRecord(
-        name=f"{study.name}/{trial.name}",
-        folder=folder,
-        recipe=trial.recipe,
-        tracking=tracking,
-        group=study.name,
-        arm=trial.arm,
-        caveats=prepared.caveats,
-        quick=study.quick,
-        files=prepared.made_of,
-    )
+def write_study(record: StudyRecord) -> None:
+    """Keep what the record holds as `study.json`, whole or not at all."""
+    rule = record.rule.model_dump(mode="json") if record.rule else None
+    more = {"trials": record.trials, "rule": rule, "changes": record.changes}
+    write_sealed(record.folder / STUDY_FILE, record.about() | more)

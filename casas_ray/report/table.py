@@ -1,17 +1,22 @@
-"""The comparison of a study's arms: mean and spread over seeds, beside chance and the untrained."""
+"""The comparison of a study's arms: mean and spread over seeds, beside chance and the untrained,
+and the verdict on each."""
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from casas_ray.records.ledger import finite
+from casas_ray.records.rule import METRIC, Rule, assumed_rule
 from casas_ray.records.run_result import RunResult
+from casas_ray.report.decision import Decision, as_json, decide, foreseen
+from casas_ray.report.effects import Effect, effects
 from casas_ray.report.gallery import Gallery, common, gallery_of
+from casas_ray.report.pairs import Results, difference, pairs_of
 from casas_ray.report.remarks import looks, remarks
 from casas_ray.study import BASE_ARM
 
 METRICS = ("val/recall@1", "val/recall@5", "val/recall@10", "val/recall_mean", "val/clip_loss")
-MAIN_METRIC = "val/recall_mean"
+MAIN_METRIC = METRIC
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,9 @@ class ArmRow:
     is_comparable: bool = True
     """Whether it was judged on the base's gallery."""
 
+    decision: Decision | None = None
+    """None where `change` must be: of the base, and of an arm that does not compare."""
+
     @property
     def seeds(self) -> str:
         """Finished seeds, and of how many when some are missing."""
@@ -88,6 +96,17 @@ class StudyTable:
     looks: Sequence[str] = ()
     """The runs whose test days were looked at, with when and by whom."""
 
+    rule: Rule = field(default_factory=lambda: assumed_rule((), ()))
+    """What the verdicts are drawn by."""
+
+    effects: Sequence[Effect] = ()
+    """Of crossed arms, each setting's alone and of two together."""
+
+    @property
+    def decisions(self) -> dict[str, Decision]:
+        """The verdicts by arm."""
+        return {row.name: row.decision for row in self.arms if row.decision is not None}
+
     @property
     def strangers(self) -> list[str]:
         """The arms that no change is told of, for they were judged on another gallery."""
@@ -103,6 +122,8 @@ class StudyTable:
             "untrained": {name: plain(spread) for name, spread in self.untrained.items()},
             "remarks": list(self.remarks),
             "test_days_looked_at": list(self.looks),
+            "rule": self.rule.model_dump(mode="json"),
+            "effects": [effect.as_dict() for effect in self.effects],
             "arms": [
                 {
                     "arm": row.name,
@@ -112,6 +133,7 @@ class StudyTable:
                     "chance": finite(row.chance),
                     "judged_on_the_gallery_of_the_base": row.is_comparable,
                     "change_from_base": plain(row.change),
+                    "verdict": as_json(row.decision) if row.decision else None,
                 }
                 for row in self.arms
             ],
@@ -126,12 +148,14 @@ def flat_rows(table: StudyTable) -> list[list[str | float | None]]:
     header: list[str | float | None] = ["arm"]
     header += [f"{metric} {part}" for metric in METRICS for part in ("mean", "std")]
     header += ["change from base", "change std", "gallery", f"chance of {MAIN_METRIC}", "seeds"]
+    header += ["verdict"]
     rows = [header]
     for row in table.arms:
         spreads = [*(row.metrics[metric] for metric in METRICS), row.change]
-        about = [row.gallery, row.chance.get(MAIN_METRIC), row.seeds]
+        verdict = row.decision.verdict if row.decision else None
+        about = [row.gallery, row.chance.get(MAIN_METRIC), row.seeds, verdict]
         rows.append([row.name, *_mean_and_std(spreads), *about])
-    own = [table.gallery, table.chance.get(MAIN_METRIC), None]
+    own = [table.gallery, table.chance.get(MAIN_METRIC), None, None]
     untrained = _mean_and_std([table.untrained.get(metric) for metric in METRICS])
     chance = [cell for metric in METRICS for cell in (table.chance.get(metric), None)]
     rows += [
@@ -146,7 +170,7 @@ def _mean_and_std(spreads: Sequence[Spread | None]) -> list[float | None]:
     return [cell for pair in pairs for cell in pair]
 
 
-def curves(results: Mapping[tuple[str, int], RunResult]) -> dict[str, list[tuple[int, float]]]:
+def curves(results: Results) -> dict[str, list[tuple[int, float]]]:
     """For each arm (step, main metric) in order of steps; the mean over the seeds that have it."""
     by_step: dict[str, dict[int, list[float]]] = {}
     for (arm, _), run in results.items():
@@ -168,18 +192,22 @@ def plain(spread: Spread | None) -> dict[str, float | str | int | None] | None:
     return {**finite({"mean": spread.mean}), "std": std, "count": spread.count}
 
 
-def study_table(results: Mapping[tuple[str, int], RunResult]) -> StudyTable:
+def study_table(results: Results, rule: Rule | None = None) -> StudyTable:
     """The table of a study's runs, given by (arm, seed); the base must be the first arm.
 
-    A run that failed or diverged counts in its arm's status and in no mean.
+    A run that failed or diverged counts in its arm's status and in no mean. Without a rule, the
+    one that is assumed of studies that wrote none.
     """
     arms = list(dict.fromkeys(arm for arm, _ in results))
     seeds = list(dict.fromkeys(seed for _, seed in results))
-    finished = {key: run for key, run in results.items() if run.status == "finished"}
-    base = [results[arms[0], seed] for seed in seeds]
+    base = _runs_of(arms[0], results)
     judged_on = common(base)
+    rule = rule or assumed_rule([arm for arm in arms if arm != BASE_ARM], seeds)
+    rows = [_arm_row(arm, results, judged_on) for arm in arms]
+    pairs = {row.name: pairs_of(row.name, results) for row in rows if _differs(row)}
+    decided = foreseen(rule, decide(rule, pairs))
     return StudyTable(
-        arms=[_arm_row(arm, seeds, results, finished, judged_on) for arm in arms],
+        arms=[replace(row, decision=decided.get(row.name)) for row in rows],
         chance=_chance(base),
         # Of the base alone: arms of one seed start from equal weights, and counting them again
         # would make the spread look smaller than it is.
@@ -187,17 +215,21 @@ def study_table(results: Mapping[tuple[str, int], RunResult]) -> StudyTable:
         gallery=judged_on.windows if judged_on else 0,
         remarks=remarks(results),
         looks=looks(results),
+        rule=rule,
+        effects=effects(results, arms) if all(row.is_comparable for row in rows) else (),
     )
 
 
-def _arm_row(
-    arm: str,
-    seeds: Sequence[int],
-    results: Mapping[tuple[str, int], RunResult],
-    finished: Mapping[tuple[str, int], RunResult],
-    judged_on: Gallery | None,
-) -> ArmRow:
-    runs = [results[arm, seed] for seed in seeds]
+def _runs_of(arm: str, results: Results) -> list[RunResult]:
+    return [run for (name, _), run in results.items() if name == arm]
+
+
+def _differs(row: ArmRow) -> bool:
+    return row.name != BASE_ARM and row.is_comparable
+
+
+def _arm_row(arm: str, results: Results, judged_on: Gallery | None) -> ArmRow:
+    runs = _runs_of(arm, results)
     statuses: dict[str, int] = {}
     for run in runs:
         statuses[run.status] = statuses.get(run.status, 0) + 1
@@ -205,30 +237,21 @@ def _arm_row(
     was_judged = any(gallery_of(run) for run in runs)
     # An arm of which nothing was judged has no number that could be compared wrongly.
     is_comparable = not was_judged or bool(own and judged_on and own.is_that_of(judged_on))
-    is_changed = arm != BASE_ARM and is_comparable
-    return ArmRow(
+    row = ArmRow(
         arm,
         statuses,
-        _spreads([finished[arm, seed].best() for seed in seeds if (arm, seed) in finished]),
-        _change(arm, seeds, finished) if is_changed else None,
+        _spreads([run.best() for run in runs if run.status == "finished"]),
+        None,
         own.windows if own else 0,
         _chance(runs) if own else {},
         is_comparable,
     )
+    return replace(row, change=_change(arm, results)) if _differs(row) else row
 
 
-def _change(
-    arm: str, seeds: Sequence[int], finished: Mapping[tuple[str, int], RunResult]
-) -> Spread | None:
-    pairs = [seed for seed in seeds if (arm, seed) in finished and (BASE_ARM, seed) in finished]
-    # Paired by seed: seeds differ more than most arms do, and the mean of differences leaves that
-    # out. A seed that either arm lacks is left out of both.
-    return Spread.of(
-        [
-            finished[arm, seed].best()[MAIN_METRIC] - finished[BASE_ARM, seed].best()[MAIN_METRIC]
-            for seed in pairs
-        ]
-    )
+def _change(arm: str, results: Results) -> Spread | None:
+    found = [difference(arm, seed, results) for name, seed in results if name == arm]
+    return Spread.of([each for each in found if isinstance(each, float)])
 
 
 def _spreads(runs: Sequence[Mapping[str, float]]) -> dict[str, Spread | None]:

@@ -12,7 +12,7 @@ def conclude(record: StudyRecord, tracking: Tracking, watch: Watch, *, is_news: 
     """Keep a study's comparison in its folder for scripts that read it later, and where something
     was trained tell W&B of it, as the tracking settings ask."""
     # Before W&B: the results stand whatever follows.
-    write_results(record, study_table(record.results()).as_dict())
+    write_results(record, study_table(record.results(), record.rule).as_dict())
     if is_news and tells_wandb(tracking):
         summarise(record, tracking, watch)
 
@@ -20,7 +20,7 @@ def conclude(record: StudyRecord, tracking: Tracking, watch: Watch, *, is_news: 
 def summary_of(record: StudyRecord) -> Summary:
     """What W&B is told of a whole study."""
     results = record.results()
-    return Summary(record, flat_rows(study_table(results)), curves(results))
+    return Summary(record, flat_rows(study_table(results, record.rule)), curves(results))
 
 
 def summarise(record: StudyRecord, tracking: Tracking, watch: Watch) -> None:

@@ -25,13 +25,13 @@ def test_plan_as_json_names_arms_and_trials(run):
     plan = json.loads(out)
     assert code == 0
     assert plan["arms"]["mlm_weight=0.5"] == {"loss.mlm_weight": 0.5}
-    assert len(plan["trials"]) == 15
+    assert len(plan["trials"]) == 30
     assert plan["max_steps"] is None
 
 
 def test_plan_tells_that_trials_are_cut_short(run):
     words = ("plan", "milan_ablation_mlm", "optim.max_steps=200")
-    assert "at most 200 steps a trial" in run(*words)[1]
+    assert "at most 200 steps a trial" in " ".join(run(*words)[1].split())
     assert json.loads(run(*words, "--json")[1])["max_steps"] == 200
 
 
@@ -50,7 +50,11 @@ def test_prepare_tells_what_it_found_and_gives_the_same_as_json(run):
         (["plan", "milan_ablation_ml"], 2, "no study 'milan_ablation_ml'"),
         (["tune", "milan_ablation_mlm", "optim.epoch=1"], 2, "unknown setting 'optim.epoch'"),
         (["tune", "milan_ablation_mlm", "loss.mlm_weight=1"], 2, "is what this study varies"),
-        (["tune", "milan_ablation_mlm", "seed=7"], 2, "a study runs seeds 0, 1, 2 of each arm"),
+        (
+            ["tune", "milan_ablation_mlm", "seed=7"],
+            2,
+            "a study runs seeds 0, 1, 2, 3, 4, 5 of each arm",
+        ),
         (["tune", "milan_baseline"], 2, "is a starting point, not a study"),
         (["train", "milan_ablation_mlm"], 2, "is a study, not a starting point"),
         (["train", "--machine", "moon"], 2, "no machine 'moon'"),
@@ -302,3 +306,18 @@ def test_settings_are_listed_and_a_field_that_the_data_lacks_is_refused_before_t
     assert code == 2
     assert "model.fields asks for floor, which this data does not have" in err
     assert not (tmp_path / "run").exists()
+
+
+def test_plan_says_what_so_many_seeds_can_show(run):
+    code, out, _ = run("plan", "milan_ablation_mlm", "--seeds", 6, "--arms", "mlm_weight=0.0")
+    assert code == 0
+    said = " ".join(out.split())
+    assert "2 arms x 6 seeds = 12 trials" in said
+    assert "6 pairs of seeds: smallest p 0.0312; 95 % interval ± 1.05 standard" in said
+    assert "1 of 1 arms be better or worse" in said
+    shows = json.loads(run("plan", "milan_ablation_mlm", "--seeds", 3, "--json")[1])["can_show"]
+    assert (shows["smallest_p"], shows["arms_that_can_pass"]) == (0.25, 0)
+    assert shows["pairs_for_all"] == 8
+    code, _, err = run("report", "never_run")
+    assert code == 3
+    assert "never_run holds no study" in err

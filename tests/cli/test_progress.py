@@ -1,6 +1,7 @@
 """What a watcher is told while runs go on."""
 
 import io
+import re
 import time
 
 import pytest
@@ -8,6 +9,7 @@ from support.waiting import wait_until
 
 from casas_ray.cli import console
 from casas_ray.cli.console import _Lines, judging, waiting
+from casas_ray.cli.live_bar import LiveBar
 from casas_ray.cli.progress import Board
 from casas_ray.cli.screen import Screen
 from casas_ray.report.table import MAIN_METRIC
@@ -142,8 +144,8 @@ def test_the_bar_tells_the_best_so_far_and_the_latest_loss():
     for run, row in rows:
         board.hear(run, {"time": time.time() + 1, **row})
     first, second = "best recall_mean 0.250 (a)", "best recall_mean 0.500 (b)"
-    assert news[:3] == ["", "loss 3.500", f"{first}, loss 3.500"]
-    assert news[5:] == [f"{first}, loss 2.000", f"{first}, loss 2.000", f"{second}, loss 2.000"]
+    assert news[:3] == ["", "loss 3.500", f"loss 3.500, {first}"]
+    assert news[5:] == [f"loss 2.000, {first}", f"loss 2.000, {first}", f"loss 2.000, {second}"]
 
 
 def test_a_lone_run_is_not_named_by_its_bar():
@@ -198,3 +200,16 @@ def test_a_terminal_sees_which_run_is_judged_and_how(terminal: io.StringIO):
         tell(1, "fitting probes")
         wait_until(lambda: "b[/x]: fitting probes" in terminal.getvalue())
     assert "1/2" in terminal.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_bar_shows_times_and_news_whole_in_any_terminal(width: int):
+    screen = Screen(file=io.StringIO(), width=width, force_terminal=True)
+    news = "loss 2.000, best recall_mean 0.500 (mlm_weight=0.1-seed0)"
+    with LiveBar("[/x]milan_tiny-milan-quick-simulated-seed6-6fe510f0", screen) as bar:
+        bar.show(5, 10, news)
+        bar.refresh()
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.file.getvalue())
+    assert news in text
+    assert "0:00:00 left " in text
+    assert "[/x]milan_" in text

@@ -17,7 +17,11 @@ from casas_ray.cli.fitting import Table
 from casas_ray.cli.screen import Screen
 from casas_ray.corpus.inventory import ReadableWindow, homes_at_hand, read_window
 from casas_ray.records.on_disk import OnDisk, RunOnDisk
+from casas_ray.records.rule import assumed_rule
 from casas_ray.records.verdict import Verdict
+from casas_ray.report.decision import decide
+from casas_ray.report.effects import Effect
+from casas_ray.report.pairs import Pairs
 from casas_ray.report.table import METRICS, ArmRow, Spread, StudyTable
 from casas_ray.report.verdicts import ArmVerdict
 from casas_ray.run.doctor import Check
@@ -57,6 +61,10 @@ def assert_fits(table: Table, width: int) -> None:
 
 
 def comparison(*, strangers: bool) -> Table:
+    looked = decide(
+        assumed_rule([LONG_ARM], range(3)),
+        {LONG_ARM: Pairs({0: 0.1, 1: -0.1}, {2: "diverged"})},
+    )[LONG_ARM]
     rows = [
         ArmRow(
             name,
@@ -66,12 +74,18 @@ def comparison(*, strangers: bool) -> Table:
             504,
             {},
             name == "base" or not strangers,
+            None if name == "base" or strangers else looked,
         )
         for name in ("base", LONG_ARM)
     ]
     chance = dict.fromkeys(METRICS, 0.011)
     table = StudyTable(rows, chance, SPREADS, 504, ["The code differs."], ["base-seed0 at step 3"])
     return result_tables.comparison(table, "a_study on milan (SIMULATED home, quick)")
+
+
+def crossed_table() -> StudyTable:
+    one = Effect(f"{LONG_ARM} with {LONG_ARM}, beyond their sum", 0.01, (-0.01, 0.03), 6)
+    return StudyTable([], {}, {}, 0, effects=[one, Effect("rate 1 to 2", 0.1, None, 6)])
 
 
 def arm_verdict(arm: str) -> ArmVerdict:
@@ -128,6 +142,7 @@ def made() -> dict[str, Sequence[Table]]:
     profile = Profile(Path("x"), 12.0, 1200.0, 3.0, 0.01, 812.0, operations)
     return {
         "comparison": [comparison(strangers=False), comparison(strangers=True)],
+        "crossed": [result_tables.crossed(crossed_table())],
         "verdicts": [
             result_tables.verdicts([arm_verdict("base")], "one"),
             result_tables.verdicts([arm_verdict("base"), arm_verdict(LONG_ARM)], "two"),

@@ -1,5 +1,6 @@
 """Logs of intervals with activities in a second file, in the forms in which public homes come."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -217,10 +218,12 @@ def test_a_log_of_events_is_none_of_intervals_and_the_other_way_round(tmp_path: 
 def test_the_command_takes_both_files_and_remembers_what_it_made(run, tmp_path: Path):
     sensors, labels = written(tmp_path, "commas and a length"), annotated(tmp_path)
     words = ("data.windows.length=10", "data.split.val_share=0.3")
-    code, out, err = run("prepare", "intervals", *words, "--log", sensors, "--activities", labels)
+    both = ("--log", sensors, "--activities", labels)
+    code, out, err = run("prepare", "intervals", *words, *both, "--json")
     assert code == 0, err
     assert "sensors.txt: read as intervals of a start and a length in seconds" in err
     assert f"reading {sensors}" in err
-    assert "an activity's begin or end on a line of its own 12" in "".join(out.split("\n"))
+    quarantined = json.loads(out)["homes"]["intervals"]["quarantined"]
+    assert quarantined["an activity's begin or end on a line of its own"] == 12
     sensors.unlink()
     assert run("prepare", "intervals", "data.windows.length=12", words[1])[0] == 0

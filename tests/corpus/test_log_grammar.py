@@ -1,8 +1,9 @@
 """Logs from grammars: every dialect with the irregularities seen in the wild, drawn at random.
 
 Whatever was drawn, each line is an event or set aside, times do not fall, what was written at one
-moment stays in its order, no label is invented, and nothing but a CasasError comes out. A longer
-search: CASAS_RAY_GRAMMAR_SECONDS=600 python -m pytest tests/corpus/test_log_grammar.py
+moment stays in its order, no label is invented, no event of the home is lost, and nothing is
+refused. A longer search:
+CASAS_RAY_GRAMMAR_SECONDS=600 python -m pytest tests/corpus/test_log_grammar.py
 """
 
 import os
@@ -20,7 +21,6 @@ from hypothesis import strategies as st
 from support.logs import STAMP, Told, read, story
 
 from casas_ray.corpus.events import NO_ACTIVITY
-from casas_ray.errors import CasasError
 
 STORY = story()
 LABELS = {told.activity for told in STORY}
@@ -180,12 +180,10 @@ def holds(path: Path, form: Form, trouble: Trouble) -> None:
     lines = log_of(form, trouble)
     content = form.ends.join(lines) + form.ends
     path.write_bytes(content.encode(form.encoding, errors="replace"))
-    try:
-        log, cleaned = read(path)  # which counts the lines and looks at the times
-    except CasasError as error:
-        assert str(path) in error.problem
-        return
+    # So little trouble as is drawn leaves every log readable; it counts the lines, looks at times.
+    log, cleaned = read(path)
     events = cleaned.events
+    assert len(events) >= len(STORY)
     assert log.total == len(lines)
     assert len(np.unique(events.line)) == len(events)
     same = np.diff(events.time_us) == 0

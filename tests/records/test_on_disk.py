@@ -11,7 +11,7 @@ from casas_ray.records.ledger import Ledger
 from casas_ray.records.lock import is_locked, locked
 from casas_ray.records.on_disk import on_disk
 from casas_ray.records.run_record import RunRecord
-from casas_ray.records.study_record import lay_out
+from casas_ray.records.study_folder import lay_out
 from casas_ray.study import Study, each
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from casas_ray.paths import runs
 from casas_ray.records.lock import locked
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
-from casas_ray.records.study_record import lay_out, read_study
+from casas_ray.records.study_folder import lay_out
+from casas_ray.records.study_record import read_study
 from casas_ray.sealed import read_sealed, write_sealed
 from casas_ray.study import Study, each
 
@@ -65,7 +67,9 @@ def test_a_damaged_study_json_is_named_and_written_anew(
     assert "study.json is damaged" in err
     assert "written anew" in err or "writes it anew" in err
     assert run("tune", study, *WORDS)[0] == 5
-    assert read_study(tuned) == whole
+    again = read_study(tuned)
+    assert replace(again, rule=None) == replace(whole, rule=None)
+    assert (whole.rule.is_late, again.rule.is_late) == (False, True)  # what is lost is not made up
     assert RunRecord.read(tuned / "base-seed1").arm == "base"
     assert json.loads((tuned / "results.json").read_text())["caveats"] == ["SIMULATED home"]
 
@@ -86,10 +90,10 @@ def test_a_caveat_taken_out_of_a_study_is_seen(run, tuned: Path):
         pytest.param(lambda trials: [[*one[:2], trials[0][2]] for one in trials], id="one folder"),
     ],
 )
-def test_trials_that_are_no_grid_of_arms_and_seeds_are_damage(spoil, tuned: Path):
+def test_trials_without_a_base_or_that_share_a_folder_are_damage(spoil, tuned: Path):
     held = read_sealed(tuned / "study.json", hint="")
     write_sealed(tuned / "study.json", held | {"trials": spoil(held["trials"])})
-    with pytest.raises(DataError, match="some arm lacks a seed, or has one twice"):
+    with pytest.raises(DataError, match="the base lacks a seed, or a trial is there twice"):
         read_study(tuned)
 
 
@@ -107,7 +111,7 @@ from pathlib import Path
 from casas_ray.catalog import find_study
 from casas_ray.config import DataConfig, Recipe, Tracking
 from casas_ray.corpus.alignment import PreparedSet
-from casas_ray.records.study_record import lay_out
+from casas_ray.records.study_folder import lay_out
 study, sets = find_study(sys.argv[1]), PreparedSet(Path(sys.argv[2]))
 sys.stdin.read()
 for _ in range(20):
@@ -196,6 +200,36 @@ def test_results_come_arm_by_arm_and_each_run_lies_in_its_trials_folder(
     }
 
 
+def test_the_rule_is_written_before_the_first_trial_and_stands(
+    small_recipe: Recipe, small_set: PreparedSet, caplog
+):
+    study = asked_of(small_recipe, "ruled")
+    record, _ = lay_out(study, Tracking(), [small_set] * 6)
+    rule = read_study(record.folder).rule
+    assert rule is not None
+    assert (rule.family, rule.rounds) == (("mlm_weight=0.1", "mlm_weight=0.2"), ((0, 1),))
+    assert (rule.metric, rule.rope, rule.is_late) == ("val/recall_mean", 0.01, False)
+    again, _ = lay_out(replace(study, rope=0.1), Tracking(), [small_set] * 6)
+    assert again.rule == rule
+    assert "says rope=0.1; the rule of" in caplog.text
+
+
+def test_a_study_from_before_there_were_rules_gets_a_late_one_and_its_table_says_so(
+    run, study: Path, tuned: Path
+):
+    held = read_sealed(tuned / "study.json", hint="")
+    assert held["rule"]["is_late"] is False
+    write_sealed(tuned / "study.json", {key: held[key] for key in held if key != "rule"})
+    _, out, _ = run("table", tuned)
+    assert "this study WROTE NONE before its trials" in " ".join(out.split())
+    assert run("tune", study, *WORDS)[0] == 5
+    rule = read_study(tuned).rule
+    assert rule is not None
+    assert rule.is_late
+    _, out, _ = run("table", tuned)
+    assert "AFTER trials had begun" in " ".join(out.split())
+
+
 def test_trials_under_a_former_spelling_keep_their_folder(
     small_recipe: Recipe, small_set: PreparedSet
 ):
@@ -205,8 +239,21 @@ def test_trials_under_a_former_spelling_keep_their_folder(
     assert runs[1].folder.name == "learning_rate=3e-4-seed0"
     old = record.folder / "learning_rate=0.00030000000000000003-seed0"
     old.mkdir()
+    # As the version of that spelling would have written it.
+    former = {"learning_rate=3e-4": "learning_rate=0.00030000000000000003"}
+    held = read_sealed(record.folder / "study.json", hint="")
+    held["trials"] = [
+        [former.get(arm, arm), seed, name.replace(arm, former.get(arm, arm))]
+        for arm, seed, name in held["trials"]
+    ]
+    held["rule"]["family"] = list(former.values())
+    write_sealed(record.folder / "study.json", held)
     again, runs = lay_out(study, Tracking(), [small_set] * 4)
     assert again.folder == record.folder
     assert (runs[1].folder, runs[1].arm) == (old, "learning_rate=3e-4")
     assert runs[3].folder.name == "learning_rate=3e-4-seed1"
+    assert read_study(record.folder) == again
+    assert again.rule is not None
+    assert (again.rule.family, again.rule.joined) == (("learning_rate=3e-4",), ())
+    assert len(again.trials) == 4
     assert again.results()["learning_rate=3e-4", 0].folder == old

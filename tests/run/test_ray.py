@@ -267,7 +267,7 @@ def test_more_workers_than_the_cluster_holds_are_refused_at_once(dashboard: str,
 def test_a_job_is_followed_and_its_exit_code_comes_back(dashboard: str):
     planned = casas_ray("submit", "--dashboard", dashboard, "--", "plan", "milan_ablation_mlm")
     assert planned.returncode == 0, planned.stderr
-    assert "5 arms x 3 seeds = 15 trials" in planned.stdout
+    assert "5 arms x 6 seeds = 30 trials" in planned.stdout
     missing = casas_ray(
         "submit", "--dashboard", dashboard, "--", "tune", "milan_ablation_mlm", "data.homes=cairo"
     )

@@ -108,7 +108,7 @@ def test_a_training_cut_short_has_its_whole_schedule_in_the_steps_that_it_has(
 ):
     recipe = small_recipe.replace({"optim.max_steps": 10})
     loader = dataclasses.replace(small_loader, recipe=recipe)
-    train(RunRecorder(tmp_path, log_every=1), recipe, loader)
+    train(RunRecorder(FolderStore(tmp_path), log_every=1), recipe, loader)
     result = RunResult.read(tmp_path)
     assert (result.status, result.step, result.info["total_steps"]) == ("finished", 10, 10)
     rates = [
@@ -122,14 +122,14 @@ def test_a_training_cut_short_has_its_whole_schedule_in_the_steps_that_it_has(
     assert rates[9] == pytest.approx(0.001 * (1 + math.cos(math.pi * 8 / 9)))
     looks = [row["step"] for row in result.rows if "val/total_loss" in row.get("metrics", {})]
     assert looks == [0, 10]
-    assert checkpoint.best(tmp_path).name == "step-00000010"
+    assert checkpoints.best(tmp_path).name == "step-00000010"
 
 
 def test_more_steps_than_the_epochs_have_change_nothing(
     whole_run: Path, tmp_path: Path, small_recipe: Recipe, small_loader: Loader
 ):
     recipe = small_recipe.replace({"optim.max_steps": 37})
-    train(RunRecorder(tmp_path, log_every=3), recipe, small_loader)
+    train(RunRecorder(FolderStore(tmp_path), log_every=3), recipe, small_loader)
     assert RunResult.read(tmp_path).step == RunResult.read(whole_run).step == 36
     assert RunResult.read(tmp_path).best() == RunResult.read(whole_run).best()
 
@@ -159,11 +159,11 @@ def test_a_training_cut_short_killed_and_taken_up_is_the_one_that_was_not_killed
     assert killed.returncode == -signal.SIGKILL
     loader = TrainingData(small_set, small_vectors).loader(recipe, CPU)
     for name in ("run", "whole"):
-        train(RunRecorder(tmp_path / name, log_every=3), recipe, loader)
+        train(RunRecorder(FolderStore(tmp_path / name), log_every=3), recipe, loader)
     assert RunResult.read(tmp_path / "run").step == 10
     assert_same_run(tmp_path / "whole", tmp_path / "run")
     with pytest.raises(RefusedError, match=r"another recipe; it differs in optim\.max_steps"):
-        train(RunRecorder(tmp_path / "run"), small_recipe, loader)
+        train(RunRecorder(FolderStore(tmp_path / "run")), small_recipe, loader)
 
 
 def test_a_diverging_run_ends_within_a_step_and_says_so(
