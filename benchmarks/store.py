@@ -34,6 +34,8 @@ def figures() -> dict[str, float]:
     from casas_ray.run.recorder import start_recorder
     from casas_ray.run.remote_store import RemoteStore
 
+    # Ray gives its workers a lower priority than all else that runs; here they have the same.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     fill = functools.partial(checkpoint.write, _trained())
     with tempfile.TemporaryDirectory() as folder:
         run, here = Path(folder) / "run", FolderStore(Path(folder) / "here")
@@ -48,6 +50,7 @@ def figures() -> dict[str, float]:
                 "ms a row holds a training up": _median(lambda: _ms_a_row(remote)),
                 "ms a row here": _median(lambda: _ms_a_row(here)),
                 "MB/s saved through the recorder": _median(lambda: _saved(remote, run, fill)),
+                "MB/s a core of the recorder": _mb_a_core(remote, recorder, run, fill),
                 "MB/s saved here": _median(lambda: _saved(here, here.folder, fill)),
                 "MB/s read back through it": _median(lambda: _read(remote)),
             }
@@ -96,12 +99,22 @@ def _ms_a_row(store: RunStore) -> float:
 
 def _rows_a_core(store: RunStore, recorder: Any) -> float:  # Any: Ray's handle of an actor
     """Rows a second of the recorder's processor time."""
+    return _ROWS / _recorder_seconds(recorder, lambda: _rows_per_s(store))
+
+
+def _mb_a_core(store: RunStore, recorder: Any, run: Path, fill: Fill) -> float:  # Any: as above
+    """Megabytes a second of the recorder's processor time."""
+    seconds = _recorder_seconds(recorder, lambda: _saved(store, run, fill))
+    return _size(checkpoint_folder(run, 1)) / 1e6 / seconds
+
+
+def _recorder_seconds(recorder: Any, work: Callable[[], object]) -> float:  # Any: as above
     import ray
 
     before: Any = ray.get(recorder.__ray_call__.remote(_cpu_seconds))
-    _rows_per_s(store)
+    work()
     after: Any = ray.get(recorder.__ray_call__.remote(_cpu_seconds))
-    return _ROWS / (after - before)
+    return after - before
 
 
 def _cpu_seconds(_: object) -> float:

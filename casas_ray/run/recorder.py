@@ -69,17 +69,18 @@ class Recorder:
         """As RunStore has it."""
         self._held(run, turn).store.begin(step)
 
-    def append(self, run: Path, turn: str, number: int, row: Row) -> None:
-        """Add the turn's row of this number to the ledger.
+    def append(self, run: Path, turn: str, number: int, rows: Sequence[Row]) -> None:
+        """Add the turn's rows from this number on to the ledger.
 
         Raises:
-            OSError: it could not be written; then none of a higher number is taken.
+            OSError: one could not be written; then none of a higher number is taken.
         """
         held = self._held(run, turn)
         if number != held.rows:
             raise TurnLost(f"row {number} of {run.name} follows row {held.rows - 1}")
-        held.store.append(row)
-        held.rows += 1
+        for row in rows:
+            held.store.append(row)
+            held.rows += 1
 
     def rows(self, run: Path, turn: str) -> int:
         """How many of the turn's rows stand."""

@@ -23,6 +23,9 @@ _ON_THEIR_WAY = 8
 """Messages that may be unanswered. More would not be faster, and would fill Ray's memory where the
 disk is slow."""
 
+_ROWS_TOGETHER = 256
+"""So many rows wait for an answer at most before they are sent."""
+
 
 class RemoteStore:
     """The RunStore of a worker on any node; `writes` says whether it is the run's writer.
@@ -36,6 +39,9 @@ class RemoteStore:
         self._run = run
         self._writes = writes
         self._rows = 0
+        """How many were sent."""
+
+        self._kept_back: list[Row] = []
         self._sent: deque[Any] = deque()  # Any: Ray's references take no type argument
 
     @cached_property
@@ -48,11 +54,22 @@ class RemoteStore:
 
     def append(self, row: Row) -> None:
         """As RunStore has it."""
-        self._send("append", self._rows, row)
-        self._rows += 1
+        self._kept_back.append(row)
+        # Rows that come faster than they are taken travel together: a message costs more than a
+        # row.
+        self._hear_answered()
+        if len(self._sent) < _ON_THEIR_WAY or len(self._kept_back) >= _ROWS_TOGETHER:
+            self._send_rows()
+
+    def _send_rows(self) -> None:
+        if self._kept_back:
+            self._send("append", self._rows, self._kept_back)
+            self._rows += len(self._kept_back)
+            self._kept_back = []
 
     def confirm(self) -> None:
         """As RunStore has it."""
+        self._send_rows()
         while self._sent:
             self._hear()
 
@@ -108,12 +125,17 @@ class RemoteStore:
         self.confirm()
         return _answer(getattr(self._recorder, method).remote(self._run, self._turn, *what))
 
+    def _hear_answered(self) -> None:
+        while self._sent and ray.wait([self._sent[0]], timeout=0)[0]:
+            self._hear()
+
     def _hear(self) -> None:
         try:
             _answer(self._sent.popleft())
         except OSError:
             # What was sent after it is refused; the next row follows the last that stands.
             self._sent.clear()
+            self._kept_back.clear()
             self._rows = self._ask("rows")
             raise
 

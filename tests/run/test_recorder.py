@@ -32,8 +32,8 @@ def test_a_checkpoint_sent_in_pieces_is_the_one_that_was_written(
 ):
     recorder = Recorder([tmp_path])
     turn = recorder.open(tmp_path)
-    recorder.append(tmp_path, turn, 0, new_row("start", 0, info={}))
-    recorder.append(tmp_path, turn, 1, new_row("checkpoint", 36, is_best=True))
+    recorder.append(tmp_path, turn, 0, [new_row("start", 0, info={})])
+    recorder.append(tmp_path, turn, 1, [new_row("checkpoint", 36, is_best=True)])
     send(recorder, tmp_path, turn, files)
     about = recorder.save(tmp_path, turn, 36, keep=2, best=36)
     kept = checkpoint_folder(tmp_path, 36)
@@ -49,13 +49,13 @@ def test_a_checkpoint_sent_in_pieces_is_the_one_that_was_written(
 def test_who_wrote_before_is_refused_from_the_next_turn_on(tmp_path: Path):
     recorder = Recorder([tmp_path])
     first = recorder.open(tmp_path)
-    recorder.append(tmp_path, first, 0, new_row("start", 0, info={}))
+    recorder.append(tmp_path, first, 0, [new_row("start", 0, info={})])
     second = recorder.open(tmp_path)
     with pytest.raises(TurnLost, match="somebody else writes"):
-        recorder.append(tmp_path, first, 1, new_row("metrics", 9, metrics={}))
+        recorder.append(tmp_path, first, 1, [new_row("metrics", 9, metrics={})])
     with pytest.raises(TurnLost, match="somebody else writes"):
         recorder.save(tmp_path, first, 9, keep=2, best=-1)
-    recorder.append(tmp_path, second, 0, new_row("metrics", 5, metrics={}))
+    recorder.append(tmp_path, second, 0, [new_row("metrics", 5, metrics={})])
     assert [row["step"] for row in read_rows(tmp_path)] == [0, 5]
 
 
@@ -63,17 +63,17 @@ def test_a_recorder_begun_again_takes_no_row_of_who_wrote_to_the_one_before(tmp_
     turn = Recorder([tmp_path]).open(tmp_path)
     again = Recorder([tmp_path])
     with pytest.raises(TurnLost):
-        again.append(tmp_path, turn, 0, new_row("start", 0, info={}))
+        again.append(tmp_path, turn, 0, [new_row("start", 0, info={})])
     again.open(tmp_path)
     with pytest.raises(TurnLost):
-        again.append(tmp_path, turn, 0, new_row("start", 0, info={}))
+        again.append(tmp_path, turn, 0, [new_row("start", 0, info={})])
 
 
 def test_after_a_row_that_did_not_arrive_none_is_taken(tmp_path: Path):
     recorder = Recorder([tmp_path])
     turn = recorder.open(tmp_path)
     with pytest.raises(TurnLost, match="row 1 of"):
-        recorder.append(tmp_path, turn, 1, new_row("metrics", 5, metrics={}))
+        recorder.append(tmp_path, turn, 1, [new_row("metrics", 5, metrics={})])
     assert recorder.rows(tmp_path, turn) == 0
 
 
@@ -120,11 +120,11 @@ def test_a_disk_that_is_full_refuses_the_checkpoint_and_keeps_what_stands(
     run = small_disk / "run"
     recorder = Recorder([run])
     turn = recorder.open(run)
-    recorder.append(run, turn, 0, new_row("start", 0, info={}))
+    recorder.append(run, turn, 0, [new_row("start", 0, info={})])
     with pytest.raises(OSError, match="No space left"):
         send(recorder, run, turn, files)
     # The room is free again: the row that says so is taken.
-    recorder.append(run, turn, 1, new_row("end", 0, status="failed", error="full"))
+    recorder.append(run, turn, 1, [new_row("end", 0, status="failed", error="full")])
     assert [row["event"] for row in read_rows(run)] == ["start", "end"]
 
 
