@@ -102,7 +102,7 @@ def read_a_run(folder: Path) -> None:
     result = RunResult.read(run)
     assert isinstance(result.status, str)
     result.best(), result.untrained(), result.info, result.error, result.step
-    board = Board(["base-seed0"], lambda text: None, lambda done, total: None)
+    board = Board(["base-seed0"], lambda text: None, lambda done, total, news: None)
     for row in Tail(run).new_rows():
         board.hear(0, row)
     verdict = recorded_verdict(run)
