@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.gate import Gates
+from support.gate import Gates, new_gates
 from support.ledgers import assert_same_run
 from support.nodes import Nodes, apart, mounts_of
 from support.recipes import SMALL, WORDS
@@ -20,6 +20,12 @@ from casas_ray.records.ledger import rows_of
 from casas_ray.records.run_result import RunResult
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def gates() -> Gates:
+    """Gates of these tests alone: they count who is held there."""
+    return new_gates()
 
 
 @pytest.fixture(scope="module")

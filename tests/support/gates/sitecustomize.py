@@ -51,10 +51,12 @@ def _gate(loop) -> None:
 
 def _wait(name: str, step: int, is_asked_to_stop) -> None:
     folder = Path(os.environ["CASAS_RAY_TEST_GATES"])
-    hold = folder / f"{name}.hold"
+    hold, mark = folder / f"{name}.hold", folder / f"{name}.{os.getpid()}.held"
     while _holds(hold, step, is_asked_to_stop):
-        (folder / f"{name}.{os.getpid()}.held").touch()
+        mark.touch()
         time.sleep(0.02)
+    # Here too: who lets go may have cleared it before it was last touched.
+    mark.unlink(missing_ok=True)
 
 
 def _holds(hold: Path, step: int, is_asked_to_stop) -> bool:
