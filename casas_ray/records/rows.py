@@ -28,6 +28,14 @@ class _Row(_Part):
 class _Info(_Part):
     recipe: dict[str, Any] = {}
     total_steps: int = 0
+    fingerprint: str = ""
+    galleries: dict[str, str] = {}
+    device: str = ""
+    python: str = ""
+    packages: dict[str, str] = {}
+    git_commit: str = ""
+    git_dirty: bool | str = ""
+    git_changes: str = ""
 
 
 class _Start(_Row):
