@@ -40,4 +40,4 @@ def test_a_wheel_installed_elsewhere_plans_a_study_and_knows_the_homes(tmp_path:
         [python, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stderr
-    assert "5 arms x 3 seeds = 15 trials" in ended.stdout
+    assert "5 arms x 6 seeds = 30 trials" in ended.stdout

@@ -187,7 +187,8 @@ def test_a_study_through_tune_gives_what_the_debug_seat_gives(dashboard: str, st
     assert "2 of 4 trials did not finish: 2 diverged" in tuned.stderr
     assert "[4/4]" in tuned.stderr
     folders = [Path(json.loads(ended.stdout)["folder"]) for ended in (tuned, here)]
-    for name in ("base-seed0", "base-seed1", "learning_rate=1e+30-seed0"):
+    for name in ("base-seed0", "base-seed1", "learning_rate=1e30-seed0"):
+        assert rows_of(folders[0] / name)
         assert rows_of(folders[0] / name) == rows_of(folders[1] / name)
     assert_tune_shows_the_same(folders[0])
 

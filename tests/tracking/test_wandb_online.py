@@ -233,12 +233,12 @@ def test_a_study_is_a_run_a_trial_and_a_summary_and_a_sync_doubles_nothing(
     trials = {name for name in names if name != "SIMULATED small_study summary"}
     assert trials == {
         f"SIMULATED small_study/{arm}-seed{seed}"
-        for arm in ("base", "learning_rate=1e+30")
+        for arm in ("base", "learning_rate=1e30")
         for seed in (0, 1)
     }
     held = server.runs[names["SIMULATED small_study/base-seed1"]]
     assert {"milan", "seed:1", "small_study", "base", "SIMULATED"} <= set(held["tags"])
-    diverged = server.runs[names["SIMULATED small_study/learning_rate=1e+30-seed0"]]
+    diverged = server.runs[names["SIMULATED small_study/learning_rate=1e30-seed0"]]
     assert diverged["summary"]["training/status"] == "diverged"
     assert_audited(server, json.loads(ended.stdout)["folder"])
     (row,) = server.history(names["SIMULATED small_study summary"])
