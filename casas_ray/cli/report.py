@@ -9,6 +9,7 @@ import typer
 from casas_ray import paths
 from casas_ray.cli.app import command
 from casas_ray.cli.console import out
+from casas_ray.cli.typed_path import Place
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown, write_whole
 from casas_ray.records.own_folder import STUDY_FILE
@@ -22,7 +23,9 @@ Latex = Annotated[bool, typer.Option("--latex", help="A table for a paper.")]
 
 @command("table", "plot", "tune")
 def report(
-    study: Annotated[str, typer.Argument(help="A study's folder, or its name for the newest.")],
+    study: Annotated[
+        str, typer.Argument(help="A study's folder, its name for the newest, or its address.")
+    ],
     html: Html = False,
     as_csv: Csv = False,
     markdown: Markdown = False,
@@ -65,7 +68,10 @@ def folder_named(study: str) -> Path:
 
     Raises:
         DataError: there is none.
+        SettingsError, SetupError, RefusedError: as for `copy_here`, of an address.
     """
+    if "://" in study:
+        return Place(study).here()
     if (Path(study) / STUDY_FILE).exists():
         return Path(study)
     files = list(paths.runs().glob(f"{glob.escape(Path(study).stem)}-*/{STUDY_FILE}"))
