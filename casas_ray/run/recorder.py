@@ -1,11 +1,12 @@
 """The recorder: an actor beside the driver, which keeps on the driver's disk what workers send."""
 
+import hashlib
 import math
 import shutil
 import tempfile
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ray.exceptions import RayError
 from casas_ray.errors import ClusterError, first_line
 from casas_ray.files import private_folder, shown
 from casas_ray.records import checkpoints
-from casas_ray.records.checkpoint_files import FILES, read_meta
+from casas_ray.records.checkpoint_files import FILES, OPTIMIZER, WEIGHTS, read_meta
 from casas_ray.records.checkpoints import About
 from casas_ray.records.ledger import new_row
 from casas_ray.records.own_folder import own
@@ -46,6 +47,9 @@ class _Turn:
     rows: int = 0
     draft: Path | None = None
     """Where a checkpoint's files arrive."""
+
+    hashes: dict[str, "hashlib._Hash"] = field(default_factory=dict)
+    """Of what arrived of each."""
 
 
 class Recorder:
@@ -109,6 +113,7 @@ class Recorder:
         self._drop(held)
         private_folder(run / CHECKPOINTS)
         held.draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=run / CHECKPOINTS))
+        held.hashes = {name: hashlib.sha256() for name in FILES}
 
     def receive(
         self, run: Path, turn: str, name: str, offset: int, chunk: NDArray[np.uint8]
@@ -128,6 +133,8 @@ class Recorder:
                 if stream.tell() != offset:
                     raise TurnLost(f"{name} of {run.name} lacks bytes before {offset}")
                 stream.write(chunk.data)
+            # Now, while it is at hand and the next is on its way.
+            held.hashes[name].update(chunk.data)
         except Exception:
             # At once: a disk that is full needs the room.
             self._drop(held)
@@ -143,7 +150,8 @@ class Recorder:
         def fill(folder: Path) -> None:
             for path in draft.iterdir():
                 path.replace(folder / path.name)
-            read_meta(folder)  # their hashes: what was torn on its way never takes its name
+            hashes = {name: held.hashes[name].hexdigest() for name in (WEIGHTS, OPTIMIZER)}
+            read_meta(folder, hashes)  # what was torn on its way never takes its name
 
         try:
             return held.store.save(step, fill, keep=keep, best=best)
