@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import shutil
 import tempfile
 import uuid
@@ -26,7 +27,7 @@ from casas_ray.records.rows import Row, Status
 from casas_ray.records.run_record import RunRecord, claim
 from casas_ray.records.run_result import CHECKPOINTS, RunResult, checkpoint_folder
 from casas_ray.records.run_store import FolderStore
-from casas_ray.run.room import beside_driver
+from casas_ray.run.room import beside_driver, take_niceness
 
 CHUNK_BYTES = 4 << 20
 """Of a checkpoint's file, as it travels."""
@@ -64,8 +65,10 @@ class Recorder:
         self._folder = folder
         self._turns: dict[Path, _Turn] = {}
 
-    def touch(self, path: Path) -> None:
-        """Make an empty file: whether this process may write where the driver reads."""
+    def begin_at(self, niceness: int, path: Path) -> None:
+        """Work at this niceness where the system allows it, and make an empty file: whether this
+        process may write where the driver reads."""
+        take_niceness(niceness)
         path.touch()
 
     def admit(self, record: RunRecord) -> None:
@@ -221,7 +224,7 @@ def start_recorder(folder: Path) -> Any:  # Any: Ray's handle has no type
     recorder = actor.options(**beside_driver(), max_restarts=-1).remote(folder)
     probe = folder / f".recorder-{uuid.uuid4().hex}"
     try:
-        ray.get(recorder.touch.remote(probe))
+        ray.get(recorder.begin_at.remote(os.nice(0), probe))
         if not probe.exists():
             raise FileNotFoundError("its file is not to be seen here")
     except (RayError, OSError) as error:
