@@ -117,8 +117,14 @@ def find_machine(name: str) -> Machine:
     try:
         tree = read_toml(path)
     except DataError as error:
-        raise SettingsError(error.problem) from None
-    return Machine.build({"name": name, **tree})
+        raise SettingsError(error.problem, hint=error.hint) from None
+    try:
+        return Machine.build({"name": name, **tree})
+    except SettingsError as error:
+        raise SettingsError(
+            f"{shown(path)}: {error.problem}",
+            hint=error.hint or "`casas-ray settings` lists what each takes.",
+        ) from None
 
 
 def _is_file(path: Path) -> bool:
@@ -166,7 +172,9 @@ def _code_of(path: Path) -> Iterator[None]:
     try:
         with _alarm():
             yield
-    except (CasasError, KeyboardInterrupt, Terminated, BdbQuit):
+    except CasasError as error:
+        raise type(error)(f"{shown(path)}: {error.problem}", hint=error.hint) from None
+    except (KeyboardInterrupt, Terminated, BdbQuit):
         raise
     except _TooLong:
         problem = f"{shown(path)}: it was not read in {_SECONDS_TO_READ} s; does it loop?"
