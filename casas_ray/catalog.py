@@ -13,7 +13,7 @@ import threading
 from bdb import BdbQuit
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType, ModuleType
 
@@ -65,6 +65,37 @@ def find_study(name: str) -> Study:
         study = replace(study, name=path.stem)
         study.trials()  # seeds and arms may be no numbers and no arms
     return study
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A study that can be run, as its file tells of it."""
+
+    name: str
+    path: Path
+    question: str
+    study: Study | None
+    """None of one in the current folder, whose file is read and not run."""
+
+
+def declared_studies() -> list[Declared]:
+    """Every study that can be run by its name; a file that cannot be read asks nothing.
+
+    Raises:
+        SettingsError: an installed file is no study.
+    """
+    return [_declared(name, path) for name, path in sorted(study_files().items())]
+
+
+def _declared(name: str, path: Path) -> Declared:
+    if path.parent == installed_studies():
+        study = find_study(name)
+        return Declared(name, path, study.question, study)
+    try:
+        said = ast.get_docstring(ast.parse(path.read_bytes())) or ""
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        said = ""
+    return Declared(name, path, said.partition("\n")[0], None)
 
 
 def bases(*, here: bool = True) -> dict[str, Path]:

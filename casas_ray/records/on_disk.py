@@ -1,5 +1,6 @@
 """What is on disk: every run of a folder, how it ended, its best so far and its age."""
 
+import glob
 import logging
 import time
 from dataclasses import asdict, dataclass
@@ -80,6 +81,17 @@ def on_disk(folder: Path) -> list[OnDisk]:
         [folder] if _is_ours(folder) else [path for path in folder.glob("*/") if _is_ours(path)]
     )
     return sorted((held for path in places if (held := _sound(path))), key=_latest)
+
+
+def newest_of(folder: Path, study: str) -> OnDisk | None:
+    """The newest study of this name in a folder of runs; None where there is none that can be read.
+
+    A folder that was given to the study by hand has another name, and is not found.
+    """
+    files = folder.glob(f"{glob.escape(study)}-*/{STUDY_FILE}")
+    newest = sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
+    held = (_sound(path.parent) for path in newest)
+    return next((each for each in held if each is not None and each.study == study), None)
 
 
 def _is_ours(folder: Path) -> bool:
