@@ -13,7 +13,7 @@ from casas_ray.cli.app import AsJson, command
 from casas_ray.cli.console import out, print_json, waiting
 from casas_ray.cli.fitting import Table
 from casas_ray.cli.tables import heading
-from casas_ray.cli.typed_path import a_path
+from casas_ray.cli.typed_path import Place, a_place
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown, write_whole
 from casas_ray.records.own_folder import STUDY_FILE
@@ -37,7 +37,9 @@ Latex = Annotated[bool, typer.Option("--latex", help="A table for a paper.")]
 
 @command("table", "plot", "tune")
 def report(
-    study: Annotated[str, typer.Argument(help="A study's folder, or its name for the newest.")],
+    study: Annotated[
+        str, typer.Argument(help="A study's folder, its name for the newest, or its address.")
+    ],
     html: Html = False,
     as_csv: Csv = False,
     markdown: Markdown = False,
@@ -80,7 +82,10 @@ def folder_named(study: str) -> Path:
 
     Raises:
         DataError: there is none.
+        SettingsError, SetupError, RefusedError: as for `copy_here`, of an address.
     """
+    if "://" in study:
+        return Place(study).here()
     if (Path(study) / STUDY_FILE).exists():
         return Path(study)
     files = list(paths.runs().glob(f"{glob.escape(Path(study).stem)}-*/{STUDY_FILE}"))
@@ -91,13 +96,15 @@ def folder_named(study: str) -> Path:
 
 
 def _side(metavar: str, says: str) -> typer.models.ArgumentInfo:
-    return typer.Argument(metavar=metavar, help=says, parser=a_path, autocompletion=completion.runs)
+    return typer.Argument(
+        metavar=metavar, help=says, parser=a_place, autocompletion=completion.runs
+    )
 
 
 @command("runs", "table", "plot", "report")
 def compare(
-    left: Annotated[Path, _side("A", "The folder of a run, or of a study.")],
-    right: Annotated[Path, _side("B", "Another one.")],
+    left: Annotated[Place, _side("A", "The folder of a run or of a study, or its address.")],
+    right: Annotated[Place, _side("B", "Another one.")],
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs or studies: settings, code, data and curves.
@@ -109,7 +116,7 @@ def compare(
     with waiting("reading the ledgers"):
         from casas_ray.report.side_by_side import read_side, side_by_side
 
-        found = side_by_side(read_side(left), read_side(right))
+        found = side_by_side(read_side(left.here()), read_side(right.here()))
     if as_json:
         print_json(found.as_dict())
         return
