@@ -24,6 +24,7 @@ from casas_ray.cli import (
     studies,
     tracking,
     train,
+    watching,
 )
 from casas_ray.cli.app import app
 from casas_ray.cli.console import err
@@ -38,7 +39,7 @@ _INTERRUPTED = 130
 _TERMINATED = 143
 _SIGNALS = {_INTERRUPTED: "interrupted", _TERMINATED: "told to end"}
 _ENDED = "casas-ray: {}; what was done stands, and the same command goes on."
-COMMANDS = (data, studies, runs, train, on_disk, results, report, tracking)
+COMMANDS = (data, studies, runs, train, on_disk, watching, results, report, tracking)
 """The files whose commands the application has; importing one registers them."""
 
 

@@ -111,16 +111,26 @@ def _sound(folder: Path) -> OnDisk | None:
         return None
 
 
+def is_at_work(folder: Path) -> bool:
+    """Whether a command is at work on a study or a run.
+
+    Raises:
+        DataError: the folder holds none.
+    """
+    if (folder / STUDY_FILE).is_file():
+        return is_locked(folder)
+    # A trial of a study is worked on under the lock of the whole.
+    return is_locked(folder.parent if RunRecord.read(folder).group else folder)
+
+
 def _study(folder: Path) -> OnDisk:
-    study, at_work = read_study(folder), is_locked(folder)
+    study, at_work = read_study(folder), is_at_work(folder)
     runs = [_told(folder / name, arm, seed, at_work) for arm, seed, name in study.trials]
     return OnDisk(folder, study.study, study.marks, tuple(runs))
 
 
 def _alone(folder: Path) -> OnDisk:
-    record = RunRecord.read(folder)
-    # A trial of a study is worked on under the lock of the whole.
-    at_work = is_locked(folder.parent if record.group else folder)
+    record, at_work = RunRecord.read(folder), is_at_work(folder)
     run = _told(folder, record.arm, record.recipe.seed, at_work)
     return OnDisk(folder, record.group, record.marks, (run,))
 
