@@ -209,9 +209,13 @@ def _fail_if_any(statuses: Sequence[str], folder: Path) -> None:
         return
     counts = ", ".join(f"{bad.count(status)} {status}" for status in sorted(set(bad)))
     kind = AllFailed if len(bad) == len(statuses) else SomeFailed
+    told = f"each says why in the last line of its ledger, {shown(folder)}/*/ledger.jsonl"
+    again = "the `casas-ray tune` that began the study, given again, trains what is missing"
+    # These alone end with a reason; whatever else did not finish goes on.
+    ended = {"failed", "diverged"}
+    hints = [told] * bool(ended & set(bad)) + [again] * bool(set(bad) - ended)
     raise kind(
-        f"{len(bad)} of {len(statuses)} trials did not finish: {counts}.",
-        hint=f"each says why in the last line of its ledger, {shown(folder)}/*/ledger.jsonl",
+        f"{len(bad)} of {len(statuses)} trials did not finish: {counts}.", hint="; ".join(hints)
     )
 
 
