@@ -23,6 +23,8 @@ def fits(machine: Machine) -> None:
         ClusterError: it has too few CPUs or GPUs, or too few on one node for a worker.
     """
     # Ray itself says nothing of the kind: it waits for a node that may yet join.
+    if machine.autoscaled:
+        return
     total = ray.cluster_resources()
     for name, each in (("CPU", machine.cpus_per_worker), ("GPU", machine.gpus_per_worker)):
         wanted = each * machine.workers
