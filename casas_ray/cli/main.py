@@ -1,7 +1,9 @@
 """The door: run a command, and turn how it ends into one line and an exit code."""
 
 import atexit
+import contextlib
 import errno
+import io
 import logging
 import os
 import signal
@@ -16,7 +18,9 @@ from types import TracebackType
 import typer
 
 from casas_ray.cli import (
+    at_cluster,
     data,
+    jobs,
     on_disk,
     report,
     results,
@@ -24,6 +28,7 @@ from casas_ray.cli import (
     studies,
     tracking,
     train,
+    transfer,
     watching,
 )
 from casas_ray.cli.app import app
@@ -39,7 +44,20 @@ _INTERRUPTED = 130
 _TERMINATED = 143
 _SIGNALS = {_INTERRUPTED: "interrupted", _TERMINATED: "told to end"}
 _ENDED = "casas-ray: {}; what was done stands, and the same command goes on."
-COMMANDS = (data, studies, runs, train, on_disk, watching, results, report, tracking)
+COMMANDS = (
+    data,
+    studies,
+    runs,
+    train,
+    on_disk,
+    watching,
+    results,
+    report,
+    tracking,
+    jobs,
+    transfer,
+    at_cluster,
+)
 """The files whose commands the application has; importing one registers them."""
 
 
@@ -65,7 +83,10 @@ def _leave(code: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # one more of them ends as the first one does
         signal.signal(number, lambda *_: os._exit(code))
     if not hangs_in_ray:
-        atexit._run_exitfuncs()
+        # Quietly: Ray's stop of a job signals every process below it, W&B's service among them,
+        # whose absence W&B would tell at length. What it did not send is in the ledgers.
+        with contextlib.redirect_stderr(io.StringIO()):
+            atexit._run_exitfuncs()
     # Not sys.exit: Ray's own end waits a minute for a cluster that is gone, and then aborts; and
     # late in Python's a signal kills, and the code is lost.
     logging.shutdown()

@@ -1,10 +1,9 @@
-"""Commands about studies and clusters: plan, tune, settings, submit."""
+"""Commands about studies: plan, tune, settings."""
 
 from typing import Annotated
 
 import typer
 
-from casas_ray.catalog import find_machine
 from casas_ray.cli.app import (
     Arms,
     AsJson,
@@ -25,7 +24,7 @@ from casas_ray.cli.app import (
     study_settings,
     tracking_words,
 )
-from casas_ray.cli.console import listening, out, pass_on, print_json, say, stepping, waiting
+from casas_ray.cli.console import listening, out, print_json, say, stepping, waiting
 from casas_ray.cli.given import OutputDir, TestData, TrainData, ValData, Vocab, own_or_none
 from casas_ray.cli.results import show_study
 
@@ -163,30 +162,3 @@ def settings_page(
     else:
         for entry in settings_page.entries():
             print(f"{entry.path}={entry.default}  ({entry.takes})  {entry.says}")
-
-
-@command("doctor", "tune", "train", passes_on=True)
-def submit(
-    words: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="A casas-ray command.")],
-    machine: OnMachine = "local-head",
-    dashboard: Annotated[str, typer.Option(help="The cluster's dashboard address.")] = "",
-) -> None:
-    """Run a command on a Ray cluster, and follow its log.
-
-    Only files that git tracks travel; the exit code is the command's.
-
-    Example: casas-ray submit --machine local-head -- tune milan_ablation_mlm --simulated --quick
-    """
-    on = find_machine(machine)
-    if dashboard:
-        on = on.replace({"dashboard": dashboard})
-    words = words[1:] if words[0] == "casas-ray" else words
-    from casas_ray.run.environment import prepare_environment
-
-    prepare_environment()  # before ray is imported, which reads its token's mode but once
-    with waiting("loading ray"):
-        from casas_ray.run.cluster.submit import submit as send
-    if on.dashboard:
-        say(f"asking {on.dashboard}")
-
-    raise typer.Exit(send(words, on, pass_on))

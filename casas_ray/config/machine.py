@@ -7,6 +7,28 @@ from pydantic import Field
 from casas_ray.config.base import Count, CountOrNone, Settings
 
 
+class Slurm(Settings):
+    """What a job of Slurm asks for; `casas-ray submit` takes Slurm where a partition is named."""
+
+    partition: str = ""
+    """The partition; empty where there is no Slurm."""
+
+    nodes: Count = 1
+    """Nodes of a job, each with a part of the Ray cluster."""
+
+    cpus_per_node: Count = 1
+    """CPUs of each."""
+
+    gpus_per_node: CountOrNone = 0
+    """GPUs of each."""
+
+    minutes: Count = 60
+    """After so many minutes Slurm ends the job; it is told two minutes before."""
+
+    account: str = ""
+    """Who pays; empty where nobody asks."""
+
+
 class Machine(Settings):
     """All that changes no result but its last digits: where, and on how many workers.
 
@@ -31,6 +53,10 @@ class Machine(Settings):
     """Where a copy of runs is kept besides this disk: a folder that lasts, or s3://BUCKET/PATH or
     gs://BUCKET/PATH. A run that is not on this disk is taken up from there."""
 
+    autoscaled: bool = False
+    """Whether the cluster adds nodes for what waits. Then a training may want more than it has now,
+    and `concurrent_trials` should say how many it can grow to."""
+
     workers: Count = 1
     """Workers of one training."""
 
@@ -52,6 +78,8 @@ class Machine(Settings):
 
     keep_checkpoints: Count = 2
     """The newest so many are kept, and always the best."""
+
+    slurm: Slurm = Slurm()
 
     @property
     def threads(self) -> int:

@@ -58,9 +58,10 @@ def _git_state() -> Code:
     }
 
 
-def send_code_state(folder: Path) -> None:
-    """Put what the working folder's code is into a copy of it that a job will work in."""
-    (folder / CODE_FILE).write_text(json.dumps(code_state()), encoding="utf-8")
+def code_file() -> tuple[str, bytes]:
+    """Name and content of a file that says what the working folder's code is, for a copy of it that
+    a job will work in."""
+    return CODE_FILE, json.dumps(code_state()).encode()
 
 
 def sent_code(folder: Path) -> Code:

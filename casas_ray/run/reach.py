@@ -1,17 +1,20 @@
 """Whether a Ray cluster answers at an address, asked by TCP before and while Ray is used."""
 
+import functools
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import Empty, Queue
+from typing import TypeVar
 
 from casas_ray.config import Machine
 from casas_ray.errors import ClusterError
 from casas_ray.run.environment import cluster_address
 
 Port = tuple[str, int]
+Value = TypeVar("Value")
 _SECONDS = 5.0
 _EVERY_SECONDS = 1.0
 _WHERE_JOBS_ARE = "RAY_ADDRESS"
@@ -56,31 +59,33 @@ def nobody(address: str, name: str, reason: object) -> ClusterError:
     )
 
 
-def in_time(work: Callable[[], None], *, seconds: float) -> None:
-    """Do work that waits for a network, for so long at most.
+def in_time(work: Callable[[], Value], *, seconds: float) -> Value:
+    """What work gives that waits for a network, for so long at most.
 
     Raises:
         TimeoutError: it takes longer; it goes on in its thread, which holds up nobody.
         Exception: what the work raised.
     """
-    done: Queue[Exception | None] = Queue()
+    done: Queue[Callable[[], Value]] = Queue()
+
+    def fail(error: Exception) -> Value:
+        raise error
 
     def run() -> None:
         try:
-            work()
+            value = work()
         except Exception as error:  # it is raised where it is waited for
-            done.put(error)
+            done.put(functools.partial(fail, error))
         else:
-            done.put(None)
+            done.put(lambda: value)
 
     # A timeout of a socket alone does not bound how long a name is looked up.
     threading.Thread(target=run, name="knocking", daemon=True).start()
     try:
-        error = done.get(timeout=seconds)
+        outcome = done.get(timeout=seconds)
     except Empty:
         raise TimeoutError(f"no answer in {seconds:.0f} s") from None
-    if error is not None:
-        raise error
+    return outcome()
 
 
 def port_of(address: str) -> Port:

@@ -13,7 +13,7 @@ from casas_ray.cli.app import app
 from casas_ray.cli.settings_page import entries
 
 GROUP = typer.main.get_command(app)
-COMMANDS = sorted(GROUP.commands)
+COMMANDS = sorted(name for name, held in GROUP.commands.items() if not held.hidden)
 
 
 def test_the_version_names_what_results_depend_on(run):

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from casas_ray.records.provenance import (
-    CODE_FILE,
     UNKNOWN_CODE,
+    code_file,
     code_state,
-    send_code_state,
 )
 
 
@@ -61,11 +60,12 @@ def test_a_job_knows_from_the_copy_that_was_sent(repository: Path, tmp_path: Pat
     known = code_state()
     job = tmp_path / "working_dir_files" / "_ray_pkg"
     job.mkdir(parents=True)
-    send_code_state(job)
+    name, content = code_file()
+    (job / name).write_bytes(content)
     monkeypatch.chdir(job)
     assert code_state() == known
     for content in ("", "[]", "null", '{"git_commit": "x"}', json.dumps(dict.fromkeys(known, 7))):
-        (job / CODE_FILE).write_text(content)
+        (job / name).write_text(content)
         assert code_state() == UNKNOWN_CODE
-    (job / CODE_FILE).unlink()
+    (job / name).unlink()
     assert code_state() == UNKNOWN_CODE

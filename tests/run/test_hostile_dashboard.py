@@ -2,19 +2,23 @@
 
 import json
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
-from ray.job_submission import JobSubmissionClient
+import ray
 
 from casas_ray.config import Machine
 from casas_ray.errors import ClusterError
-from casas_ray.run.cluster.submit import _exit_code, submit
+from casas_ray.run.cluster.dashboard import reached, refuse_another_ray
+from casas_ray.run.cluster.follow import Follower, exit_code
+from casas_ray.run.cluster.job import jobs, start
 
 EVIL = "\x1b[31m[/bold]"
-VERSION = {"version": "4", "ray_version": "2.60.0", "ray_commit": "c", "session_name": "s"}
+VERSION = {"version": "4", "ray_version": ray.__version__, "ray_commit": "c", "session_name": "s"}
 Answer = Callable[[str, str], tuple[int, object]]
 """Status and body by method and path."""
 
@@ -69,8 +73,14 @@ def after_version(status: int, body: object) -> Answer:
     ],
 )
 def test_an_answer_that_is_none_is_one_line(answer: Answer):
-    with dashboard(answer) as url, pytest.raises(ClusterError) as caught:
-        submit(["plan", "x"], Machine(dashboard=url), print)
+    with (
+        dashboard(answer) as url,
+        pytest.raises(ClusterError) as caught,
+        reached(Machine(dashboard=url)) as there,
+    ):
+        refuse_another_ray(there)
+        jobs(there)
+        Follower(there, "job", print, patience=0.0).to_the_end()
     assert url in caught.value.problem
     assert caught.value.exit_code == 7
     assert len(caught.value.problem) < 500
@@ -79,14 +89,37 @@ def test_an_answer_that_is_none_is_one_line(answer: Answer):
 @pytest.mark.parametrize(("said", "code"), [(3, 3), (0, 0), (256, 1), (-9, 1), (99_999, 1)])
 def test_no_exit_code_becomes_success_on_its_way(said: int, code: int):
     job = {"type": "SUBMISSION", "entrypoint": "x", "status": "FAILED", "driver_exit_code": said}
-    with dashboard(after_version(200, job)) as url:
-        assert _exit_code(JobSubmissionClient(url), "job") == code
+    with dashboard(after_version(200, job)) as url, reached(Machine(dashboard=url)) as there:
+        assert exit_code(there.job("job")) == code
 
 
-def test_a_cluster_without_an_agent_is_told_with_the_option_that_cures_it(monkeypatch):
-    monkeypatch.setattr("casas_ray.run.cluster.submit._AGENT_SECONDS", 0.0)
+def test_a_cluster_of_another_ray_is_refused_before_anything_is_sent():
+    with (
+        dashboard(always(200, VERSION | {"ray_version": "2.59.1"})) as url,
+        pytest.raises(ClusterError, match=r"has ray 2\.59\.1, this machine 2\.") as caught,
+        reached(Machine(dashboard=url)) as there,
+    ):
+        refuse_another_ray(there)
+    assert caught.value.exit_code == 7
+
+
+def test_a_cluster_without_an_agent_is_told_with_the_option_that_cures_it(
+    monkeypatch, tmp_path: Path
+):
+    monkeypatch.setattr("casas_ray.run.cluster.job._AGENT_SECONDS", 0.0)
+    archive = tmp_path / "code.zip"
+    with zipfile.ZipFile(archive, "w") as out:
+        out.writestr("a", "1")
     said = after_version(500, b"No available agent to submit job, please try again later.")
-    with dashboard(said) as url, pytest.raises(ClusterError) as caught:
-        submit(["plan", "x"], Machine(dashboard=url), lambda text: None)
+
+    def answer(method: str, path: str) -> tuple[int, object]:
+        return (200, "there already") if "/packages/" in path else said(method, path)
+
+    with (
+        dashboard(answer) as url,
+        pytest.raises(ClusterError) as caught,
+        reached(Machine(dashboard=url)) as there,
+    ):
+        start(there, "job", "casas-ray plan x", archive, lambda text: None)
     assert "takes no job" in caught.value.problem
     assert "ray start --head --dashboard-agent-listen-port=" in caught.value.hint

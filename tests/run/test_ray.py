@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ray.job_submission import JobSubmissionClient
 from ray.tune import ExperimentAnalysis, ResultGrid
 from support.gate import Gates
 from support.ledgers import rows_of, weights
@@ -30,7 +29,6 @@ from casas_ray.records.provenance import UNKNOWN, code_state
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
 from casas_ray.records.study_record import read_study
-from casas_ray.run.cluster.submit import copy_tracked
 from casas_ray.run.launch import run_training
 from casas_ray.training.local import train_here
 
@@ -336,8 +334,13 @@ def test_a_job_that_is_stopped_ends_with_143_and_a_checkpoint(
     assert process.stdout is not None
     job = next(line for line in process.stdout if line.startswith("job ")).split()[1]
     gates.wait_for("milan_baseline-seed0", driver=process)
-    JobSubmissionClient(dashboard).stop_job(job)
+    words = [sys.executable, "-m", "casas_ray", "stop", job, "--dashboard", dashboard]
+    stopping = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     gates.let_go_when_asked("milan_baseline-seed0")
+    told, err = stopping.communicate(timeout=LONG)
+    assert stopping.returncode == 0, err
+    assert f"job {job} was stopped after" in told
+    assert "it said last: casas-ray: told to end; what was done stands" in told
     said, _ = process.communicate(timeout=LONG)
     gates.let_go("milan_baseline-seed0")
     assert process.returncode == 143, said
@@ -352,22 +355,6 @@ def test_a_cluster_that_does_not_answer_is_exit_7():
     ended = casas_ray("submit", "--dashboard", f"http://127.0.0.1:{port}", "--", "plan", "x")
     assert ended.returncode == 7
     assert f"no Ray dashboard answers at machine.dashboard=http://127.0.0.1:{port}" in ended.stderr
-
-
-def test_only_what_git_tracks_travels(tmp_path: Path):
-    source, target = tmp_path / "source", tmp_path / "target"
-    source.mkdir()
-    target.mkdir()
-    git = ["git", "-C", str(source)]
-    subprocess.run([*git, "init", "-q"], check=True)
-    (source / "kept.py").write_text("1")
-    (source / "gone.py").write_text("1")
-    (source / ".env").write_text("WANDB_API_KEY=canary")
-    subprocess.run([*git, "add", "kept.py", "gone.py"], check=True)
-    (source / "kept.py").write_text("2")
-    (source / "gone.py").unlink()
-    assert copy_tracked(source, target) == 1
-    assert {path.name: path.read_text() for path in target.iterdir()} == {"kept.py": "2"}
 
 
 def test_actors_give_the_vectors_that_this_process_gives(dashboard: str, text_model: str):

@@ -24,9 +24,11 @@ _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "
 
 @dataclass(frozen=True)
 class Nodes:
-    """A cluster: the address of its control service, and the processes of its nodes' families."""
+    """A cluster: the addresses of its control service and its dashboard, and the processes of its
+    nodes' families."""
 
     address: str
+    dashboard: str
     heads: list[subprocess.Popen]
     hidden: Path
     """The folder in whose place all nodes but the first have an empty one."""
@@ -75,7 +77,7 @@ def apart(hidden: Path, environment: Mapping[str, str], *cpus: int) -> Iterator[
         pytest.skip("only root may give a node mounts of its own, and not everywhere")
     folder = Path(tempfile.mkdtemp(prefix="casas-ray-"))  # short: Unix sockets have short names
     port, dashboard = free_ports(2)
-    nodes = Nodes(f"127.0.0.1:{port}", [], hidden)
+    nodes = Nodes(f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}", [], hidden)
     words = ["--head", f"--port={port}", f"--temp-dir={folder}", "--node-ip-address=127.0.0.1"]
     words += [f"--dashboard-port={dashboard}", f"--num-cpus={cpus[0]}"]
     env = {**os.environ, **environment, **_QUIET}
@@ -83,9 +85,17 @@ def apart(hidden: Path, environment: Mapping[str, str], *cpus: int) -> Iterator[
         with (folder / "nodes.log").open("w") as log:
             nodes.heads.append(_started([str(_RAY), "start", "--block", *words], env, log))
             wait_until(lambda: answers(port), process=nodes.heads[0])
+            # One after another: two that start at once on a host take one address, and one dies.
             for index, count in enumerate(cpus[1:], start=2):
                 nodes.heads.append(_started(_apart(nodes, index, count), env, log))
-            wait_until(lambda: _count(nodes.address, env) == len(cpus))
+                try:
+                    wait_until(
+                        lambda index=index: _count(nodes.address, env) == index,
+                        process=nodes.heads[-1],
+                    )
+                except AssertionError as error:
+                    error.add_note((folder / "nodes.log").read_text()[-4000:])
+                    raise
         yield nodes
     finally:
         for node in range(len(nodes.heads)):
