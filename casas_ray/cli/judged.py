@@ -12,7 +12,7 @@ from casas_ray.cli import completion
 from casas_ray.cli.app import AsJson, command
 from casas_ray.cli.console import judging, out, print_json, say, waiting
 from casas_ray.cli.results import keep_results
-from casas_ray.cli.typed_path import a_path
+from casas_ray.cli.typed_path import Place, a_place
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown
 from casas_ray.records.study_record import read_study
@@ -30,11 +30,12 @@ Watch = Callable[[str], None]
 Split = Literal["val", "test"]
 
 Judged = Annotated[
-    list[Path],
+    list[Place],
     typer.Argument(
         metavar="RUN|STUDY|HOME",
-        help="Folders of finished runs or studies; or one home, or prepared set, by name.",
-        parser=a_path,
+        help="Folders of finished runs or studies, or their addresses in a storage; or one home, "
+        "or prepared set, by name.",
+        parser=a_place,
         autocompletion=completion.runs_and_homes,
     ),
 ]
@@ -80,7 +81,7 @@ def probe(runs: Judged, protocol: HowDealt = "day", as_json: AsJson = False) -> 
     _judge(runs, "val", protocol, as_json=as_json)
 
 
-def _judge(named: list[Path], split: Split, protocol: HowDealt, *, as_json: bool) -> None:
+def _judge(named: list[Place], split: Split, protocol: HowDealt, *, as_json: bool) -> None:
     home = home_named(named)
     if home:
         _show_home(home, split, protocol, as_json=as_json)
@@ -91,25 +92,29 @@ def _judge(named: list[Path], split: Split, protocol: HowDealt, *, as_json: bool
             hint="judge their home by it: `casas-ray evaluate HOME --protocol ...`.",
         )
     # All of them are known to belong together before the first look: a look is final.
-    groups = _together(named, split=split)
+    folders = [run.here("best") for run in named]
+    groups = _together(folders, split=split)
     known: Baselines = {}
     if split == "val":
         _show_looks(groups, functools.partial(_probed, known=known), split, as_json=as_json)
         return
     # Test days are looked at once; whatever was found then is the answer for good.
     _show_looks(groups, functools.partial(_evaluated, known=known), split, as_json=as_json)
+    from casas_ray.records.storage_mirror import keep_verdicts
+
+    for run, folder in zip(named, folders, strict=True):
+        if run.is_address:
+            keep_verdicts(run.text, folder)
 
 
-def home_named(named: list[Path]) -> str:
+def home_named(named: list[Place]) -> str:
     """The home or set that was typed in place of runs, or nothing."""
-    if len(named) > 1 or named[0].exists():
+    name = named[0].text
+    if len(named) > 1 or "/" in name or Path(name).exists():
         return ""
     from casas_ray.corpus.homes import known_homes, logged_homes
     from casas_ray.paths import may_be_a_set
 
-    name = str(named[0])
-    if "/" in name:
-        return ""
     return name if name in {*known_homes(), *logged_homes()} or may_be_a_set(name) else ""
 
 
@@ -247,11 +252,12 @@ def _show_home(home: str, split: Split, protocol: HowDealt, *, as_json: bool) ->
 @command("evaluate", "probe", "prepare")
 def cluster(
     named: Annotated[
-        Path,
+        Place,
         typer.Argument(
             metavar="RUN|HOME",
-            help="A run's folder; or a home, or a prepared set, by name.",
-            parser=a_path,
+            help="A run's folder, or its address in a storage; or a home, or a prepared set, by "
+            "name.",
+            parser=a_place,
             autocompletion=completion.runs_and_homes,
         ),
     ],
@@ -282,25 +288,26 @@ def cluster(
     from casas_ray.cli import judged_tables, tables
 
     home, count = home_named([named]), _count(k, method)
-    if not home and not named.is_dir():
+    folder = Path() if home else named.here("best")
+    if not home and not folder.is_dir():
         raise DataError(
-            f"{shown(named)} is no run, no home and no prepared set.",
+            f"{shown(folder)} is no run, no home and no prepared set.",
             hint="`casas-ray runs` and `casas-ray homes` list those at hand.",
         )
     with waiting("opening the set"):
         from casas_ray.evals.assignments import Grouping, assign
         from casas_ray.evals.trained_run import TrainedRun
 
-        run = None if home else TrainedRun.open(named)
+        run = None if home else TrainedRun.open(folder)
         prepared = set_of(home) if run is None else run.data.prepared
     grouping = Grouping(features or ("encoder" if run else "hand"), method, count, split)
-    with judging([home or named.name]) as tell:
+    with judging([home or folder.name]) as tell:
         found = assign(prepared, run, grouping, functools.partial(tell, 0))
     if as_json:
         print_json({"folder": str(found.folder), "looks": list(found.looks), **found.about})
         return
     title = tables.heading(
-        f"{home or named.name}, {method}, {_days(split)}", found.about["caveats"]
+        f"{home or folder.name}, {method}, {_days(split)}", found.about["caveats"]
     )
     out.print(judged_tables.clusters(found, title), judged_tables.each_cluster(found), sep="\n")
     out.print(f"The cluster of every window lies in {shown(found.folder)}")

@@ -9,7 +9,7 @@ import typer
 from casas_ray.cli import completion
 from casas_ray.cli.app import AsJson, command
 from casas_ray.cli.console import out, print_json, waiting
-from casas_ray.cli.typed_path import a_path
+from casas_ray.cli.typed_path import Place, a_place
 from casas_ray.errors import AllFailed, SomeFailed
 from casas_ray.files import shown
 from casas_ray.records.ledger import finite
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from casas_ray.records.run_result import RunResult
 
 AStudy = Annotated[
-    Path,
+    Place,
     typer.Argument(
         metavar="STUDY",
-        help="The folder of a study's runs.",
-        parser=a_path,
+        help="The folder of a study's runs, or its address in a storage.",
+        parser=a_place,
         autocompletion=completion.runs,
     ),
 ]
@@ -36,7 +36,7 @@ def table(folder: AStudy, as_json: AsJson = False) -> None:
 
     Example: casas-ray table data/runs/milan_ablation_mlm-quick-simulated-1a2b3c4d
     """
-    show_study(read_study(folder), as_json=as_json)
+    show_study(read_study(folder.here()), as_json=as_json)
 
 
 def show_study(record: StudyRecord, *, as_json: bool) -> None:
@@ -75,9 +75,13 @@ def _fail_if_any(statuses: Sequence[str], folder: Path) -> None:
         return
     counts = ", ".join(f"{bad.count(status)} {status}" for status in sorted(set(bad)))
     kind = AllFailed if len(bad) == len(statuses) else SomeFailed
+    told = f"each says why in the last line of its ledger, {shown(folder)}/*/ledger.jsonl"
+    again = "the `casas-ray tune` that began the study, given again, trains what is missing"
+    # These alone end with a reason; whatever else did not finish goes on.
+    ended = {"failed", "diverged"}
+    hints = [told] * bool(ended & set(bad)) + [again] * bool(set(bad) - ended)
     raise kind(
-        f"{len(bad)} of {len(statuses)} trials did not finish: {counts}.",
-        hint=f"each says why in the last line of its ledger, {shown(folder)}/*/ledger.jsonl",
+        f"{len(bad)} of {len(statuses)} trials did not finish: {counts}.", hint="; ".join(hints)
     )
 
 

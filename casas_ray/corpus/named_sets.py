@@ -1,8 +1,10 @@
 """The set that settings ask for: a prepared one by its name, or that of homes and their logs."""
 
+import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from casas_ray import paths
 from casas_ray.config import DataConfig
@@ -39,7 +41,12 @@ def set_for(config: DataConfig, *, watch: Watch = lambda _: None) -> PreparedSet
         logs = logs_for(config)
     except DataError as missing:
         return _made_before(config, missing, watch)
-    return prepare(config, logs, watch=watch)
+    try:
+        return prepare(config, logs, watch=watch)
+    except DataError as error:
+        if all(log.exists() for log in logs.values()):
+            raise
+        raise _with_others_named(error, config.homes) from None
 
 
 def set_named(homes: Sequence[str]) -> str:
@@ -121,7 +128,7 @@ def _beside_others(path: Path, sets: Sequence[Path]) -> Path:
 def _made_before(config: DataConfig, missing: DataError, watch: Watch) -> PreparedSet:
     found = list(_made_with(config))
     if not found:
-        raise missing
+        raise _with_others_named(missing, config.homes)
     if len(found) > 1:
         names = ", ".join(prepared.folder.name for prepared in found)
         raise DataError(
@@ -133,12 +140,32 @@ def _made_before(config: DataConfig, missing: DataError, watch: Watch) -> Prepar
     return found[0]
 
 
+def _with_others_named(missing: DataError, homes: Sequence[str]) -> DataError:
+    """The error with the sets in its hint that were made of these homes with other settings."""
+    # By what the set's settings say: those of alignment JSON are of no home's log.
+    held = [
+        prepared.folder.name
+        for prepared, settings in _readable_sets()
+        if settings.get("homes") == list(homes) and not settings.get("simulated")
+    ]
+    if not held:
+        return missing
+    more = f" (or {', '.join(held[:-1])})" if held[:-1] else ""
+    return DataError(
+        missing.problem,
+        hint=f"{missing.hint}; or take a set that was made of it with other settings: "
+        f"data.homes={held[-1]}{more}",
+    )
+
+
 def _made_with(config: DataConfig) -> Iterator[PreparedSet]:
     held = config.model_dump(mode="json")
+    return (prepared for prepared, settings in _readable_sets() if settings == held)
+
+
+def _readable_sets() -> Iterator[tuple[PreparedSet, Mapping[str, Any]]]:
+    """The sets at hand, and the settings that each was made with; none of damaged ones."""
     for path in sorted(paths.aligned().glob(f"*/{MANIFEST}")):
         prepared = PreparedSet(path.parent)
-        try:
-            if prepared.manifest.get("settings") == held:
-                yield prepared
-        except DataError:  # a damaged one; `casas-ray homes` tells of it
-            continue
+        with contextlib.suppress(DataError):  # `casas-ray homes` tells of a damaged one
+            yield prepared, prepared.manifest.get("settings") or {}

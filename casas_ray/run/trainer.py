@@ -2,9 +2,11 @@
 
 import functools
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import ray
 import ray.train
 import ray.train.torch
 import torch
@@ -49,7 +51,7 @@ def run_in_trainer(record: RunRecord, machine: Machine, shared: SharedData, wire
     # Ray's own files hold no result of ours, and stale ones would make it skip the training.
     with scratch() as storage:
         trainer = TorchTrainer(
-            _train_fn_per_worker,
+            train_worker,
             train_loop_config={
                 "record": record,
                 "machine": machine,
@@ -72,7 +74,8 @@ def run_in_trainer(record: RunRecord, machine: Machine, shared: SharedData, wire
         trainer.fit()
 
 
-def _train_fn_per_worker(config: dict[str, Any]) -> None:  # Any: Ray Train's configuration
+def train_worker(config: dict[str, Any]) -> None:  # Any: Ray Train's configuration
+    """What each worker of a TorchTrainer does: its part of the training that `config` names."""
     ray_context = ray.train.get_context()
     context = WorkerContext(
         ray_context.get_world_rank(),
@@ -101,6 +104,18 @@ def run_in_trial(record: RunRecord, machine: Machine, shared: SharedData, wires:
         raise
     except Exception:  # the ledger holds it: Tune begins again only what lost its process
         log.info("trial %s failed", record.name, exc_info=True)
+
+
+def report_result(
+    record: RunRecord,
+    wires: Wires,
+    report: Callable[[dict[str, Any]], None],  # Any: a number or a text
+) -> None:
+    """Report how a run ended, and what the table shows of it.
+
+    Ray shows what was reported last.
+    """
+    report(ray.get(wires.recorder.result.remote(record.folder)))
 
 
 def _train_on(

@@ -9,6 +9,7 @@ from support.alignment_json import files
 
 from casas_ray.config import DataConfig
 from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.corpus.bringing import Named, brought
 from casas_ray.corpus.exchange.reading import JsonFiles, prepare_json
 from casas_ray.corpus.inventory import homes_at_hand
 from casas_ray.corpus.named_sets import find_set, set_for, set_named, settings_of
@@ -116,8 +117,23 @@ def test_a_set_whose_log_is_gone_is_taken_aloud(lose: Callable[[Path], None]):
     (told,) = said
     assert "log of home 'mine'" in told
     assert f"{made.folder} was made of it, and is taken" in told
-    with pytest.raises(DataError, match="log of home 'mine'"):
+    with pytest.raises(DataError, match="log of home 'mine'") as caught:
         set_for(config.replace({"windows.length": 10}))
+    assert f"made of it with other settings: data.homes={made.folder.name}" in caught.value.hint
+
+
+def test_the_sets_of_a_log_that_is_remembered_and_gone_are_named_with_other_settings():
+    log = write_log("other") / "data"
+    with brought("mine", Named(log)):
+        pass
+    config = DataConfig(homes=("mine",))
+    made = [set_for(config).folder.name]
+    made.append(set_for(config.replace({"windows.length": 12})).folder.name)
+    log.unlink()
+    assert set_for(config).folder.name == made[0]
+    with pytest.raises(DataError, match="nothing lies there now") as caught:
+        set_for(config.replace({"windows.length": 10}))
+    assert all(name in caught.value.hint for name in made)
 
 
 def test_a_set_whose_home_is_nowhere_else_is_listed():
