@@ -77,6 +77,11 @@ def runs() -> Path:
     return data_root() / "runs"
 
 
+def clusters() -> Path:
+    """Clusters of homes that nothing was trained on; those of a run lie in its folder."""
+    return data_root() / "clusters"
+
+
 def meant(typed: Path, root: Path, *, otherwise: str) -> str:
     """A hint: the folder below `root`, or beside the one typed, that was meant; or the other."""
     place, name = root, typed.parent.name  # of a folder in one that is not there

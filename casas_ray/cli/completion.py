@@ -67,6 +67,11 @@ def runs(incomplete: str) -> list[str]:
     return _folders(paths.runs(), incomplete, (RUN_FILE, STUDY_FILE))
 
 
+def runs_and_homes(incomplete: str) -> list[str]:
+    """Folders of runs and studies, and names of homes."""
+    return [*runs(incomplete), *_offered(_every_home(), incomplete)]
+
+
 def sets(incomplete: str) -> list[str]:
     """Folders of prepared sets."""
     return _folders(paths.aligned(), incomplete, ("manifest.json",))

@@ -503,7 +503,7 @@ def test_the_rate_rises_for_a_tenth_and_falls_to_nothing():
 
 
 def test_the_test_days_are_judged_once_and_the_answer_is_kept(copied: Path, small_set: PreparedSet):
-    verdict = evaluate(TrainedRun.open(copied))
+    verdict = evaluate(TrainedRun.open(copied)).verdict
     assert verdict.caveats == ("SIMULATED home",)
     assert verdict.columns["trained"]["test/gallery"] == small_set.manifest["windows"]["test"]
     assert (
@@ -511,7 +511,7 @@ def test_the_test_days_are_judged_once_and_the_answer_is_kept(copied: Path, smal
         > verdict.columns["untrained"]["test/recall_mean"]
     )
     assert recorded_verdict(copied) == verdict
-    again = evaluate(TrainedRun.open(copied))
+    again = evaluate(TrainedRun.open(copied)).verdict
     assert again == verdict
 
 

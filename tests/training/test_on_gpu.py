@@ -16,7 +16,7 @@ from casas_ray.config import SIZES, Recipe
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare
-from casas_ray.evals.probe import encoded
+from casas_ray.evals.features.learned import pooled
 from casas_ray.loader import philox
 from casas_ray.loader.batch import Batch
 from casas_ray.loader.loader import Loader
@@ -290,8 +290,7 @@ def test_validation_and_probed_vectors_are_the_hosts(by_length: PreparedSet):
             loader = loader_of(by_length, recipe, device)
             state, texts = state_of(recipe, loader), loader.vectors_NT
             metrics.append(validate(state.eval_model, loader=loader, recipe=recipe))
-            split = encoded(state.eval_model, by_length, texts, ["val"])["val"]
-            vectors.append(split.vectors_NW)
+            vectors.append(pooled(state.eval_model, by_length.windows("val"), texts))
         for key, value in metrics[1].items():
             assert metrics[0][key] == pytest.approx(value, rel=2e-3, abs=2e-3), key
         np.testing.assert_allclose(vectors[0], vectors[1], rtol=1e-3, atol=1e-4)

@@ -1,0 +1,323 @@
+"""Commands that judge what was learned, or what hand-made features tell: evaluate, probe,
+cluster."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from casas_ray.cli import completion
+from casas_ray.cli.app import AsJson, command
+from casas_ray.cli.console import judging, out, print_json, say, waiting
+from casas_ray.cli.results import keep_results
+from casas_ray.cli.typed_path import Place, a_place
+from casas_ray.errors import DataError, SettingsError
+from casas_ray.files import shown
+from casas_ray.records.study_record import read_study
+
+if TYPE_CHECKING:
+    from casas_ray.corpus.alignment import PreparedSet
+    from casas_ray.evals.judge import Baselines, Look
+    from casas_ray.evals.together import Groups
+    from casas_ray.records.verdict import Verdict
+    from casas_ray.report.verdicts import ArmVerdict
+
+Watch = Callable[[str], None]
+"""Hears what is at work."""
+
+Split = Literal["val", "test"]
+
+Judged = Annotated[
+    list[Place],
+    typer.Argument(
+        metavar="RUN|STUDY|HOME",
+        help="Folders of finished runs or studies, or their addresses in a storage; or one home, "
+        "or prepared set, by name.",
+        parser=a_place,
+        autocompletion=completion.runs_and_homes,
+    ),
+]
+HowDealt = Annotated[
+    Literal["day", "random-days", "rolling", "random-windows"],
+    typer.Option(
+        "--protocol",
+        help="Of a home: its split by day, blocks of days in turn, random days, or windows at "
+        "random, which leaks.",
+    ),
+]
+
+
+@command("probe", "cluster", "table", "runs")
+def evaluate(
+    runs: Judged,
+    split: Annotated[
+        Split, typer.Option("--split", help="`test`, the look that is taken once; or `val`.")
+    ] = "test",
+    protocol: HowDealt = "day",
+    as_json: AsJson = False,
+) -> None:
+    """Judge the best checkpoint of runs on the test days, once.
+
+    Later calls repeat the answer. Seeds of one recipe give a mean and a standard deviation, other
+    recipes a row each. Beside them stand baselines that read as much, tuned by the same code; of a
+    home they stand alone.
+
+    Example: casas-ray evaluate data/runs/milan_baseline-milan-seed0-1a2b3c4d
+    """
+    _judge(runs, split, protocol, as_json=as_json)
+
+
+@command("evaluate", "cluster", "table", "runs")
+def probe(runs: Judged, protocol: HowDealt = "day", as_json: AsJson = False) -> None:
+    """Score linear probes of activities on validation days.
+
+    They are fitted on training days. For choosing between recipes; the test days stay untouched.
+    The same as `evaluate --split val`.
+
+    Example: casas-ray probe data/runs/milan_tiny-al_smarthome-seed0-1a2b3c4d
+    """
+    _judge(runs, "val", protocol, as_json=as_json)
+
+
+def _judge(named: list[Place], split: Split, protocol: HowDealt, *, as_json: bool) -> None:
+    home = home_named(named)
+    if home:
+        _show_home(home, split, protocol, as_json=as_json)
+        return
+    if protocol != "day":
+        raise SettingsError(
+            f"--protocol {protocol} deals days anew, and the runs have trained on some of them.",
+            hint="judge their home by it: `casas-ray evaluate HOME --protocol ...`.",
+        )
+    # All of them are known to belong together before the first look: a look is final.
+    folders = [run.here("best") for run in named]
+    groups = _together(folders, split=split)
+    known: Baselines = {}
+    if split == "val":
+        _show_looks(groups, functools.partial(_probed, known=known), split, as_json=as_json)
+        return
+    # Test days are looked at once; whatever was found then is the answer for good.
+    _show_looks(groups, functools.partial(_evaluated, known=known), split, as_json=as_json)
+    from casas_ray.records.storage_mirror import keep_verdicts
+
+    for run, folder in zip(named, folders, strict=True):
+        if run.is_address:
+            keep_verdicts(run.text, folder)
+
+
+def home_named(named: list[Place]) -> str:
+    """The home or set that was typed in place of runs, or nothing."""
+    name = named[0].text
+    if len(named) > 1 or "/" in name or Path(name).exists():
+        return ""
+    from casas_ray.corpus.homes import known_homes, logged_homes
+    from casas_ray.paths import may_be_a_set
+
+    return name if name in {*known_homes(), *logged_homes()} or may_be_a_set(name) else ""
+
+
+def set_of(home: str) -> "PreparedSet":
+    """The prepared set of this name, or else a home's with the settings that nobody changed.
+
+    Raises:
+        DataError: there is none, and no log to make it of.
+    """
+    from casas_ray.config import DataConfig
+    from casas_ray.corpus.named_sets import find_set, set_for, set_named
+
+    if set_named([home]):
+        return find_set(home)
+    return set_for(DataConfig.build({"homes": [home]}), watch=say)
+
+
+def _together(runs: list[Path], *, split: str) -> "Groups":
+    with waiting("opening the runs"):
+        from casas_ray.evals.together import together  # seconds to import
+
+        return together(runs, split=split)
+
+
+def _probed(run: Path, watch: Watch, *, known: "Baselines") -> "Look":
+    from casas_ray.evals.judge import probe_validation
+    from casas_ray.evals.trained_run import TrainedRun
+
+    return probe_validation(TrainedRun.open(run), watch=watch, known=known)
+
+
+def _evaluated(run: Path, watch: Watch, *, known: "Baselines") -> "Look":
+    from casas_ray.evals.judge import evaluate as evaluate_run
+    from casas_ray.evals.judge import recorded_look
+    from casas_ray.evals.trained_run import TrainedRun
+    from casas_ray.records.study_record import STUDY_FILE
+
+    before = recorded_look(run)
+    if before is not None:
+        return before
+    look = evaluate_run(TrainedRun.open(run), watch=watch, known=known)
+    if (run.parent / STUDY_FILE).is_file():  # whose table says that no test day was looked at
+        keep_results(read_study(run.parent))
+    _tell_wandb(run, look.verdict)
+    return look
+
+
+def _tell_wandb(run: Path, verdict: "Verdict") -> None:
+    """An eval run for the verdict, where W&B heard of the training; the verdict stands anyway."""
+    from casas_ray.records.run_record import RUN_FILE, RunRecord
+    from casas_ray.tracking.views import tells_wandb
+
+    record = RunRecord.read(run) if (run / RUN_FILE).exists() else None
+    if record is None or not tells_wandb(record.tracking):
+        return
+    from casas_ray.tracking.connection import mode_of
+    from casas_ray.tracking.side_runs import send_verdict
+
+    try:
+        send_verdict(record, verdict, mode_of(record.tracking))
+    except Exception as error:  # the verdict is on disk, and costs more than a view of it
+        say(f"W&B has not heard of the test days: {error}")
+
+
+def _days(split: Split) -> str:
+    return "test days" if split == "test" else "validation days"
+
+
+def _show_looks(
+    groups: "Groups", judge: Callable[[Path, Watch], "Look"], split: Split, *, as_json: bool
+) -> None:
+    from casas_ray.cli import judged_tables, result_tables, tables
+    from casas_ray.report.verdicts import ArmVerdict, caveats_of, marked
+    from casas_ray.report.verdicts import as_json as plain
+
+    found: dict[Path, Look] = {}
+    folders = [run.folder for seeds in groups for run in seeds]
+    with judging([folder.name for folder in folders]) as tell:
+        for index, folder in enumerate(folders):
+            found[folder] = judge(folder, functools.partial(tell, index))
+    arms = [
+        ArmVerdict(
+            seeds[0].label,
+            [str(run.folder) for run in seeds],
+            [run.recipe.seed for run in seeds],
+            [marked(found[run.folder].verdict, run.caveats) for run in seeds],
+        )
+        for seeds in groups
+    ]
+    looks = {
+        arm.arm: [each for run in seeds if (each := found[run.folder].evaluation)]
+        for arm, seeds in zip(arms, groups, strict=True)
+    }
+    if as_json:
+        told = {str(path): look.evaluation for path, look in found.items()}
+        evaluations = {path: each.as_dict() for path, each in told.items() if each}
+        print_json({**plain(arms, _days(split)), "evaluations": evaluations})
+        return
+    title = tables.heading(_title(groups, arms, _days(split)), caveats_of(arms))
+    if any(verdict.columns for arm in arms for verdict in arm.verdicts):
+        out.print(result_tables.verdicts(arms, title))
+    if all(looks.values()):
+        out.print(judged_tables.by_level(looks, f"Activities told from vectors, {_days(split)}"))
+
+
+def _title(groups: "Groups", arms: "list[ArmVerdict]", days: str) -> str:
+    count = sum(len(arm.runs) for arm in arms)
+    first = groups[0][0].folder.name
+    runs = f"{count} runs, {first} first" if count > 1 else first
+    each = arms[0].seeds
+    seeds = "1 seed" if len(each) == 1 else f"{len(each)} seeds"
+    of_arms = f"{len(arms)} arms" if len(arms) > 1 else seeds
+    steps = ", ".join(str(verdict.step) for arm in arms for verdict in arm.verdicts)
+    return f"{runs}, {days}, {of_arms}, step {steps}"
+
+
+def _show_home(home: str, split: Split, protocol: HowDealt, *, as_json: bool) -> None:
+    from casas_ray.cli import judged_tables, tables
+    from casas_ray.evals.judge import evaluate_set
+
+    prepared = set_of(home)
+    with judging([home]) as tell:
+        found = evaluate_set(
+            prepared, split=split, protocol=protocol, watch=functools.partial(tell, 0)
+        )
+    if as_json:
+        about = {"set": shown(prepared.folder), "fingerprint": prepared.fingerprint}
+        print_json({**about, "days": _days(split), **found.as_dict()})
+        return
+    days = _days(split) if protocol == "day" else f"protocol {protocol}, up to {_days(split)}"
+    title = tables.heading(f"{home}, {days}, hand-made features", found.extra["caveats"])
+    out.print(judged_tables.by_level({"": [found]}, title))
+
+
+@command("evaluate", "probe", "prepare")
+def cluster(
+    named: Annotated[
+        Place,
+        typer.Argument(
+            metavar="RUN|HOME",
+            help="A run's folder, or its address in a storage; or a home, or a prepared set, by "
+            "name.",
+            parser=a_place,
+            autocompletion=completion.runs_and_homes,
+        ),
+    ],
+    features: Annotated[
+        Literal["hand", "counts", "rich", "past", "both", "encoder", "joined"] | None,
+        typer.Option(help="What is grouped: of a home `hand`, of a run `encoder`."),
+    ] = None,
+    method: Annotated[
+        Literal["kmeans", "agglomerative", "hdbscan", "gmm"],
+        typer.Option(help="How; HDBSCAN finds how many clusters there are."),
+    ] = "kmeans",
+    k: Annotated[
+        str, typer.Option("--k", help="How many: 20 by default; `auto` takes the best silhouette.")
+    ] = "",
+    split: Annotated[
+        Split, typer.Option("--split", help="Score on `val`; `test` is a look at the test days.")
+    ] = "val",
+    as_json: AsJson = False,
+) -> None:
+    """Group windows by what happens in them, without labels.
+
+    Fitted on training days; later days take the clusters that there are. Where somebody labelled
+    the home, the clusters are scored against labels besides. The cluster of every window and event
+    is kept as Parquet.
+
+    Example: casas-ray cluster al_smarthome --k 12
+    """
+    from casas_ray.cli import judged_tables, tables
+
+    home, count = home_named([named]), _count(k, method)
+    folder = Path() if home else named.here("best")
+    if not home and not folder.is_dir():
+        raise DataError(
+            f"{shown(folder)} is no run, no home and no prepared set.",
+            hint="`casas-ray runs` and `casas-ray homes` list those at hand.",
+        )
+    with waiting("opening the set"):
+        from casas_ray.evals.assignments import Grouping, assign
+        from casas_ray.evals.trained_run import TrainedRun
+
+        run = None if home else TrainedRun.open(folder)
+        prepared = set_of(home) if run is None else run.data.prepared
+    grouping = Grouping(features or ("encoder" if run else "hand"), method, count, split)
+    with judging([home or folder.name]) as tell:
+        found = assign(prepared, run, grouping, functools.partial(tell, 0))
+    if as_json:
+        print_json({"folder": str(found.folder), "looks": list(found.looks), **found.about})
+        return
+    title = tables.heading(
+        f"{home or folder.name}, {method}, {_days(split)}", found.about["caveats"]
+    )
+    out.print(judged_tables.clusters(found, title), judged_tables.each_cluster(found), sep="\n")
+    out.print(f"The cluster of every window lies in {shown(found.folder)}")
+
+
+def _count(typed: str, method: str) -> int | None:
+    if typed in ("", "auto"):
+        return 20 if typed == "" and method != "hdbscan" else None
+    if not typed.isdecimal() or not 2 <= int(typed) <= 1000:
+        raise SettingsError(
+            f"--k '{typed}' is no number of clusters.", hint="write 2 to 1000, or auto."
+        )
+    return int(typed)

@@ -1,0 +1,79 @@
+"""Vectors of windows that a model makes, and of what is said of them; alone or beside others."""
+
+# N windows, B windows of a chunk, W width of a vector; in `vectors_NT`, N texts of the set and T
+# size of a text vector
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from casas_ray.corpus.alignment import flat, lengths
+from casas_ray.evals.features.featurizer import LEVELS, Featurizer, Level, Vectors
+from casas_ray.evals.features.fold import Fold
+from casas_ray.evals.features.seen import SeenWindows
+from casas_ray.loader.window_store import WindowStore
+from casas_ray.model.dual import DualEncoder
+
+_CHUNK = 256
+
+
+@torch.inference_mode()
+def pooled(model: DualEncoder, table: pa.Table, vectors_NT: torch.Tensor) -> Vectors:
+    """Windows through the encoder: the pooled vectors before the projection, N x W.
+
+    `vectors_NT` are the text model's, of the set's captions and descriptions.
+    """
+    store = WindowStore.of(table)
+    chunks = []
+    for start in range(0, len(store), _CHUNK):
+        rows_B = np.arange(start, min(start + _CHUNK, len(store)))
+        chunks.append(model.pooled(store.fixed_batch(rows_B, vectors_NT)).float().cpu().numpy())
+    return np.concatenate(chunks).astype(np.float64)
+
+
+def encoder(
+    name: str, model: DualEncoder, vectors_NT: torch.Tensor, level: Level = "window"
+) -> Featurizer:
+    """The pooled vectors of a model, which reads as much as `level` says.
+
+    A window's first event tells the model the time since the event before: of what lies before the
+    window, an encoder of `window` reads no more.
+    """
+
+    @functools.cache  # two rows of one table ask for them
+    def of(windows: SeenWindows) -> Vectors:
+        return pooled(model, windows.table, vectors_NT)
+
+    return Featurizer(name, level, lambda windows, fold: of(windows), one_scale=True)
+
+
+def captions(vectors_NT: NDArray[np.float32]) -> Featurizer:
+    """The text vector of each window's first caption: what words alone tell of it."""
+
+    def first(windows: SeenWindows, fold: Fold) -> Vectors:
+        counts_N = lengths(windows.table, "captions")
+        first_N = flat(windows.table, "captions")[np.cumsum(counts_N) - counts_N]
+        return vectors_NT[first_N].astype(np.float64)
+
+    return Featurizer("captions alone", "window", first, one_scale=True)
+
+
+def joined(name: str, parts: Sequence[Featurizer]) -> Featurizer:
+    """Several features side by side, each spread as much over the training windows as the others;
+    it reads what any of them reads."""
+
+    def make(windows: SeenWindows, fold: Fold) -> Vectors:
+        each = [part.make(windows, fold) for part in parts]
+        return np.concatenate([_evenly(vectors, fold) for vectors in each], axis=1)
+
+    level = LEVELS[max(LEVELS.index(part.level) for part in parts)]
+    return Featurizer(name, level, make, one_scale=all(part.one_scale for part in parts))
+
+
+def _evenly(vectors: Vectors, fold: Fold) -> Vectors:
+    spread = np.sqrt(vectors[fold.train].var(axis=0).sum())
+    return vectors / spread if spread > 0.0 else vectors
