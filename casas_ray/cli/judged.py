@@ -1,5 +1,4 @@
-"""Commands that judge what was learned, or what hand-made features tell: evaluate, probe,
-cluster."""
+"""Commands that judge what was learned, or what hand-made features tell: evaluate, probe."""
 
 import functools
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from casas_ray.cli.app import AsJson, command
 from casas_ray.cli.console import judging, out, print_json, say, waiting
 from casas_ray.cli.results import keep_results
 from casas_ray.cli.typed_path import Place, a_place
-from casas_ray.errors import DataError, SettingsError
+from casas_ray.errors import SettingsError
 from casas_ray.files import shown
 from casas_ray.records.study_record import read_study
 
@@ -179,7 +178,7 @@ def _tell_wandb(run: Path, verdict: "Verdict") -> None:
         say(f"W&B has not heard of the test days: {error}")
 
 
-def _days(split: Split) -> str:
+def days_of(split: Split) -> str:
     return "test days" if split == "test" else "validation days"
 
 
@@ -211,13 +210,13 @@ def _show_looks(
     if as_json:
         told = {str(path): look.evaluation for path, look in found.items()}
         evaluations = {path: each.as_dict() for path, each in told.items() if each}
-        print_json({**plain(arms, _days(split)), "evaluations": evaluations})
+        print_json({**plain(arms, days_of(split)), "evaluations": evaluations})
         return
-    title = tables.heading(_title(groups, arms, _days(split)), caveats_of(arms))
+    title = tables.heading(_title(groups, arms, days_of(split)), caveats_of(arms))
     if any(verdict.columns for arm in arms for verdict in arm.verdicts):
         out.print(result_tables.verdicts(arms, title))
     if all(looks.values()):
-        out.print(judged_tables.by_level(looks, f"Activities told from vectors, {_days(split)}"))
+        out.print(judged_tables.by_level(looks, f"Activities told from vectors, {days_of(split)}"))
 
 
 def _title(groups: "Groups", arms: "list[ArmVerdict]", days: str) -> str:
@@ -242,82 +241,8 @@ def _show_home(home: str, split: Split, protocol: HowDealt, *, as_json: bool) ->
         )
     if as_json:
         about = {"set": shown(prepared.folder), "fingerprint": prepared.fingerprint}
-        print_json({**about, "days": _days(split), **found.as_dict()})
+        print_json({**about, "days": days_of(split), **found.as_dict()})
         return
-    days = _days(split) if protocol == "day" else f"protocol {protocol}, up to {_days(split)}"
+    days = days_of(split) if protocol == "day" else f"protocol {protocol}, up to {days_of(split)}"
     title = tables.heading(f"{home}, {days}, hand-made features", found.extra["caveats"])
     out.print(judged_tables.by_level({"": [found]}, title))
-
-
-@command("evaluate", "probe", "prepare")
-def cluster(
-    named: Annotated[
-        Place,
-        typer.Argument(
-            metavar="RUN|HOME",
-            help="A run's folder, or its address in a storage; or a home, or a prepared set, by "
-            "name.",
-            parser=a_place,
-            autocompletion=completion.runs_and_homes,
-        ),
-    ],
-    features: Annotated[
-        Literal["hand", "counts", "rich", "past", "both", "encoder", "joined"] | None,
-        typer.Option(help="What is grouped: of a home `hand`, of a run `encoder`."),
-    ] = None,
-    method: Annotated[
-        Literal["kmeans", "agglomerative", "hdbscan", "gmm"],
-        typer.Option(help="How; HDBSCAN finds how many clusters there are."),
-    ] = "kmeans",
-    k: Annotated[
-        str, typer.Option("--k", help="How many: 20 by default; `auto` takes the best silhouette.")
-    ] = "",
-    split: Annotated[
-        Split, typer.Option("--split", help="Score on `val`; `test` is a look at the test days.")
-    ] = "val",
-    as_json: AsJson = False,
-) -> None:
-    """Group windows by what happens in them, without labels.
-
-    Fitted on training days; later days take the clusters that there are. Where somebody labelled
-    the home, the clusters are scored against labels besides. The cluster of every window and event
-    is kept as Parquet.
-
-    Example: casas-ray cluster al_smarthome --k 12
-    """
-    from casas_ray.cli import judged_tables, tables
-
-    home, count = home_named([named]), _count(k, method)
-    folder = Path() if home else named.here("best")
-    if not home and not folder.is_dir():
-        raise DataError(
-            f"{shown(folder)} is no run, no home and no prepared set.",
-            hint="`casas-ray runs` and `casas-ray homes` list those at hand.",
-        )
-    with waiting("opening the set"):
-        from casas_ray.evals.assignments import Grouping, assign
-        from casas_ray.evals.trained_run import TrainedRun
-
-        run = None if home else TrainedRun.open(folder)
-        prepared = set_of(home) if run is None else run.data.prepared
-    grouping = Grouping(features or ("encoder" if run else "hand"), method, count, split)
-    with judging([home or folder.name]) as tell:
-        found = assign(prepared, run, grouping, functools.partial(tell, 0))
-    if as_json:
-        print_json({"folder": str(found.folder), "looks": list(found.looks), **found.about})
-        return
-    title = tables.heading(
-        f"{home or folder.name}, {method}, {_days(split)}", found.about["caveats"]
-    )
-    out.print(judged_tables.clusters(found, title), judged_tables.each_cluster(found), sep="\n")
-    out.print(f"The cluster of every window lies in {shown(found.folder)}")
-
-
-def _count(typed: str, method: str) -> int | None:
-    if typed in ("", "auto"):
-        return 20 if typed == "" and method != "hdbscan" else None
-    if not typed.isdecimal() or not 2 <= int(typed) <= 1000:
-        raise SettingsError(
-            f"--k '{typed}' is no number of clusters.", hint="write 2 to 1000, or auto."
-        )
-    return int(typed)

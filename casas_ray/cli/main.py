@@ -19,6 +19,7 @@ import typer
 
 from casas_ray.cli import (
     at_cluster,
+    clustering,
     data,
     jobs,
     judged,
@@ -54,6 +55,7 @@ COMMANDS = (
     watching,
     results,
     judged,
+    clustering,
     report,
     tracking,
     jobs,
