@@ -54,15 +54,18 @@ COMMANDS = (
     on_disk,
     watching,
     results,
+    report,
     judged,
     clustering,
-    report,
     tracking,
     jobs,
     transfer,
     at_cluster,
 )
-"""The files whose commands the application has; importing one registers them."""
+"""The files whose commands the application has, as its help orders them; importing one registers
+them."""
+_MODULES = [each.__name__ for each in COMMANDS]
+app.registered_commands.sort(key=lambda each: _MODULES.index(each.callback.__module__))
 
 
 def main() -> None:
