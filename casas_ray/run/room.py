@@ -32,14 +32,15 @@ def take_niceness(niceness: int) -> None:
 
 
 def fits(machine: Machine) -> None:
-    """Refuse a machine of which the cluster, empty, could not hold one training.
+    """Refuse a machine of which the cluster, empty, could not hold one training; one that adds
+    nodes is taken at its word.
 
     Raises:
         ClusterError: it has too few CPUs or GPUs, or too few on one node for a worker.
     """
-    # Ray itself says nothing of the kind: it waits for a node that may yet join.
     if machine.autoscaled:
         return
+    # Ray itself says nothing of the kind: it waits for a node that may yet join.
     total = ray.cluster_resources()
     for name, each in (("CPU", machine.cpus_per_worker), ("GPU", machine.gpus_per_worker)):
         wanted = each * machine.workers

@@ -3,11 +3,13 @@ version."""
 
 import pytest
 
+from casas_ray.config import Machine
 from casas_ray.errors import ClusterError, RefusedError, SettingsError
 from casas_ray.run.cluster.answer import answer_in, line_of, refusal
 from casas_ray.run.cluster.checks import refuse_other_versions
 from casas_ray.run.cluster.errand import _mute, _raise_refusal
 from casas_ray.run.cluster.look import versions
+from casas_ray.run.room import fits
 
 ODD = {"folder": "caf\u00e9 \x1b[31m", "here": ["a\nb"]}
 
@@ -58,3 +60,7 @@ def test_a_node_with_another_version_is_named(name: str):
 def test_who_does_not_answer_is_told_by_how_it_ended(code: int | None, said: str):
     error = _mute(At(), code, "", "Traceback\nKeyError: 'x'\n")  # type: ignore[arg-type]
     assert (said in error.problem, error.exit_code) == (True, 7)
+
+
+def test_a_cluster_that_adds_nodes_is_not_asked_whether_it_is_large_enough():
+    fits(Machine(autoscaled=True, workers=64, gpus_per_worker=8))  # joins no Ray
