@@ -32,8 +32,8 @@ def take_niceness(niceness: int) -> None:
 
 
 def fits(machine: Machine) -> None:
-    """Refuse a machine of which the cluster, empty, could not hold one training; a cluster that
-    adds nodes is taken at its word.
+    """Refuse a machine of which the cluster, empty, could not hold one training; one that adds
+    nodes is taken at its word.
 
     Raises:
         ClusterError: it has too few CPUs or GPUs, or too few on one node for a worker.
