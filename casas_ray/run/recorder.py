@@ -1,11 +1,13 @@
 """The recorder: an actor beside the driver, which keeps on the driver's disk what workers send."""
 
+import hashlib
 import math
+import os
 import shutil
 import tempfile
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from ray.exceptions import RayError
 from casas_ray.errors import ClusterError, first_line
 from casas_ray.files import private_folder, shown
 from casas_ray.records import checkpoints
-from casas_ray.records.checkpoint_files import FILES, read_meta
+from casas_ray.records.checkpoint_files import FILES, OPTIMIZER, WEIGHTS, read_meta
 from casas_ray.records.checkpoints import About
 from casas_ray.records.ledger import new_row
 from casas_ray.records.own_folder import own
@@ -25,7 +27,7 @@ from casas_ray.records.rows import Row, Status
 from casas_ray.records.run_record import RunRecord, claim
 from casas_ray.records.run_result import CHECKPOINTS, RunResult, checkpoint_folder
 from casas_ray.records.run_store import FolderStore
-from casas_ray.run.room import beside_driver
+from casas_ray.run.room import beside_driver, take_niceness
 
 CHUNK_BYTES = 4 << 20
 """Of a checkpoint's file, as it travels."""
@@ -47,6 +49,9 @@ class _Turn:
     draft: Path | None = None
     """Where a checkpoint's files arrive."""
 
+    hashes: dict[str, "hashlib._Hash"] = field(default_factory=dict)
+    """Of what arrived of each."""
+
 
 class Recorder:
     """Keeps rows and checkpoints of a study's runs, in the order in which their writers send them.
@@ -60,8 +65,10 @@ class Recorder:
         self._folder = folder
         self._turns: dict[Path, _Turn] = {}
 
-    def touch(self, path: Path) -> None:
-        """Make an empty file: whether this process may write where the driver reads."""
+    def begin_at(self, niceness: int, path: Path) -> None:
+        """Work at this niceness where the system allows it, and make an empty file: whether this
+        process may write where the driver reads."""
+        take_niceness(niceness)
         path.touch()
 
     def admit(self, record: RunRecord) -> None:
@@ -109,6 +116,7 @@ class Recorder:
         self._drop(held)
         private_folder(run / CHECKPOINTS)
         held.draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=run / CHECKPOINTS))
+        held.hashes = {name: hashlib.sha256() for name in FILES}
 
     def receive(
         self, run: Path, turn: str, name: str, offset: int, chunk: NDArray[np.uint8]
@@ -128,6 +136,8 @@ class Recorder:
                 if stream.tell() != offset:
                     raise TurnLost(f"{name} of {run.name} lacks bytes before {offset}")
                 stream.write(chunk.data)
+            # Now, while it is at hand and the next is on its way.
+            held.hashes[name].update(chunk.data)
         except Exception:
             # At once: a disk that is full needs the room.
             self._drop(held)
@@ -143,7 +153,8 @@ class Recorder:
         def fill(folder: Path) -> None:
             for path in draft.iterdir():
                 path.replace(folder / path.name)
-            read_meta(folder)  # their hashes: what was torn on its way never takes its name
+            hashes = {name: held.hashes[name].hexdigest() for name in (WEIGHTS, OPTIMIZER)}
+            read_meta(folder, hashes)  # what was torn on its way never takes its name
 
         try:
             return held.store.save(step, fill, keep=keep, best=best)
@@ -213,7 +224,7 @@ def start_recorder(folder: Path) -> Any:  # Any: Ray's handle has no type
     recorder = actor.options(**beside_driver(), max_restarts=-1).remote(folder)
     probe = folder / f".recorder-{uuid.uuid4().hex}"
     try:
-        ray.get(recorder.touch.remote(probe))
+        ray.get(recorder.begin_at.remote(os.nice(0), probe))
         if not probe.exists():
             raise FileNotFoundError("its file is not to be seen here")
     except (RayError, OSError) as error:
