@@ -12,7 +12,7 @@ from casas_ray.errors import DataError, SettingsError
 from casas_ray.evals.features.featurizer import Featurizer, Vectors
 from casas_ray.evals.features.fold import Fold
 from casas_ray.evals.features.seen import Ints, SeenWindows
-from casas_ray.evals.tuned import require_scikit_learn, undisturbed
+from casas_ray.evals.tuned import require_scikit_learn, standardised, undisturbed
 
 Method = Literal["kmeans", "agglomerative", "hdbscan", "gmm"]
 
@@ -132,11 +132,9 @@ def agreement(clusters: Clusters, fold: Fold) -> float | None:
 
 
 def _reduced(vectors_NW: Vectors, fold: Fold, *, scale: bool) -> Vectors:
-    train_TW = vectors_NW[fold.train]
     if scale:
-        spread_W = train_TW.std(axis=0)
-        vectors_NW = (vectors_NW - train_TW.mean(axis=0)) / np.where(spread_W > 0.0, spread_W, 1.0)
-        train_TW = vectors_NW[fold.train]
+        vectors_NW = standardised(vectors_NW, vectors_NW[fold.train])
+    train_TW = vectors_NW[fold.train]
     axes = min(_DIMENSIONS, *train_TW.shape)
     # Not whitened: the axes that vary most are the ones that tell most.
     reduction = _of("decomposition", "PCA")(axes, random_state=0).fit(train_TW)

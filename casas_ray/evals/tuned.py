@@ -31,6 +31,9 @@ STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _BLOCKS = 4
 _TREES, _TREES_TO_CHOOSE = 150, 25
 _ITERATIONS = 500
+_STILL, _FAR = 1e-6, 100.0
+"""A spread that is none, and the most spreads that a value may lie from the mean."""
+
 _FEW_WINDOWS = 2000
 """Trees grown on so few are grown sooner than threads are started for them."""
 
@@ -163,11 +166,18 @@ def _said(model: Classifier, train: Part, asked_NW: Vectors) -> Labels:
 
 
 def _scaled(train: Part, asked: Part) -> tuple[Part, Vectors]:
-    from sklearn.preprocessing import StandardScaler
+    train_NW = standardised(train.vectors_NW, train.vectors_NW)
+    asked_NW = standardised(asked.vectors_NW, train.vectors_NW)
+    return Part(train_NW, train.labels, train.day_N), asked_NW
 
-    scaler: Classifier = StandardScaler().fit(train.vectors_NW)
-    scaled = Part(scaler.transform(train.vectors_NW), train.labels, train.day_N)
-    return scaled, scaler.transform(asked.vectors_NW)
+
+def standardised(vectors_NW: Vectors, train_NW: Vectors) -> Vectors:
+    """The vectors with each column of the mean 0 and the spread 1 over training windows."""
+    mean_W, spread_W = train_NW.mean(axis=0), train_NW.std(axis=0)
+    # What hardly ever moves in training, such as a count that has all but decayed, would be blown
+    # up to anything; later windows may lie far out all the same.
+    spread_W = np.where(spread_W > _STILL, spread_W, 1.0)
+    return np.clip((vectors_NW - mean_W) / spread_W, -_FAR, _FAR)
 
 
 def _named(strength: float) -> str:

@@ -6,7 +6,13 @@ scipy takes a second to import, so it is imported where it is used.
 import functools
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_DIGITS = 12
 ENUMERATED = 14
 """Pairs of which every flip of signs is looked at; of more pairs, as many flips are drawn."""
 
@@ -29,10 +35,18 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     import numpy as np
     from scipy.stats import permutation_test
 
+    found = np.asarray(differences, float)
+    largest = np.abs(found).max(initial=0.0) or 1.0
+
+    # Rounded: flips of one mean but for the last bits are as far out as each other, also at 0,
+    # where scipy, which compares relatively, takes what rounding left for a difference.
+    def mean(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+        return np.round(np.mean(values / largest, axis=axis), _DIGITS)
+
     # For one sample, scipy's permutations of kind `samples` flip the sign of each observation.
     test = permutation_test(
-        (np.asarray(differences, float),),
-        np.mean,
+        (found,),
+        mean,
         permutation_type="samples",
         vectorized=True,
         n_resamples=1 << ENUMERATED,

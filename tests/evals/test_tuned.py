@@ -7,7 +7,7 @@ import pytest
 
 from casas_ray.evals import tuned
 from casas_ray.evals.scores import Tally
-from casas_ray.evals.tuned import Part, block_of, majority, probe
+from casas_ray.evals.tuned import Part, block_of, majority, probe, standardised
 
 
 def part(seed: int, *, rows: int = 300, tells: bool = True) -> Part:
@@ -82,3 +82,18 @@ def test_windows_of_one_label_are_told_it():
     found = probe(train, train)
     assert set(found.guesses.guessed.tolist()) == {"Cook"}
     assert found.labelled is None
+
+
+def test_a_column_that_is_all_but_still_in_training_is_not_blown_up():
+    train = part(0)
+    still = np.full((len(train.labels), 1), 1e-41, dtype=np.float32)
+    still[0] = 1e-38
+    vectors = np.concatenate([train.vectors_NW, still], axis=1).astype(np.float32)
+    moved = vectors.copy()
+    moved[:, 4] = 3.0
+    assert np.abs(standardised(moved, vectors)).max() <= 100.0
+    found = probe(Part(vectors, train.labels, train.day_N), Part(moved, train.labels, train.day_N))
+    assert macro(found.guesses) > 0.9
+    plain = standardised(train.vectors_NW, train.vectors_NW)
+    np.testing.assert_allclose(plain.mean(0), 0.0, atol=1e-9)
+    np.testing.assert_allclose(plain.std(0), 1.0)

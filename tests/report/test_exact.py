@@ -27,6 +27,11 @@ def test_six_differences_of_one_sign_have_two_flips_of_64_as_far_out():
     assert sign_flip_p([0.0] * 6) == 1.0
 
 
+def test_flips_that_are_level_but_for_rounding_are_as_far_out():
+    # The sum is 0, and not the sum of these floats: every flip is as far from 0 or further.
+    assert sign_flip_p([0.89, -0.57, -1.0, 0.68]) == 1.0
+
+
 def test_one_small_loss_among_six_is_passed_by_two_flips_and_met_by_two():
     # The sum is 15; flipping the loss gives 17, and nothing else comes near. Both signs: 4 of 64.
     assert sign_flip_p([-1.0, 2.0, 3.0, 3.0, 4.0, 4.0]) == 4 / 64
