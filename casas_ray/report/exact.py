@@ -40,7 +40,7 @@ def sign_flip_p(differences: Sequence[float]) -> float:
 
     # Rounded: flips of one mean but for the last bits are as far out as each other, also at 0,
     # where scipy, which compares relatively, takes what rounding left for a difference.
-    def mean(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    def mean(values: "NDArray[np.float64]", axis: int) -> "NDArray[np.float64]":
         return np.round(np.mean(values / largest, axis=axis), _DIGITS)
 
     # For one sample, scipy's permutations of kind `samples` flip the sign of each observation.
