@@ -16,6 +16,7 @@ def test_the_page_runs_from_top_to_bottom(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)  # it writes where it is
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)  # other tests' Ray
     prepare_environment()
     names: dict = {}
     for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.S):
