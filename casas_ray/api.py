@@ -17,7 +17,7 @@ from casas_ray.files import shown
 from casas_ray.records.own_folder import refuse_strangers
 from casas_ray.records.run_record import RunRecord, run_folder
 from casas_ray.records.run_result import RunResult
-from casas_ray.records.storage_mirror import bring
+from casas_ray.records.storage_mirror import bring, copy_here
 from casas_ray.records.study_record import StudyRecord
 from casas_ray.report.table import StudyTable, study_table
 from casas_ray.run.gather import Steps, Watch, gather
@@ -139,12 +139,15 @@ def compare(record: StudyRecord) -> StudyTable:
 
 
 def load(folder: str | Path) -> TrainedRun:
-    """A trained run: its best checkpoint, model and data.
+    """A trained run: its best checkpoint, model and data; of an address in a storage, a copy.
 
     Raises:
+        SettingsError, SetupError: as for `copy_here`, of an address.
         DataError: the folder holds no run with a whole best checkpoint.
         RefusedError: another version of this package wrote it.
     """
+    if isinstance(folder, str) and "://" in folder:
+        folder = copy_here(folder, checkpoints="best")
     return TrainedRun.open(Path(folder))
 
 

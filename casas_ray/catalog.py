@@ -13,7 +13,7 @@ import threading
 from bdb import BdbQuit
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType, ModuleType
 
@@ -67,6 +67,37 @@ def find_study(name: str) -> Study:
     return study
 
 
+@dataclass(frozen=True)
+class Declared:
+    """A study that can be run, as its file tells of it."""
+
+    name: str
+    path: Path
+    question: str
+    study: Study | None
+    """None of one in the current folder, whose file is read and not run."""
+
+
+def declared_studies() -> list[Declared]:
+    """Every study that can be run by its name; a file that cannot be read asks nothing.
+
+    Raises:
+        SettingsError: an installed file is no study.
+    """
+    return [_declared(name, path) for name, path in sorted(study_files().items())]
+
+
+def _declared(name: str, path: Path) -> Declared:
+    if path.parent == installed_studies():
+        study = find_study(name)
+        return Declared(name, path, study.question, study)
+    try:
+        said = ast.get_docstring(ast.parse(path.read_bytes())) or ""
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        said = ""
+    return Declared(name, path, said.partition("\n")[0], None)
+
+
 def bases(*, here: bool = True) -> dict[str, Path]:
     """Name to file of every starting point: those installed, then, unless `here` is off, those in
     ./tune_spaces/bases.py. The files are read, and not run."""
@@ -117,8 +148,14 @@ def find_machine(name: str) -> Machine:
     try:
         tree = read_toml(path)
     except DataError as error:
-        raise SettingsError(error.problem) from None
-    return Machine.build({"name": name, **tree})
+        raise SettingsError(error.problem, hint=error.hint) from None
+    try:
+        return Machine.build({"name": name, **tree})
+    except SettingsError as error:
+        raise SettingsError(
+            f"{shown(path)}: {error.problem}",
+            hint=error.hint or "`casas-ray settings` lists what each takes.",
+        ) from None
 
 
 def _is_file(path: Path) -> bool:
@@ -166,7 +203,9 @@ def _code_of(path: Path) -> Iterator[None]:
     try:
         with _alarm():
             yield
-    except (CasasError, KeyboardInterrupt, Terminated, BdbQuit):
+    except CasasError as error:
+        raise type(error)(f"{shown(path)}: {error.problem}", hint=error.hint) from None
+    except (KeyboardInterrupt, Terminated, BdbQuit):
         raise
     except _TooLong:
         problem = f"{shown(path)}: it was not read in {_SECONDS_TO_READ} s; does it loop?"

@@ -195,7 +195,9 @@ def read_toml(path: Path) -> dict[str, Any]:  # Any: what TOML holds
     # A ValueError also for what is no UTF-8, and for a number of 5,000 digits; a RecursionError
     # for lists in lists in lists.
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{shown(path)}: {why(error)}.") from None
+        raise DataError(
+            f"{shown(path)}: {why(error)}.", hint="TOML in UTF-8 is wanted: a line is NAME = VALUE."
+        ) from None
 
 
 def sha256_of(path: Path) -> str:
@@ -247,5 +249,7 @@ def why(error: BaseException) -> str:
     """What an error says, in a line and without the path that is told beside it."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.object[error.start]:#04x} at {error.start:,} is no UTF-8"
     said = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return (said.strip().splitlines() or [type(error).__name__])[0]

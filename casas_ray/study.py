@@ -83,7 +83,7 @@ class Study:
     def __post_init__(self) -> None:
         if not 0.0 < self.rope < 1.0:
             raise SettingsError(
-                f"study '{self.name}': rope={self.rope} is no difference of a recall.",
+                f"{self._called}: rope={self.rope} is no difference of a recall.",
                 hint="0.01 is a point; a study says what does not matter before it runs.",
             )
         self._refuse_like_names()
@@ -96,13 +96,13 @@ class Study:
             digest = changed.digest()
             if digest in arm_names:
                 raise SettingsError(
-                    f"study '{self.name}': arm '{arm.name}' is the same as '{arm_names[digest]}'.",
+                    f"{self._called}: arm '{arm.name}' is the same as '{arm_names[digest]}'.",
                     hint="the base runs as an arm by itself; leave its value out.",
                 )
             arm_names[digest] = arm.name
             if "seed" in arm.changes:
                 raise SettingsError(
-                    f"study '{self.name}': arm '{arm.name}' changes the seed, which is an axis.",
+                    f"{self._called}: arm '{arm.name}' changes the seed, which is an axis.",
                     hint="give the study other `seeds`; every arm runs with each.",
                 )
 
@@ -110,7 +110,7 @@ class Study:
         for home in recipe.data.homes:
             if not paths.is_safe_name(home):
                 raise SettingsError(
-                    f"study '{self.name}': '{home}' cannot be a home's name.",
+                    f"{self._called}: '{home}' cannot be a home's name.",
                     hint="data.homes takes names of homes with commas between them, or the name of "
                     "one prepared set.",
                 )
@@ -119,12 +119,12 @@ class Study:
         # As the recipe reads them: True and 1.0 are the seed 1.
         seeds = [str(self.base.replace({"seed": seed}).seed) for seed in self.seeds]
         if not seeds:
-            raise SettingsError(f"study '{self.name}' has no seed.", hint="seeds=(0, 1, 2)")
+            raise SettingsError(f"{self._called} has no seed.", hint="seeds=(0, 1, 2)")
         arms = [BASE_ARM, *(arm.name for arm in self.arms)]
         for name in arms:
             if not name.strip() or name.startswith("/") or ".." in name.split("/"):
                 raise SettingsError(
-                    f"study '{self.name}': arm '{name}' has no name, or one that cannot be a "
+                    f"{self._called}: arm '{name}' has no name, or one that cannot be a "
                     "folder's name.",
                     hint="call it by what it changes, as `each` and `cross` do.",
                 )
@@ -136,7 +136,7 @@ class Study:
             twice = [name for at, name in enumerate(names) if small[at] in small[:at]]
             if twice:
                 raise SettingsError(
-                    f"study '{self.name}': {what} '{twice[0]}' is there twice; two trials would "
+                    f"{self._called}: {what} '{twice[0]}' is there twice; two trials would "
                     "share a folder.",
                     hint=f"'{BASE_ARM}' runs by itself, and capital letters are no difference.",
                 )
@@ -184,7 +184,7 @@ class Study:
         known = [arm.name for arm in self.arms]
         for name in names:
             if name not in (*known, BASE_ARM):
-                problem = f"study '{self.name}' has no arm '{name}'."
+                problem = f"{self._called} has no arm '{name}'."
                 raise SettingsError(problem, hint=did_you_mean(name, known))
         return replace(self, arms=[arm for arm in self.arms if arm.name in names])
 
@@ -206,6 +206,11 @@ class Study:
     def quickened(self) -> "Study":
         """The study with the tiny model and few epochs, said so wherever it is shown."""
         return replace(self, base=quickened(self.base), quick=True)
+
+    @property
+    def _called(self) -> str:
+        # A study has its file's name, which it does not know while the file is read.
+        return "the study" if self.name == "unnamed" else f"study '{self.name}'"
 
     def trials(self) -> list[Trial]:
         """Every arm with every seed; seeds outermost, so that a stopped study has whole rounds."""

@@ -15,7 +15,18 @@ from types import TracebackType
 
 import typer
 
-from casas_ray.cli import chaos, data, on_disk, report, results, runs, tracking, train
+from casas_ray.cli import (
+    chaos,
+    data,
+    on_disk,
+    report,
+    results,
+    runs,
+    studies,
+    tracking,
+    train,
+    watching,
+)
 from casas_ray.cli.app import app
 from casas_ray.cli.console import err
 from casas_ray.cli.usage import usage_error
@@ -29,7 +40,7 @@ _INTERRUPTED = 130
 _TERMINATED = 143
 _SIGNALS = {_INTERRUPTED: "interrupted", _TERMINATED: "told to end"}
 _ENDED = "casas-ray: {}; what was done stands, and the same command goes on."
-COMMANDS = (data, runs, train, chaos, on_disk, results, report, tracking)
+COMMANDS = (data, studies, runs, train, chaos, on_disk, watching, results, report, tracking)
 """The files whose commands the application has; importing one registers them."""
 
 

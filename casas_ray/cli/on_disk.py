@@ -9,7 +9,7 @@ from casas_ray import paths
 from casas_ray.cli import completion
 from casas_ray.cli.app import AsJson, command
 from casas_ray.cli.console import out, print_json, waiting
-from casas_ray.cli.typed_path import a_path, path_option
+from casas_ray.cli.typed_path import Place, RunOrStudy, a_place, path_option
 from casas_ray.errors import DataError, SetupError
 from casas_ray.files import private_folder, shown, write_whole
 from casas_ray.records.own_folder import STUDY_FILE
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 @command("table", "plot", "evaluate", "tune")
 def runs(
     folder: Annotated[
-        Path | None,
+        Place | None,
         typer.Argument(
             metavar="FOLDER",
-            help="Of runs and studies, or of one of them; else data/runs.",
-            parser=a_path,
+            help="Of runs and studies, or of one of them, or an address in a storage; "
+            "else data/runs.",
+            parser=a_place,
             autocompletion=completion.runs,
         ),
     ] = None,
@@ -40,30 +41,24 @@ def runs(
     from casas_ray.cli import disk_tables
     from casas_ray.records.on_disk import on_disk
 
-    where = folder or paths.runs()
+    places = [paths.runs()] if folder is None else folder.all_here()
     # Nothing was trained yet: that is an answer, and no mistake.
     with waiting("reading the ledgers"):
-        held = on_disk(where) if folder or where.is_dir() else []
+        held = [each for place in places if folder or place.is_dir() for each in on_disk(place)]
     if as_json:
         about = [(each, {"study": each.study, "caveats": list(each.caveats)}) for each in held]
         print_json([told | run.as_dict() for each, told in about for run in each.runs])
     elif not held:
-        out.print(f"No run lies in {shown(where)}; first: casas-ray tune STUDY, or casas-ray train")
+        out.print(
+            f"No run lies in {shown(places[0])}; first: casas-ray tune STUDY, or casas-ray train"
+        )
     else:
         out.print(*disk_tables.runs(held), sep="\n")
 
 
 @command("table", "runs", "sync")
 def plot(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN|STUDY",
-            help="The folder of a run, or of a study.",
-            parser=a_path,
-            autocompletion=completion.runs,
-        ),
-    ],
+    run: RunOrStudy,
     output_dir: Annotated[
         Path | None, path_option("--output-dir", help="Where to put them; else that folder.")
     ] = None,
@@ -75,6 +70,7 @@ def plot(
 
     Example: casas-ray plot data/runs/milan_ablation_mlm-milan-1a2b3c4d
     """
+    folder = run.here()
     with waiting("drawing"):
         written = _drawn(folder, output_dir or folder)
     if as_json:

@@ -10,7 +10,7 @@ import typer
 from casas_ray.cli import completion
 from casas_ray.cli.app import AsJson, command
 from casas_ray.cli.console import judging, out, print_json, say, waiting
-from casas_ray.cli.typed_path import a_path
+from casas_ray.cli.typed_path import Place, a_place
 from casas_ray.errors import AllFailed, SomeFailed
 from casas_ray.files import shown
 from casas_ray.records.ledger import finite
@@ -26,20 +26,20 @@ Watch = Callable[[str], None]
 """Hears what is at work."""
 
 Runs = Annotated[
-    list[Path],
+    list[Place],
     typer.Argument(
         metavar="RUN|STUDY",
-        help="Folders of finished runs, or of studies.",
-        parser=a_path,
+        help="Folders of finished runs or of studies, or their addresses in a storage.",
+        parser=a_place,
         autocompletion=completion.runs,
     ),
 ]
 AStudy = Annotated[
-    Path,
+    Place,
     typer.Argument(
         metavar="STUDY",
-        help="The folder of a study's runs.",
-        parser=a_path,
+        help="The folder of a study's runs, or its address in a storage.",
+        parser=a_place,
         autocompletion=completion.runs,
     ),
 ]
@@ -51,7 +51,7 @@ def table(folder: AStudy, as_json: AsJson = False) -> None:
 
     Example: casas-ray table data/runs/milan_ablation_mlm-quick-simulated-1a2b3c4d
     """
-    show_study(read_study(folder), as_json=as_json)
+    show_study(read_study(folder.here()), as_json=as_json)
 
 
 @command("probe", "table", "runs")
@@ -66,7 +66,8 @@ def evaluate(runs: Runs, as_json: AsJson = False) -> None:
     from casas_ray.records.verdict import recorded_verdict
 
     # All of them are known to belong together before the first look: a look is final.
-    groups = _together(runs, split="test")
+    folders = [run.here("best") for run in runs]
+    groups = _together(folders, split="test")
     # Test days are looked at once; whatever was found then is the answer for good.
     _show_verdicts(
         groups,
@@ -74,6 +75,11 @@ def evaluate(runs: Runs, as_json: AsJson = False) -> None:
         "test days",
         as_json=as_json,
     )
+    from casas_ray.records.storage_mirror import keep_verdicts
+
+    for run, folder in zip(runs, folders, strict=True):
+        if run.is_address:
+            keep_verdicts(run.text, folder)
 
 
 def _together(runs: list[Path], *, split: str) -> "Groups":
@@ -120,7 +126,7 @@ def probe(runs: Runs, as_json: AsJson = False) -> None:
 
     Example: casas-ray probe data/runs/milan_tiny-al_smarthome-seed0-1a2b3c4d
     """
-    groups = _together(runs, split="val")
+    groups = _together([run.here("best") for run in runs], split="val")
     from casas_ray.evals.judge import probe_validation
     from casas_ray.evals.trained_run import TrainedRun
 
@@ -203,9 +209,13 @@ def _fail_if_any(statuses: Sequence[str], folder: Path) -> None:
         return
     counts = ", ".join(f"{bad.count(status)} {status}" for status in sorted(set(bad)))
     kind = AllFailed if len(bad) == len(statuses) else SomeFailed
+    told = f"each says why in the last line of its ledger, {shown(folder)}/*/ledger.jsonl"
+    again = "the `casas-ray tune` that began the study, given again, trains what is missing"
+    # These alone end with a reason; whatever else did not finish goes on.
+    ended = {"failed", "diverged"}
+    hints = [told] * bool(ended & set(bad)) + [again] * bool(set(bad) - ended)
     raise kind(
-        f"{len(bad)} of {len(statuses)} trials did not finish: {counts}.",
-        hint=f"each says why in the last line of its ledger, {shown(folder)}/*/ledger.jsonl",
+        f"{len(bad)} of {len(statuses)} trials did not finish: {counts}.", hint="; ".join(hints)
     )
 
 

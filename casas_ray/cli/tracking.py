@@ -11,27 +11,17 @@ from casas_ray.catalog import find_base
 from casas_ray.cli import completion
 from casas_ray.cli.app import AsJson, Changes, OnMachine, command, configuration, settings
 from casas_ray.cli.console import out, print_json, say, waiting
-from casas_ray.cli.typed_path import a_path
+from casas_ray.cli.typed_path import RunOrStudy
 from casas_ray.config import Recipe
 from casas_ray.config.flat_json import written
 from casas_ray.errors import SetupError
 from casas_ray.files import shown
 from casas_ray.records.run_record import RunRecord, records_in
 
-ARun = Annotated[
-    Path,
-    typer.Argument(
-        metavar="RUN|STUDY",
-        help="The folder of a run, or of a study.",
-        parser=a_path,
-        autocompletion=completion.runs,
-    ),
-]
-
 
 @command("audit", "runs", "doctor")
 def sync(
-    folder: ARun,
+    run: RunOrStudy,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Make TensorBoard files instead.")
     ] = False,
@@ -45,6 +35,7 @@ def sync(
     from casas_ray.records.lock import locked
     from casas_ray.records.study_record import STUDY_FILE, read_study
 
+    folder = run.here("best")  # a model may be asked for
     records, failed = records_in(folder), []
     for record in records:
         # Two at once would both write the run's mirrors; whoever trains follows it, and holds the
@@ -109,7 +100,7 @@ def _sent(record: RunRecord, *, tensorboard: bool) -> str:
 
 @command("sync", "runs")
 def audit(
-    run: ARun,
+    run: RunOrStudy,
     as_json: AsJson = False,
 ) -> None:
     """Show what of a run or a study leaves this machine for W&B.
@@ -123,15 +114,16 @@ def audit(
     from casas_ray.tracking.audit import classes, run_by_run
     from casas_ray.tracking.outgoing import outgoing_of, outgoing_summary
 
-    records = records_in(run)
+    folder = run.here("best")
+    records = records_in(folder)
     # The settings of a study are those of its first run: all of its runs are tracked alike.
     tracking, name = records[0].tracking, records[0].name
     with waiting("reading the ledgers"):
         leaving = [told for record in records for told in outgoing_of(record)]
-    if (run / STUDY_FILE).is_file():
+    if (folder / STUDY_FILE).is_file():
         from casas_ray.run.conclude import summary_of
 
-        study = read_study(run)
+        study = read_study(folder)
         leaving.append(outgoing_summary(summary_of(study), tracking))
         name = study.study
     if as_json:

@@ -98,7 +98,7 @@ def train(
     profile: OnlyProfile = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train one recipe; the same command goes on where it was stopped.
+    """Train one recipe; the same command goes on after a stop.
 
     Example: casas-ray train milan_baseline data.homes=al_smarthome --machine two-workers
     """

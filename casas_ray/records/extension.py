@@ -2,17 +2,18 @@
 
 import glob
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from casas_ray import paths
-from casas_ray.config import Recipe, Tracking, differences
+from casas_ray.config import Recipe, differences
 from casas_ray.errors import DataError, RefusedError
 from casas_ray.files import shown
 from casas_ray.records.own_folder import RUN_FILE, STUDY_FILE
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
-from casas_ray.records.study_folder import folder_of, lay_out, name_of
+from casas_ray.records.study_folder import Asked, folder_of, lay_out, name_of
 from casas_ray.records.study_record import StudyRecord, read_study
 from casas_ray.study import BASE_ARM, Study
 
@@ -23,47 +24,34 @@ Differences = Mapping[str, tuple[object, object]]
 """By setting, what the folder's trial has and what is asked for."""
 
 
-def take_up(
-    study: Study,
-    tracking: Tracking,
-    sets: Sequence["PreparedSet"],
-    *,
-    folder: Path | None = None,
-    fresh: bool = False,
-    extend: bool = False,
-    most: int | None = None,
-) -> tuple[StudyRecord, list[RunRecord]]:
+def take_up(asked: Asked) -> tuple[StudyRecord, list[RunRecord]]:
     """A study's record and one run record a trial that is asked for, as `lay_out` makes them; in
     the folder of a study of the same base where there is one.
-
-    `extend` adds to such a folder, or to the `folder` that is named, the arms and seeds that it
-    lacks; `most` is written into the rule before the seeds that it is about are trained.
 
     Raises:
         RefusedError: the folder lacks trials and is not to be extended; or all that was trained of
             this study has another base, or an arm of the same name that differs.
     """
-    held = None if fresh or folder else _held(study, sets, extend=extend)
-    if held:
-        # All that `lay_out` could find wrong with it was looked at.
-        folder, extend = held.folder, True
-    return lay_out(study, tracking, sets, folder=folder, fresh=fresh, extend=extend, most=most)
+    held = None if asked.fresh or asked.folder else _held(asked)
+    # All that `lay_out` could find wrong with it was looked at.
+    return lay_out(replace(asked, folder=held.folder, extend=True) if held else asked)
 
 
-def _held(study: Study, sets: Sequence["PreparedSet"], *, extend: bool) -> StudyRecord | None:
+def _held(asked: Asked) -> StudyRecord | None:
+    study, sets = asked.study, asked.sets
     exact = folder_of(study, sets)
     if (exact / STUDY_FILE).exists():
         return None  # `lay_out` finds it by its name
     earlier = _earlier(study, sets)
     alike = [held for held in earlier if not _changed(held, BASE_ARM, study.base, sets[0])]
     if not alike:
-        if extend and earlier:
+        if asked.extend and earlier:
             raise _other_base(earlier[0], study, sets[0])
         return None
     held = alike[0]
     _refuse_other_arms(held, study)
     lacking = _lacking(held, study)
-    if lacking and not extend:
+    if lacking and not asked.extend:
         raise RefusedError(
             f"{shown(held.folder)} has this study with the same base, but not {lacking}.",
             hint="--extend adds to it and trains nothing twice; --fresh trains all anew.",

@@ -2,12 +2,16 @@
 
 import contextlib
 import fcntl
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from casas_ray.drafts import clear_drafts
 from casas_ray.errors import RefusedError
 from casas_ray.files import private_folder, shown
+
+_TRIES, _SECONDS_BETWEEN = 10, 0.02
 
 
 @contextlib.contextmanager
@@ -23,15 +27,24 @@ def locked(folder: Path) -> Iterator[None]:
     # processes could each lock a file of this name. For appending: opened to be written, a file
     # that is not ours, or that a link of this name points at, would be emptied.
     with (folder / ".lock").open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _taken(stream):
             raise RefusedError(
                 f"another casas-ray is at work in {shown(folder)}.",
                 hint="wait for it, or stop it.",
-            ) from None
+            )
         clear_drafts(folder)
         yield
+
+
+def _taken(stream: IO[str]) -> bool:
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            # Who only looks whether it is locked, as `casas-ray watch` does, holds it for a moment.
+            time.sleep(_SECONDS_BETWEEN)
+    return False
 
 
 def is_locked(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 """What is on disk: every run of a folder, how it ended, its best so far and its age."""
 
+import glob
 import logging
 import time
 from dataclasses import asdict, dataclass
@@ -82,6 +83,17 @@ def on_disk(folder: Path) -> list[OnDisk]:
     return sorted((held for path in places if (held := _sound(path))), key=_latest)
 
 
+def newest_of(folder: Path, study: str) -> OnDisk | None:
+    """The newest study of this name in a folder of runs; None where there is none that can be read.
+
+    A folder that was given to the study by hand has another name, and is not found.
+    """
+    files = folder.glob(f"{glob.escape(study)}-*/{STUDY_FILE}")
+    newest = sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
+    held = (_sound(path.parent) for path in newest)
+    return next((each for each in held if each is not None and each.study == study), None)
+
+
 def _is_ours(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (STUDY_FILE, RUN_FILE))
 
@@ -99,16 +111,26 @@ def _sound(folder: Path) -> OnDisk | None:
         return None
 
 
+def is_at_work(folder: Path) -> bool:
+    """Whether a command is at work on a study or a run.
+
+    Raises:
+        DataError: the folder holds none.
+    """
+    if (folder / STUDY_FILE).is_file():
+        return is_locked(folder)
+    # A trial of a study is worked on under the lock of the whole.
+    return is_locked(folder.parent if RunRecord.read(folder).group else folder)
+
+
 def _study(folder: Path) -> OnDisk:
-    study, at_work = read_study(folder), is_locked(folder)
+    study, at_work = read_study(folder), is_at_work(folder)
     runs = [_told(folder / name, arm, seed, at_work) for arm, seed, name in study.trials]
     return OnDisk(folder, study.study, study.marks, tuple(runs))
 
 
 def _alone(folder: Path) -> OnDisk:
-    record = RunRecord.read(folder)
-    # A trial of a study is worked on under the lock of the whole.
-    at_work = is_locked(folder.parent if record.group else folder)
+    record, at_work = RunRecord.read(folder), is_at_work(folder)
     run = _told(folder, record.arm, record.recipe.seed, at_work)
     return OnDisk(folder, record.group, record.marks, (run,))
 

@@ -1,10 +1,13 @@
 """A copy of runs that outlives this disk: in a folder elsewhere, or in a bucket."""
 
 import contextlib
+import copy
+import json
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import pyarrow as pa
 from pyarrow import fs
@@ -15,9 +18,13 @@ from casas_ray.files import new_folder, private_folder, shown, write_whole
 from casas_ray.records import checkpoints
 from casas_ray.records.checkpoint_files import FILES, META, NAME
 from casas_ray.records.ledger import LEDGER
-from casas_ray.records.run_result import CHECKPOINTS, checkpoint_folder
+from casas_ray.records.own_folder import STUDY_FILE
+from casas_ray.records.run_result import CHECKPOINTS, RunResult, checkpoint_folder
 
 _PIECE_BYTES = 4 << 20
+
+Which = Literal["all", "best", "none"]
+"""Of a run's checkpoints, those that are brought."""
 
 FAULTS = (OSError, pa.ArrowException)
 """What pyarrow raises of a storage that does not do as it is asked."""
@@ -30,8 +37,8 @@ class Storage:
     killed, or finds the storage gone for a while, sends it once more.
     """
 
-    def __init__(self, address: str) -> None:
-        """Any folder, or an address as `s3://BUCKET/PATH`.
+    def __init__(self, address: str, *, setting: str = "") -> None:
+        """Any folder, or an address as `s3://BUCKET/PATH`; `setting` is what named it.
 
         Raises:
             SettingsError: it is no address of a storage.
@@ -42,7 +49,7 @@ class Storage:
             self._files, self._root = fs.FileSystem.from_uri(whole)
         except (*FAULTS, ValueError, RuntimeError) as error:
             raise SettingsError(
-                f"machine.storage={address} names no storage: {first_line(error)}.",
+                f"{setting}{address} names no storage: {first_line(error)}.",
                 hint="a folder that lasts, or s3://BUCKET/PATH or gs://BUCKET/PATH.",
             ) from None
 
@@ -63,8 +70,42 @@ class Storage:
         """The error that the storage does not do as it was asked."""
         return SetupError(
             f"the storage {self.address} fails: {first_line(error)}",
-            hint="what was trained stands on this disk; the same command sends it when it answers.",
+            hint="what stands on this disk stands; the same command goes on when it answers.",
         )
+
+    @property
+    def name(self) -> str:
+        """The last part of the address."""
+        return PurePosixPath(self._root).name
+
+    def at(self, *parts: str) -> "Storage":
+        """What lies further down in it, or with `..` above."""
+        other = copy.copy(self)
+        place = PurePosixPath(self._root)
+        for part in parts:
+            place = place.parent if part == ".." else place / part
+        other._root = str(place)
+        return other
+
+    def names(self) -> list[str]:
+        """What lies in it."""
+        return self._names(self._root)
+
+    def content(self, name: str) -> bytes | None:
+        """One of its files; None where it has none of that name."""
+        return self._read(f"{self._root}/{name}")
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write one of its files, whole or not at all."""
+        self._write(f"{self._root}/{name}", content)
+
+    def bring_into(self, folder: Path, checkpoints: Which) -> None:
+        """Put into a folder what the run, or the study itself, that lies here has besides.
+
+        Raises:
+            RefusedError: both went on by themselves.
+        """
+        self._bring(self._root, folder, checkpoints)
 
     def send(self, folder: Path) -> None:
         """Make the copy of a run's, or a study's, own files that of this disk."""
@@ -88,12 +129,18 @@ class Storage:
         Raises:
             RefusedError: both went on by themselves.
         """
-        there = self._place(folder)
+        self._bring(self._place(folder), folder, "all")
+
+    def _bring(self, there: str, folder: Path, which: Which) -> None:
         for name in self._names(there):
             if paths.is_safe_name(name) and name != CHECKPOINTS:
                 self._bring_file(f"{there}/{name}", folder / name)
-        for name in self._names(f"{there}/{CHECKPOINTS}"):
-            if NAME.fullmatch(name) and not (folder / CHECKPOINTS / name).exists():
+        # After the ledger, which says which is the best.
+        best = RunResult.read(folder).best_step if which == "best" else None
+        wanted = {checkpoint_folder(folder, best).name} if best is not None else set()
+        for name in self._names(f"{there}/{CHECKPOINTS}") if which != "none" else ():
+            is_wanted = NAME.fullmatch(name) and (which == "all" or name in wanted)
+            if is_wanted and not (folder / CHECKPOINTS / name).exists():
                 self._bring_checkpoint(f"{there}/{CHECKPOINTS}/{name}", folder)
 
     def _send_checkpoint(self, local: Path, there: str) -> None:
@@ -118,17 +165,19 @@ class Storage:
 
     def _bring_file(self, place: str, path: Path) -> None:
         content = self._read(place)
-        if content is None or (path.exists() and path.name != LEDGER):
+        is_known = path.exists()
+        if content is None or (is_known and path.name not in (LEDGER, STUDY_FILE)):
             return
-        here = path.read_bytes() if path.exists() else b""
-        if not (content.startswith(here) or here.startswith(content)):
+        here = path.read_bytes() if is_known else b""
+        further = _is_further if path.name == LEDGER else _has_more_trials
+        if not is_known or further(content, here):
+            private_folder(path.parent)
+            write_whole(path, content)
+        elif content != here and not further(here, content):
             raise RefusedError(
                 f"{shown(path)} and its copy in {self.address} went on each by itself.",
                 hint="move one of them away: the other is gone on with.",
             )
-        if len(content) > len(here):
-            private_folder(path.parent)
-            write_whole(path, content)
 
     def _place(self, folder: Path) -> str:
         below = folder.is_relative_to(paths.runs())
@@ -163,6 +212,23 @@ class Storage:
             Path(draft).replace(place)
         finally:
             Path(draft).unlink(missing_ok=True)
+
+
+def _is_further(ledger: bytes, other: bytes) -> bool:
+    return len(ledger) > len(other) and ledger.startswith(other)
+
+
+def _has_more_trials(study: bytes, other: bytes) -> bool:
+    """Whether a `study.json` has the trials of another, or that one is damaged."""
+    trials, others = _trials(study), _trials(other)
+    return trials is not None and (others is None or trials >= others)
+
+
+def _trials(study: bytes) -> set[str] | None:
+    try:
+        return {json.dumps(trial) for trial in json.loads(study)["trials"]}
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _content(path: Path) -> bytes:

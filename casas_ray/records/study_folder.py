@@ -6,7 +6,7 @@ import itertools
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,43 +28,58 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def lay_out(
-    study: Study,
-    tracking: Tracking,
-    sets: Sequence["PreparedSet"],
-    *,
-    folder: Path | None = None,
-    fresh: bool = False,
-    extend: bool = False,
-    most: int | None = None,
-) -> tuple[StudyRecord, list[RunRecord]]:
-    """A study's record and one run record a trial, its folder made; `sets` has each trial's data.
+@dataclass(frozen=True)
+class Asked:
+    """A study that is to be trained: on which data, and where it goes."""
 
-    Without a `folder` of its own, the same study on the same data has the same one; `fresh` takes
-    a new one beside it, and `extend` lets trials be added to what a folder holds. Seeds that it
-    holds besides those asked for have run records too. Before the first trial the rule is written,
-    with `most`.
+    study: Study
+    tracking: Tracking
+
+    sets: Sequence["PreparedSet"]
+    """Each trial's data."""
+
+    folder: Path | None = None
+    """Its own; without one, the same study on the same data has the same folder."""
+
+    fresh: bool = False
+    """Whether it takes a new folder beside the one that is there."""
+
+    extend: bool = False
+    """Whether trials may be added to what a folder holds."""
+
+    most: int | None = None
+    """Seeds at most, which the rule says before the first trial."""
+
+
+def lay_out(asked: Asked) -> tuple[StudyRecord, list[RunRecord]]:
+    """A study's record and one run record a trial, its folder made.
+
+    Seeds that the folder holds besides those asked for have run records too. Before the first trial
+    the rule is written.
 
     Raises:
         RefusedError: another process is at work in its folder, or it holds another study.
     """
+    study, sets = asked.study, asked.sets
     trials = study.trials()
-    named, folder = folder, folder or folder_of(study, sets)
-    folder = _fresh(folder) if fresh else folder
+    folder = asked.folder or folder_of(study, sets)
+    folder = _fresh(folder) if asked.fresh else folder
     own(folder)
     # Locked: who is at work there has written the same, and reads it.
     with locked(folder):
         held = _renamed(_readable(folder), study)
-        record = _grown(study, folder, sets, held, most)
+        record = _grown(asked, folder, held)
         by_arm = {trial.arm: prepared for trial, prepared in zip(trials, sets, strict=True)}
         names = {(arm, seed): name for arm, seed, name in record.trials}
         runs = [
-            _run_of(study, trial, folder / names[trial.arm, trial.recipe.seed], tracking, prepared)
+            _run_of(asked, trial, folder / names[trial.arm, trial.recipe.seed], prepared)
             for trial in [*trials, *_further(record, trials)]
             for prepared in [by_arm[trial.arm]]
         ]
-        if named:
-            is_more = held is not None and not extend and len(record.trials) > len(held.trials)
+        if asked.folder:
+            is_more = (
+                held is not None and not asked.extend and len(record.trials) > len(held.trials)
+            )
             _refuse_another(record.folder, runs, is_more=is_more)
         write_study(record)
         for run in runs:
@@ -89,14 +104,9 @@ def _renamed(held: StudyRecord | None, study: Study) -> StudyRecord | None:
     return replace(held, trials=trials, rule=held.rule and held.rule.renamed(now))
 
 
-def _grown(
-    study: Study,
-    folder: Path,
-    sets: Sequence["PreparedSet"],
-    held: StudyRecord | None,
-    most: int | None,
-) -> StudyRecord:
+def _grown(asked: Asked, folder: Path, held: StudyRecord | None) -> StudyRecord:
     """What the folder holds of the study already, with what is asked for now."""
+    study, sets = asked.study, asked.sets
     homes = {trial.recipe.data.label for trial in study.trials()}
     caveats = [caveat for prepared in sets for caveat in prepared.caveats]
     about = [*(held.sets if held else ()), *(prepared.about for prepared in sets)]
@@ -111,7 +121,7 @@ def _grown(
         tuple({json.dumps(each, sort_keys=True): each for each in about}.values()),
         changes=study.changes,
     )
-    return replace(record, rule=_rule(record, study, held, most))
+    return replace(record, rule=_rule(record, study, held, asked.most))
 
 
 def _united(held: Trials, study: Study, folder: Path) -> Trials:
@@ -228,14 +238,13 @@ def _fresh(folder: Path) -> Path:
     raise AssertionError("numbers do not end")
 
 
-def _run_of(
-    study: Study, trial: Trial, folder: Path, tracking: Tracking, prepared: "PreparedSet"
-) -> RunRecord:
+def _run_of(asked: Asked, trial: Trial, folder: Path, prepared: "PreparedSet") -> RunRecord:
+    study = asked.study
     return RunRecord(
         name=f"{study.name}/{trial.name}",
         folder=folder,
         recipe=trial.recipe,
-        tracking=tracking,
+        tracking=asked.tracking,
         group=study.name,
         arm=trial.arm,
         caveats=prepared.caveats,

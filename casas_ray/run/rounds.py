@@ -12,6 +12,7 @@ from casas_ray.records.follow import Listener
 from casas_ray.records.rule import DECIDES_FROM
 from casas_ray.records.run_record import RunRecord, unsettled
 from casas_ray.records.storage_mirror import bring, send
+from casas_ray.records.study_folder import Asked
 from casas_ray.records.study_record import StudyRecord
 from casas_ray.report.table import study_table
 from casas_ray.run.conclude import conclude
@@ -54,13 +55,7 @@ class Rounds:
         sets = [trial_data.prepared for trial_data in data]
         by_arm = {trial.arm: each for trial, each in zip(study.trials(), data, strict=True)}
         record, runs = take_up(
-            study,
-            self.tracking,
-            sets,
-            folder=self.folder,
-            fresh=fresh,
-            extend=extend,
-            most=most,
+            Asked(study, self.tracking, sets, self.folder, fresh=fresh, extend=extend, most=most)
         )
         bring(self.machine, record.folder, [run.folder for run in runs])
         open_runs = [runs[index] for index in unsettled(runs)]

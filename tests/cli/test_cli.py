@@ -11,6 +11,7 @@ import pytest
 from support.alignment_json import files
 from support.gate import Gates
 from support.recipes import WORDS
+from support.said import told
 from support.waiting import LONG
 from support.wandb_file import run_file, the_run
 
@@ -73,7 +74,7 @@ def test_each_mistake_has_one_line_a_hint_and_its_exit_code(run, words, code, pr
     found, out, err = run(*words)
     assert found == code
     assert problem in err
-    assert len(err.strip().splitlines()) <= ONE_LINE
+    assert len(told(err)) <= ONE_LINE
     assert "Traceback" not in err
     assert out == ""
 

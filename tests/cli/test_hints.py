@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from support.said import told
 
 from casas_ray.paths import example_configuration, meant
 
@@ -44,7 +45,7 @@ def test_the_nearest_is_named(run, own_data: Path, words: list[str], code: int, 
     found, out, err = run(*words)
     assert (found, out) == (code, "")
     assert hint in err
-    assert len(err.splitlines()) == 2
+    assert len(told(err)) == 2
 
 
 def test_the_example_configuration_that_a_hint_names_is_there():

@@ -171,6 +171,20 @@ def test_a_study_whose_seeds_are_none_is_one_line(run, study: Path, seeds: str):
     assert (code, err.count("casas-ray: ")) == (2, 1), err
 
 
+def test_a_study_that_is_refused_for_what_it_declares_is_named_by_its_file(run, study: Path):
+    study.write_text(study.read_text().replace("seeds=(0, 1)", "seeds=(0, 0)"))
+    code, _, err = run("plan", study)
+    assert (code, f"{study}: the study: seed '0' is there twice" in err) == (2, True), err
+
+
+def test_a_study_that_lacks_a_trial_is_told_how_it_goes_on(run, study: Path, tmp_path: Path):
+    words = [study, "--machine", "debug", "--no-wandb", "--output-dir", tmp_path / "all"]
+    run("tune", *words)
+    (tmp_path / "all" / "base-seed1" / "ledger.jsonl").unlink()
+    code, _, err = run("table", tmp_path / "all")
+    assert (code, "1 missing" in err, "trains what is missing" in err) == (5, True, True), err
+
+
 def test_a_study_that_never_ends_is_given_up(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "endless.py"
     path.write_text("while True:\n    try:\n        pass\n    except Exception:\n        pass\n")
@@ -201,7 +215,7 @@ def test_a_machine_or_home_that_cannot_be_read_is_one_line(
     for words, wanted in ((["train", "--machine", "odd"], 2), (["simulate", "odd"], 3)):
         code, _, err = run(*words)
         assert code == wanted, err
-        assert err.count("casas-ray: ") == 1
+        assert (err.count("casas-ray: "), err.count("hint: ")) == (1, 1), err
 
 
 def test_q_in_a_debugger_ends_a_command_with_130(tmp_path: Path):

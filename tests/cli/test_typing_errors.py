@@ -3,6 +3,7 @@
 import unicodedata
 
 import pytest
+from support.said import told
 
 from casas_ray.config.spelling import known_as, meant, setting_paths
 
@@ -32,7 +33,7 @@ def test_the_setting_or_option_that_was_meant_is_named_whole(run, words: list[st
     code, out, err = run(*words)
     assert (code, out) == (2, "")
     assert hint in err
-    assert len(err.splitlines()) == 2
+    assert len(told(err)) == 2
 
 
 def test_every_setting_is_found_by_its_last_part():
@@ -85,6 +86,6 @@ def test_an_empty_path_in_a_configuration_is_refused(run, tmp_path):
 def test_a_wrong_word_is_repeated_as_text(run, words: list[str]):
     code, _, err = run(*words)
     assert code == 2
-    assert len(err.splitlines()) == 2
+    assert len(told(err)) == 2
     bad = {char for char in err if char != "\n" and unicodedata.category(char) in ("Cc", "Cf")}
     assert not bad

@@ -11,7 +11,7 @@ from casas_ray.records.ledger import Ledger
 from casas_ray.records.lock import is_locked, locked
 from casas_ray.records.on_disk import on_disk
 from casas_ray.records.run_record import RunRecord
-from casas_ray.records.study_folder import lay_out
+from casas_ray.records.study_folder import Asked, lay_out
 from casas_ray.study import Study, each
 
 
@@ -21,7 +21,7 @@ def laid_out(small_recipe: Recipe, small_set, tmp_path: Path, monkeypatch) -> Pa
     monkeypatch.setenv("CASAS_RAY_DATA", str(tmp_path))
     arms = each("loss.mlm_weight", [0.1])
     study = Study(question="?", base=small_recipe, arms=arms, seeds=(0, 1), name="mine")
-    record, runs = lay_out(study, Tracking(), [small_set] * 4)
+    record, runs = lay_out(Asked(study, Tracking(), [small_set] * 4))
     for run, end in ((runs[0], True), (runs[1], False)):
         ledger = Ledger(run.folder)
         recipe = {"optim.select_by": "val/recall_mean"}

@@ -19,7 +19,7 @@ from casas_ray.paths import runs
 from casas_ray.records.lock import locked
 from casas_ray.records.run_record import RunRecord
 from casas_ray.records.run_result import RunResult
-from casas_ray.records.study_folder import lay_out
+from casas_ray.records.study_folder import Asked, lay_out
 from casas_ray.records.study_record import read_study
 from casas_ray.sealed import read_sealed, write_sealed
 from casas_ray.study import Study, each
@@ -111,11 +111,11 @@ from pathlib import Path
 from casas_ray.catalog import find_study
 from casas_ray.config import DataConfig, Recipe, Tracking
 from casas_ray.corpus.alignment import PreparedSet
-from casas_ray.records.study_folder import lay_out
+from casas_ray.records.study_folder import Asked, lay_out
 study, sets = find_study(sys.argv[1]), PreparedSet(Path(sys.argv[2]))
 sys.stdin.read()
 for _ in range(20):
-    print(lay_out(study, Tracking(), [sets] * len(study.trials()), fresh=True)[0].folder)
+    print(lay_out(Asked(study, Tracking(), [sets] * len(study.trials()), fresh=True))[0].folder)
 """
 
 
@@ -142,10 +142,10 @@ def test_a_study_that_somebody_works_on_is_not_written_to(
     monkeypatch.setenv("CASAS_RAY_DATA", str(tmp_path / "data"))
     asked = find_study(str(study))
     sets = [small_set] * len(asked.trials())
-    record, _ = lay_out(asked, Tracking(), sets)
+    record, _ = lay_out(Asked(asked, Tracking(), sets))
     before = (record.folder / "study.json").stat().st_mtime_ns
     with locked(record.folder), pytest.raises(RefusedError, match="is at work in"):
-        lay_out(asked, Tracking(), sets)
+        lay_out(Asked(asked, Tracking(), sets))
     assert (record.folder / "study.json").stat().st_mtime_ns == before
 
 
@@ -155,12 +155,12 @@ def test_a_study_writes_into_no_folder_of_somebody_else(
     monkeypatch.setenv("CASAS_RAY_DATA", str(tmp_path / "data"))
     asked = find_study(str(study))
     sets = [small_set] * len(asked.trials())
-    record, _ = lay_out(asked, Tracking(), sets)
+    record, _ = lay_out(Asked(asked, Tracking(), sets))
     shutil.rmtree(record.folder)
     record.folder.mkdir()
     (record.folder / "thesis.txt").write_text("")
     with pytest.raises(RefusedError, match=r"holds 'thesis\.txt'"):
-        lay_out(asked, Tracking(), sets)
+        lay_out(Asked(asked, Tracking(), sets))
     assert [path.name for path in record.folder.iterdir()] == ["thesis.txt"]
 
 
@@ -177,7 +177,7 @@ def test_the_same_study_has_its_folder_again_and_other_data_or_a_fresh_one_anoth
     other_set = prepare(four_days, logs_for(four_days))
 
     def folder(prepared: PreparedSet, *, fresh: bool = False) -> str:
-        return lay_out(study, Tracking(), [prepared] * 6, fresh=fresh)[0].folder.name
+        return lay_out(Asked(study, Tracking(), [prepared] * 6, fresh=fresh))[0].folder.name
 
     first = folder(small_set)
     assert folder(small_set) == first
@@ -190,7 +190,7 @@ def test_results_come_arm_by_arm_and_each_run_lies_in_its_trials_folder(
     small_recipe: Recipe, small_set: PreparedSet
 ):
     study = asked_of(small_recipe, "results")
-    record, runs = lay_out(study, Tracking(), [small_set] * 6)
+    record, runs = lay_out(Asked(study, Tracking(), [small_set] * 6))
     again = read_study(record.folder)
     assert again == record
     names = ("base", "mlm_weight=0.1", "mlm_weight=0.2")
@@ -204,12 +204,12 @@ def test_the_rule_is_written_before_the_first_trial_and_stands(
     small_recipe: Recipe, small_set: PreparedSet, caplog
 ):
     study = asked_of(small_recipe, "ruled")
-    record, _ = lay_out(study, Tracking(), [small_set] * 6)
+    record, _ = lay_out(Asked(study, Tracking(), [small_set] * 6))
     rule = read_study(record.folder).rule
     assert rule is not None
     assert (rule.family, rule.rounds) == (("mlm_weight=0.1", "mlm_weight=0.2"), ((0, 1),))
     assert (rule.metric, rule.rope, rule.is_late) == ("val/recall_mean", 0.01, False)
-    again, _ = lay_out(replace(study, rope=0.1), Tracking(), [small_set] * 6)
+    again, _ = lay_out(Asked(replace(study, rope=0.1), Tracking(), [small_set] * 6))
     assert again.rule == rule
     assert "says rope=0.1; the rule of" in caplog.text
 
@@ -235,7 +235,7 @@ def test_trials_under_a_former_spelling_keep_their_folder(
 ):
     arms = each("optim.learning_rate", [3 * 1e-4])
     study = Study(question="?", base=small_recipe, arms=arms, seeds=(0, 1), name="former")
-    record, runs = lay_out(study, Tracking(), [small_set] * 4)
+    record, runs = lay_out(Asked(study, Tracking(), [small_set] * 4))
     assert runs[1].folder.name == "learning_rate=3e-4-seed0"
     old = record.folder / "learning_rate=0.00030000000000000003-seed0"
     old.mkdir()
@@ -248,7 +248,7 @@ def test_trials_under_a_former_spelling_keep_their_folder(
     ]
     held["rule"]["family"] = list(former.values())
     write_sealed(record.folder / "study.json", held)
-    again, runs = lay_out(study, Tracking(), [small_set] * 4)
+    again, runs = lay_out(Asked(study, Tracking(), [small_set] * 4))
     assert again.folder == record.folder
     assert (runs[1].folder, runs[1].arm) == (old, "learning_rate=3e-4")
     assert runs[3].folder.name == "learning_rate=3e-4-seed1"

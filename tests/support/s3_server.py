@@ -24,7 +24,7 @@ KEYS = {
 def bucket() -> Iterator[str]:
     """The address of an empty bucket; KEYS must be in the environment of who uses it."""
     if importlib.util.find_spec("moto") is None:
-        pytest.skip("moto[server] is not installed")
+        pytest.skip("moto is not installed")
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     env = {**os.environ, **KEYS}
