@@ -18,7 +18,7 @@ def test_a_study_comes_out_of_chaos_equal_and_with_a_certificate(
 ):
     folder = tmp_path / "chaos"
     line = ["chaos", small_study, "--seed", 3, "--output-dir", folder, "--json"]
-    code = words.run(*line, "--minutes", 1)
+    code = words.run(*line, "--minutes", 0.5)
     assert code == 0, words.err
     told = json.loads(words.out)
     assert told["equal"] is True

@@ -143,7 +143,10 @@ class Command:
 
     def _inflict(self, fault: Fault, done: Round) -> bool:
         """Whether there was something that the fault could befall."""
-        trained = _in_training(done.folder)
+        # The next comes when the study has gone on after the last: else nobody could tell what each
+        # of them cost.
+        last = done.injected[-1].at if done.injected else 0.0
+        trained = _in_training(done.folder, since=last)
         if not trained or self._has_ended():
             return False
         rng = random.Random(fault.draw)
@@ -188,10 +191,13 @@ class Command:
             _turn_a_bit(run, rng)
 
 
-def _in_training(study: Path) -> list[Path]:
-    """The runs of a study that have begun and not ended."""
+def _in_training(study: Path, *, since: float) -> list[Path]:
+    """The runs of a study that have not ended, and have written a row since then."""
     runs = sorted(path.parent for path in study.glob(f"*/{LEDGER}"))
-    return [run for run in runs if RunResult.read(run).status == "running"]
+    results = [RunResult.read(run) for run in runs]
+    return [
+        run.folder for run in results if run.status == "running" and run.rows[-1]["time"] > since
+    ]
 
 
 def _turn_a_bit(run: Path, rng: random.Random) -> None:
