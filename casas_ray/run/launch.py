@@ -16,7 +16,7 @@ from casas_ray.records.own_folder import own
 from casas_ray.records.provenance import code_state, snapshot
 from casas_ray.records.run_record import RunRecord, claim
 from casas_ray.records.run_result import RunResult, Status
-from casas_ray.records.storage_mirror import copied
+from casas_ray.records.storage_mirror import copied, send
 from casas_ray.run.environment import prepare_environment
 from casas_ray.training.local import require_finished, train_here
 
@@ -113,6 +113,9 @@ def run_training(
                     train_here(record, machine, data)
                 else:
                     _through_trainer(record, machine, data)
+        else:
+            # It may have ended while the storage was away.
+            send(machine, [record.folder])
         return RunResult.read(record.folder)
 
 
