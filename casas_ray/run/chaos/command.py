@@ -15,7 +15,8 @@ from casas_ray.errors import AllFailed, ClusterError, SomeFailed
 from casas_ray.records import checkpoints
 from casas_ray.records.checkpoint_files import OPTIMIZER, WEIGHTS
 from casas_ray.records.ledger import LEDGER
-from casas_ray.records.run_result import RunResult, checkpoint_folder
+from casas_ray.records.rows import Row, row_of
+from casas_ray.records.run_result import checkpoint_folder
 from casas_ray.run.chaos.schedule import Fault
 from casas_ray.run.chaos.victims import MARK, end_all, found, send
 
@@ -31,6 +32,10 @@ _VICTIMS = {
     "node killed": "node",
     "control killed": "control",
 }
+_GONE_ON_FROM = ("worker killed", "worker paused", "recorder killed")
+"""The kinds after which the very command goes on."""
+
+_MOST_SECONDS = 120.0
 _HALF_A_ROW = b'{"event": "metrics", "step": 1'
 
 
@@ -95,7 +100,7 @@ class Command:
         self._start(folder)
         while True:
             if faults and clock() >= faults[0].at and self._inflict(faults[0], done):
-                faults.pop(0)
+                self._wait_if_it_ends(faults.pop(0).kind)
             if self._has_ended():
                 self._wait(done)
                 if done.commands[-1] in _DONE:
@@ -135,6 +140,15 @@ class Command:
         by_a_fault = code < 0 or code in _ENDS_BY_A_FAULT
         if code not in _DONE and not (by_a_fault and done.injected):
             raise Failed(f"the command ended with {code}: {self._last_words()}")
+
+    def _wait_if_it_ends(self, kind: str) -> None:
+        """Wait for the end of a command that such a fault ends: the next is to befall another."""
+        if kind in _GONE_ON_FROM:
+            return
+        try:
+            self._running().wait(timeout=_MOST_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"no end in {_MOST_SECONDS:.0f} s after: {kind}") from None
 
     def _last_words(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()
@@ -193,11 +207,16 @@ class Command:
 
 def _in_training(study: Path, *, since: float) -> list[Path]:
     """The runs of a study that have not ended, and have written a row since then."""
-    runs = sorted(path.parent for path in study.glob(f"*/{LEDGER}"))
-    results = [RunResult.read(run) for run in runs]
+    last = {path.parent: _last_row(path) for path in sorted(study.glob(f"*/{LEDGER}"))}
     return [
-        run.folder for run in results if run.status == "running" and run.rows[-1]["time"] > since
+        run for run, row in last.items() if row and row["event"] != "end" and row["time"] > since
     ]
+
+
+def _last_row(ledger: Path) -> Row | None:
+    # Asked again and again, also of ledgers that were torn here: no reader that warns of it.
+    rows = (row_of(line) for line in reversed(ledger.read_bytes().splitlines()))
+    return next((row for row in rows if row is not None), None)
 
 
 def _turn_a_bit(run: Path, rng: random.Random) -> None:
