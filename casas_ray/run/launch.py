@@ -73,12 +73,11 @@ def _through_tune(
     from casas_ray.run.attend import Bell, attended  # ray takes seconds to import
 
     def work(bell: Bell) -> None:
-        from casas_ray.run.recorder import start_recorder
         from casas_ray.run.shared_data import shared_by_trials
-        from casas_ray.run.trainer import Wires
+        from casas_ray.run.trainer import wired
         from casas_ray.run.tuner import run_trials
 
-        wires = Wires(bell.end, start_recorder(folder, [record.folder for record in records]))
+        wires = wired(bell, machine, folder, [record.folder for record in records])
         shared = shared_by_trials(data, [record.recipe for record in records], machine)
         run_trials(records, machine, shared, folder, wires)
 
@@ -124,12 +123,11 @@ def _through_trainer(record: RunRecord, machine: Machine, data: TrainingData) ->
     from casas_ray.run.attend import Bell, attended  # ray takes seconds to import
 
     def work(bell: Bell) -> None:
-        from casas_ray.run.recorder import start_recorder
         from casas_ray.run.shared_data import SharedData
-        from casas_ray.run.trainer import Wires, run_in_trainer
+        from casas_ray.run.trainer import run_in_trainer, wired
 
-        wires = Wires(bell.end, start_recorder(record.folder, [record.folder]))
-        shared = SharedData.dealt(data, record.recipe, machine.workers)
+        wires = wired(bell, machine, record.folder, [record.folder])
+        shared = SharedData.of_trainer(data, record.recipe, machine)
         try:
             run_in_trainer(record, machine, shared, wires)
         except Exception as error:  # Ray has no common base for what it raises (docs/findings.md)

@@ -18,6 +18,7 @@ from casas_ray.files import private_folder, shown
 from casas_ray.records import checkpoints
 from casas_ray.records.checkpoint_files import FILES, read_meta
 from casas_ray.records.checkpoints import About
+from casas_ray.records.ledger import Ledger
 from casas_ray.records.rows import Row
 from casas_ray.records.run_result import CHECKPOINTS, RunResult, checkpoint_folder
 from casas_ray.records.run_store import FolderStore
@@ -136,6 +137,15 @@ class Recorder:
     def newest(self, run: Path, turn: str) -> About | None:
         """As RunStore has it."""
         return self._held(run, turn).store.newest()
+
+    def give_up(self, run: Path, why: str) -> None:
+        """End the turn of a writer that hangs, and write into the ledger why."""
+        turn = self._turns[run]
+        if turn is not None:
+            self._drop(turn)
+        # Before the row: what the writer sends yet would stand behind it, and count as the end.
+        self._turns[run] = None
+        Ledger(run).append("end", RunResult.read(run).step, status="failed", error=why)
 
     def result(self, run: Path) -> dict[str, float | str]:
         """What a study's table shows of the run: how it ended, and the metrics of its best step."""

@@ -41,10 +41,9 @@ class Nodes:
     def add(self, cpus: int) -> int:
         """The index of one more node, which is there now."""
         index = len(self.heads)
-        known = self.alive()
         self.heads.append(_started(_apart(self, index + 1, cpus), self.env, self.log))
         try:
-            wait_until(lambda: len(self.alive()) > len(known), process=self.heads[index])
+            wait_until(lambda: name_of(index) in self.alive(), process=self.heads[index])
         except AssertionError:
             logging.getLogger(__name__).error(Path(self.log.name).read_text()[-4000:])
             raise
@@ -52,8 +51,14 @@ class Nodes:
 
     def make_up(self, workers: int) -> None:
         """Add nodes of one CPU until so many live besides the first."""
-        while len(self.alive()) <= workers:
+        # Not by Ray's list alone: it has a node that was killed for some seconds more.
+        alive = self.alive()
+        there = [node for node in range(1, len(self.heads)) if self._lives(node, alive)]
+        for _ in range(workers - len(there)):
             self.add(1)
+
+    def _lives(self, node: int, alive: Mapping[str, str]) -> bool:
+        return name_of(node) in alive and self.heads[node].poll() is None
 
     def alive(self) -> dict[str, str]:
         """The ids of the living nodes, by their names."""
@@ -137,6 +142,7 @@ def apart(hidden: Path, environment: Mapping[str, str], *cpus: int) -> Iterator[
     words = ["--head", f"--port={port}", f"--temp-dir={folder}", "--node-ip-address=127.0.0.1"]
     words += [f"--dashboard-port={dashboard}", f"--num-cpus={cpus[0]}", f"--node-name={name_of(0)}"]
     env = {**os.environ, **environment, **_QUIET}
+    env["PATH"] = f"{_RAY.parent}:{env['PATH']}"  # for jobs, which start as `casas-ray`
     nodes = None
     try:
         with (folder / "nodes.log").open("w") as log:
