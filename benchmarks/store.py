@@ -41,7 +41,7 @@ def figures() -> dict[str, float]:
         run, here = Path(folder) / "run", FolderStore(Path(folder) / "here")
         ray.init(address="local", num_cpus=2, log_to_driver=False, include_dashboard=False)
         try:
-            recorder = start_recorder(Path(folder), [run])
+            recorder = start_recorder(Path(folder))
             remote = RemoteStore(recorder, run, writes=True)
             return {
                 "rows/s through the recorder": _median(lambda: _rows_per_s(remote)),

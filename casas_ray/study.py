@@ -269,24 +269,25 @@ def as_written(value: object) -> str:
 
 def each(path: str, values: Iterable[object]) -> list[Arm]:
     """One arm for each value of one setting."""
-    return [Arm(_arm_name({path: value}), {path: value}) for value in values]
+    return [Arm(named_by({path: value}), {path: value}) for value in values]
 
 
 def cross(axes: Mapping[str, Iterable[object]]) -> list[Arm]:
     """One arm for each combination of values of several settings."""
     combinations = itertools.product(*axes.values())
     changes = [dict(zip(axes, values, strict=True)) for values in combinations]
-    return [Arm(_arm_name(change), change) for change in changes]
+    return [Arm(named_by(change), change) for change in changes]
 
 
-def _arm_name(changes: Mapping[str, object], write: Callable[[object], str] = as_written) -> str:
+def named_by(changes: Mapping[str, object], write: Callable[[object], str] = as_written) -> str:
+    """The name of an arm that makes these changes: `dropout=0.1+layers=2`."""
     return "+".join(f"{path.rsplit('.', 1)[-1]}={write(value)}" for path, value in changes.items())
 
 
 def former_arm_name(arm: Arm) -> str | None:
     """The name that earlier versions gave an arm of `each` or `cross`, where it was another."""
-    former = _arm_name(arm.changes, str)
-    return former if arm.name == _arm_name(arm.changes) and arm.name != former else None
+    former = named_by(arm.changes, str)
+    return former if arm.name == named_by(arm.changes) and arm.name != former else None
 
 
 def describe_arm(study: Study, arm: Arm) -> dict[str, object]:

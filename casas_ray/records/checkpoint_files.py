@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ NAME = re.compile(r"step-(\d{8}|[1-9]\d{8,})")
 _TORN = "use an earlier checkpoint, or train the run again in another folder."
 
 
-def read_meta(folder: Path) -> Meta:
-    """What a checkpoint says of itself, after its files' hashes were checked.
+def read_meta(folder: Path, hashes: Mapping[str, str] | None = None) -> Meta:
+    """What a checkpoint says of itself, after its files' hashes were checked; `hashes` are those of
+    its other files, by name, where they were taken while these were written.
 
     Raises:
         DataError: a file is missing, torn or altered.
@@ -37,10 +39,10 @@ def read_meta(folder: Path) -> Meta:
         _refuse_other_format(folder)
         meta = read_sealed(path, hint=_TORN)
         fitted(_Shape, meta, path, hint=_TORN)
-        hashes = {name: sha256_of(folder / name) for name in (WEIGHTS, OPTIMIZER)}
+        found = hashes or {name: sha256_of(folder / name) for name in (WEIGHTS, OPTIMIZER)}
     except (DataError, OSError) as error:
         raise torn(folder, error) from None
-    if meta["sha256"] != hashes:
+    if meta["sha256"] != found:
         raise torn(folder, "its hashes do not fit its files")
     name = NAME.fullmatch(folder.name)
     if name and int(name[1]) != meta["step"]:

@@ -6,6 +6,7 @@ checkpoints/
 Each is whole or absent. Which step is the best is said by the ledger alone.
 """
 
+import json
 import logging
 import shutil
 import uuid
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from casas_ray.errors import DataError
-from casas_ray.files import sha256_of, shown
+from casas_ray.files import shown
 from casas_ray.records.checkpoint_files import META, NAME, OPTIMIZER, WEIGHTS, read_meta
 from casas_ray.records.run_result import CHECKPOINTS, RunResult, checkpoint_folder
 
@@ -125,10 +126,11 @@ def about_file(folder: Path, run: Path) -> About:
     bytes, hash and time of writing."""
     # This goes to W&B: never a path that shows where on this machine the run lies.
     path = folder / WEIGHTS
+    said = json.loads((folder / META).read_bytes())  # checked when it was written, or found
     return {
         "step": int(folder.name.removeprefix("step-")),
         "local_path": str(path.relative_to(run)),
         "file_size": path.stat().st_size,
-        "sha256": sha256_of(path),
+        "sha256": said["sha256"][WEIGHTS],
         "time": round(path.stat().st_mtime, 3),
     }

@@ -59,8 +59,17 @@ class Follower:
         self._deaf: set[tuple[int, int]] = set()
         """The index of a listener, and of a run that it hears no more of."""
 
-        self._ended = threading.Event()
+        self._called, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
+
+    def add(self, folder: Path) -> None:
+        """Follow one more ledger, from its start; its index is the next."""
+        self._folders.append(folder)
+        self._tails.append(Tail(folder))
+
+    def look(self) -> None:
+        """Let what is new be passed on at once; the caller does not wait for it."""
+        self._called.set()
 
     def __enter__(self) -> "Follower":
         self._thread.start()
@@ -73,13 +82,16 @@ class Follower:
         trace: TracebackType | None,
     ) -> None:
         self._ended.set()
+        self._called.set()
         # A listener may hang on a network; a finished training must not wait for it for ever.
         self._thread.join(timeout=30.0)
         if self._thread.is_alive():
             log.warning("what watches the runs did not finish in 30 s; the ledgers are whole.")
 
     def _follow(self) -> None:
-        while not self._ended.wait(_EVERY_SECONDS):
+        while not self._ended.is_set():
+            self._called.wait(_EVERY_SECONDS)
+            self._called.clear()
             self._pass_on()
         # Once more: rows may have come between the last reading and the end.
         self._pass_on()

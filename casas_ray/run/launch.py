@@ -45,7 +45,7 @@ def run_study(
     with (
         locked(folder),
         copied(machine, folders) as copies,
-        Follower(folders, [*listeners, *copies]),
+        Follower(folders, [*listeners, *copies]) as follower,
     ):
         records = _coded(records)
         for record in records:
@@ -55,7 +55,7 @@ def run_study(
         if machine.seat == "debug":
             _one_by_one(records, machine, data)
         else:
-            _through_tune(records, machine, data, folder)
+            _through_tune(records, machine, data, folder, follower)
 
 
 def _one_by_one(
@@ -67,7 +67,11 @@ def _one_by_one(
 
 
 def _through_tune(
-    records: Sequence[RunRecord], machine: Machine, data: Sequence[TrainingData], folder: Path
+    records: Sequence[RunRecord],
+    machine: Machine,
+    data: Sequence[TrainingData],
+    folder: Path,
+    follower: Follower,
 ) -> None:
     prepare_environment(machine)
     from casas_ray.run.attend import Bell, attended  # ray takes seconds to import
@@ -77,9 +81,9 @@ def _through_tune(
         from casas_ray.run.trainer import wired
         from casas_ray.run.tuner import run_trials
 
-        wires = wired(bell, machine, folder, [record.folder for record in records])
+        wires = wired(bell, machine, folder)
         shared = shared_by_trials(data, [record.recipe for record in records], machine)
-        run_trials(records, machine, shared, folder, wires)
+        run_trials(records, machine, shared, folder, wires, follower)
 
     with _ends_told(records):
         attended(machine, work)
@@ -126,7 +130,7 @@ def _through_trainer(record: RunRecord, machine: Machine, data: TrainingData) ->
         from casas_ray.run.shared_data import SharedData
         from casas_ray.run.trainer import run_in_trainer, wired
 
-        wires = wired(bell, machine, record.folder, [record.folder])
+        wires = wired(bell, machine, record.folder)
         shared = SharedData.of_trainer(data, record.recipe, machine)
         try:
             run_in_trainer(record, machine, shared, wires)

@@ -1,10 +1,13 @@
 """The recorder: an actor beside the driver, which keeps on the driver's disk what workers send."""
 
+import hashlib
+import math
+import os
 import shutil
 import tempfile
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,15 @@ from ray.exceptions import RayError
 from casas_ray.errors import ClusterError, first_line
 from casas_ray.files import private_folder, shown
 from casas_ray.records import checkpoints
-from casas_ray.records.checkpoint_files import FILES, read_meta
+from casas_ray.records.checkpoint_files import FILES, OPTIMIZER, WEIGHTS, read_meta
 from casas_ray.records.checkpoints import About
-from casas_ray.records.ledger import Ledger
-from casas_ray.records.rows import Row
+from casas_ray.records.ledger import new_row
+from casas_ray.records.own_folder import own
+from casas_ray.records.rows import Row, Status
+from casas_ray.records.run_record import RunRecord, claim
 from casas_ray.records.run_result import CHECKPOINTS, RunResult, checkpoint_folder
 from casas_ray.records.run_store import FolderStore
-from casas_ray.run.room import beside_driver
+from casas_ray.run.room import beside_driver, take_niceness
 
 CHUNK_BYTES = 4 << 20
 """Of a checkpoint's file, as it travels."""
@@ -44,6 +49,9 @@ class _Turn:
     draft: Path | None = None
     """Where a checkpoint's files arrive."""
 
+    hashes: dict[str, "hashlib._Hash"] = field(default_factory=dict)
+    """Of what arrived of each."""
+
 
 class Recorder:
     """Keeps rows and checkpoints of a study's runs, in the order in which their writers send them.
@@ -52,15 +60,30 @@ class Recorder:
     as when its node was taken for dead, and its trial goes on elsewhere.
     """
 
-    def __init__(self, runs: Sequence[Path]) -> None:
-        self._turns: dict[Path, _Turn | None] = dict.fromkeys(runs)
+    def __init__(self, folder: Path) -> None:
+        """The runs are this folder, or those that lie in it."""
+        self._folder = folder
+        self._turns: dict[Path, _Turn] = {}
 
-    def touch(self, path: Path) -> None:
-        """Make an empty file: whether this process may write where the driver reads."""
+    def begin_at(self, niceness: int, path: Path) -> None:
+        """Work at this niceness where the system allows it, and make an empty file: whether this
+        process may write where the driver reads."""
+        take_niceness(niceness)
         path.touch()
+
+    def admit(self, record: RunRecord) -> None:
+        """Make a folder of the study this run's, before its writer opens a turn.
+
+        Raises:
+            RefusedError: it holds another run.
+        """
+        self._require_own(record.folder)
+        own(record.folder)
+        claim(record)
 
     def open(self, run: Path) -> str:
         """A new turn at writing the run; it ends the one before."""
+        self._require_own(run)
         for left in (run / CHECKPOINTS).glob(f"{_DRAFT}*"):
             shutil.rmtree(left)
         turn = self._turns[run] = _Turn(uuid.uuid4().hex, FolderStore(run))
@@ -93,6 +116,7 @@ class Recorder:
         self._drop(held)
         private_folder(run / CHECKPOINTS)
         held.draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=run / CHECKPOINTS))
+        held.hashes = {name: hashlib.sha256() for name in FILES}
 
     def receive(
         self, run: Path, turn: str, name: str, offset: int, chunk: NDArray[np.uint8]
@@ -112,6 +136,8 @@ class Recorder:
                 if stream.tell() != offset:
                     raise TurnLost(f"{name} of {run.name} lacks bytes before {offset}")
                 stream.write(chunk.data)
+            # Now, while it is at hand and the next is on its way.
+            held.hashes[name].update(chunk.data)
         except Exception:
             # At once: a disk that is full needs the room.
             self._drop(held)
@@ -127,7 +153,8 @@ class Recorder:
         def fill(folder: Path) -> None:
             for path in draft.iterdir():
                 path.replace(folder / path.name)
-            read_meta(folder)  # their hashes: what was torn on its way never takes its name
+            hashes = {name: held.hashes[name].hexdigest() for name in (WEIGHTS, OPTIMIZER)}
+            read_meta(folder, hashes)  # what was torn on its way never takes its name
 
         try:
             return held.store.save(step, fill, keep=keep, best=best)
@@ -138,21 +165,23 @@ class Recorder:
         """As RunStore has it."""
         return self._held(run, turn).store.newest()
 
-    def give_up(self, run: Path, why: str) -> None:
-        """End the turn of a writer that hangs, and write into the ledger why."""
-        turn = self._turns[run]
-        if turn is not None:
-            self._drop(turn)
-        # Before the row: what the writer sends yet would stand behind it, and count as the end.
-        self._turns[run] = None
-        Ledger(run).append("end", RunResult.read(run).step, status="failed", error=why)
+    def settle(self, run: Path, status: Status, error: str) -> None:
+        """Write this end into the ledger of a run that has none, and take nothing more of it."""
+        told = RunResult.read(run)
+        if told.status == "running":
+            row = new_row("end", told.step, status=status, error=error)
+            self.append(run, self.open(run), 0, [row])
 
     def result(self, run: Path) -> dict[str, float | str]:
-        """What a study's table shows of the run: how it ended, and the metrics of its best step."""
+        """What a study's table shows of the run: how it ended, and the metrics of its best step.
+
+        They are not numbers where it has no best step: Tune wants every metric that it orders by.
+        """
         told = RunResult.read(run)
         best = told.best_step
         where = {} if best is None else {"checkpoint": str(checkpoint_folder(run, best))}
-        return {"status": told.status, "error": told.error, **where, **told.best()}
+        metrics = told.best() or dict.fromkeys(told.untrained(), math.nan)
+        return {"status": told.status, "error": told.error, "step": told.step, **where, **metrics}
 
     def last(self, run: Path) -> tuple[int, dict[str, int]] | None:
         """The step of the checkpoint that the run goes on from, and its files' sizes in bytes."""
@@ -168,10 +197,14 @@ class Recorder:
         return np.fromfile(path, dtype=np.uint8, count=CHUNK_BYTES, offset=offset)
 
     def _held(self, run: Path, name: str) -> _Turn:
-        turn = self._turns[run]
+        turn = self._turns.get(run)
         if turn is None or turn.name != name:
             raise TurnLost(f"somebody else writes {run.name} now")
         return turn
+
+    def _require_own(self, run: Path) -> None:
+        if self._folder not in (run, run.parent):
+            raise ValueError(f"{run} is no run of {self._folder}")
 
     def _drop(self, turn: _Turn) -> None:
         if turn.draft is not None:
@@ -179,19 +212,19 @@ class Recorder:
             turn.draft = None
 
 
-def start_recorder(folder: Path, runs: Sequence[Path]) -> Any:  # Any: Ray's handle has no type
-    """The recorder of these runs, in or below a folder of the driver's disk; any worker may send
-    to it.
+def start_recorder(folder: Path) -> Any:  # Any: Ray's handle has no type
+    """The recorder of the run that is a folder of the driver's disk, or of those in it; any worker
+    may send to it.
 
     Raises:
         ClusterError: no process of Ray can write there.
     """
     actor: Any = ray.remote(Recorder)
     # Begun again when it dies: trainings that were writing are then taken up again as well.
-    recorder = actor.options(**beside_driver(), max_restarts=-1).remote(list(runs))
+    recorder = actor.options(**beside_driver(), max_restarts=-1).remote(folder)
     probe = folder / f".recorder-{uuid.uuid4().hex}"
     try:
-        ray.get(recorder.touch.remote(probe))
+        ray.get(recorder.begin_at.remote(os.nice(0), probe))
         if not probe.exists():
             raise FileNotFoundError("its file is not to be seen here")
     except (RayError, OSError) as error:

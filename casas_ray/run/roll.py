@@ -94,7 +94,8 @@ class _Roll:
             del self._entries[name]
         # A process that is gone has been noticed elsewhere, and another may have taken its run.
         if all(_is_alive(entry.worker) for entry in hanging):
-            await self._recorder.give_up.remote(run, _said(hanging, self._limit))
+            # First: what its writer sends yet is refused from here on, and cannot count as the end.
+            await self._recorder.settle.remote(run, "failed", _said(hanging, self._limit))
             for entry in hanging:
                 ray.kill(entry.worker.actor)
 

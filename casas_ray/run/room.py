@@ -1,6 +1,9 @@
 """Which node of a cluster an actor lies on, and how many workers the nodes hold."""
 
+import contextlib
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -14,6 +17,18 @@ def beside_driver() -> dict[str, Any]:  # Any: options of Ray's actors, by name
     """Options of an actor that lives on the driver's node and takes no CPU from trainings."""
     node = ray.get_runtime_context().get_node_id()
     return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
+
+
+def take_niceness(niceness: int) -> None:
+    """Let this process of Ray, whose niceness is 15, have another, for all its threads.
+
+    A lower one is root's to take; where it is refused, all stays as it is.
+    """
+    threads = Path("/proc/self/task")
+    each = [int(path.name) for path in threads.iterdir()] if threads.is_dir() else [0]
+    with contextlib.suppress(PermissionError):
+        for thread in each:
+            os.setpriority(os.PRIO_PROCESS, thread, niceness)
 
 
 def fits(machine: Machine) -> None:

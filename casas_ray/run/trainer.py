@@ -2,11 +2,12 @@
 
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import ray
 import ray.train
 import ray.train.torch
 import torch
@@ -39,13 +40,13 @@ class Wires:
     roll: Any  # Any: as above
 
 
-def wired(bell: Bell, machine: Machine, folder: Path, runs: Sequence[Path]) -> Wires:
-    """The wires of these runs, in or below a folder of the driver's disk.
+def wired(bell: Bell, machine: Machine, folder: Path) -> Wires:
+    """The wires of runs in or below a folder of the driver's disk.
 
     Raises:
         ClusterError: Ray's processes beside us cannot write there.
     """
-    recorder = start_recorder(folder, runs)
+    recorder = start_recorder(folder)
     return Wires(bell.end, recorder, start_roll(machine, recorder))
 
 
@@ -67,7 +68,7 @@ def run_in_trainer(record: RunRecord, machine: Machine, shared: SharedData, wire
     # Ray's own files hold no result of ours, and stale ones would make it skip the training.
     with scratch() as storage:
         trainer = TorchTrainer(
-            _train_fn_per_worker,
+            train_worker,
             train_loop_config={
                 "record": record,
                 "machine": machine,
@@ -92,7 +93,8 @@ def run_in_trainer(record: RunRecord, machine: Machine, shared: SharedData, wire
         trainer.fit()
 
 
-def _train_fn_per_worker(config: dict[str, Any]) -> None:  # Any: Ray Train's configuration
+def train_worker(config: dict[str, Any]) -> None:  # Any: Ray Train's configuration
+    """What each worker of a TorchTrainer does: its part of the training that `config` names."""
     ray_context = ray.train.get_context()
     context = WorkerContext(
         ray_context.get_world_rank(),
@@ -123,6 +125,18 @@ def run_in_trial(record: RunRecord, machine: Machine, shared: SharedData, wires:
         raise
     except Exception:  # the ledger holds it: Tune begins again only what lost its process
         log.info("trial %s failed", record.name, exc_info=True)
+
+
+def report_result(
+    record: RunRecord,
+    wires: Wires,
+    report: Callable[[dict[str, Any]], None],  # Any: a number or a text
+) -> None:
+    """Report how a run ended, and what the table shows of it.
+
+    Ray shows what was reported last.
+    """
+    report(ray.get(wires.recorder.result.remote(record.folder)))
 
 
 def _train_on(

@@ -1,22 +1,21 @@
 """All trials of a study through Ray Tune; what each trial did stands in its ledger."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 
 from casas_ray.config import Machine
 from casas_ray.files import scratch_folder
+from casas_ray.records.follow import Follower
 from casas_ray.records.run_record import RunRecord
 from casas_ray.run.bell import listener
+from casas_ray.run.callbacks import LedgerLoggerCallback
 from casas_ray.run.room import slots
 from casas_ray.run.shared_data import SharedData
-from casas_ray.run.trainer import Wires, run_in_trainer, run_in_trial
-
-log = logging.getLogger(__name__)
+from casas_ray.run.trainer import Wires, report_result, run_in_trainer, run_in_trial
 
 RAY_FOLDER = ".ray"
 """In a study's folder: what Tune itself writes, deleted when it starts again."""
@@ -28,9 +27,15 @@ def run_trials(
     shared: Sequence[SharedData],
     folder: Path,
     wires: Wires,
+    follower: Follower,
 ) -> None:
     """Train every record; a failed or diverged one leaves its status in its ledger and the others
-    go on. `shared` has one entry a record. When the bell rings, all stop."""
+    go on. `shared` has one entry a record, the follower their ledgers. When the bell rings, all
+    stop."""
+
+    def record_of(trial: str, config: Mapping[str, Any]) -> RunRecord:  # Any: Tune's parameters
+        return records[config["index"]]
+
     storage = scratch_folder(folder / RAY_FOLDER)
     trainable = tune.with_parameters(
         _trial_driver, records=list(records), shared=list(shared), machine=machine, wires=wires
@@ -48,7 +53,7 @@ def run_trials(
         run_config=tune.RunConfig(
             name="ray",
             storage_path=str(storage),
-            callbacks=[_TellDeaths([record.name for record in records])],
+            callbacks=[LedgerLoggerCallback(record_of, follower, wires.recorder)],
             # A trainer of its own counts the deaths of its workers itself.
             failure_config=tune.FailureConfig(
                 max_failures=machine.max_failures if machine.most_workers == 1 else 0
@@ -59,23 +64,6 @@ def run_trials(
     # Ray's own words for a dead worker are forty lines each; the ledgers and we say it.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     tuner.fit()
-
-
-class _TellDeaths(tune.Callback):
-    """Says in a line when a trial is begun again."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
-
-    def on_trial_recover(
-        self,
-        iteration: int,
-        trials: list[Any],  # Any: as below
-        trial: Any,
-        **info: Any,
-    ) -> None:
-        name = self._names[trial.config["index"]]
-        log.warning("the worker of %s died; it goes on from its last checkpoint", name)
 
 
 def _name(trial: Any) -> str:  # Any: Tune's own kind of trial is not public
@@ -107,5 +95,4 @@ def _trial_driver(
     index = config["index"]
     run = run_in_trainer if machine.most_workers > 1 else run_in_trial
     run(records[index], machine, shared[index], wires)
-    # Tune shows what was reported last, and that is to be what the study's table shows.
-    tune.report(ray.get(wires.recorder.result.remote(records[index].folder)))
+    report_result(records[index], wires, tune.report)

@@ -23,7 +23,8 @@ class TensorBoardMirror:
     whenever it is followed."""
 
     def __init__(self, records: Sequence[RunRecord]) -> None:
-        self._records = list(records)
+        """`records` are those of the indices that are heard of; they may become more."""
+        self._records = records
         self._writers: dict[int, SummaryWriter] = {}
         self._repeats: dict[int, Repeats] = {}
 

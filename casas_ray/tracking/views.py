@@ -14,14 +14,17 @@ def tells_wandb(tracking: Tracking) -> bool:
 
 def views_of(records: Sequence[RunRecord]) -> list[Listener]:
     """The mirrors that these runs' tracking settings, equal for all of them, ask for."""
+    return views_as(records[0].tracking, records) if records else []
+
+
+def views_as(tracking: Tracking, records: Sequence[RunRecord]) -> list[Listener]:
+    """The mirrors that these settings ask for, of runs that may become more."""
     views: list[Listener] = []
-    if not records:
-        return views
-    if tells_wandb(records[0].tracking):
+    if tells_wandb(tracking):
         from casas_ray.tracking.wandb_mirror import WandbMirror  # seconds to import
 
         views.append(WandbMirror(records))
-    if "tensorboard" in records[0].tracking.backend:
+    if "tensorboard" in tracking.backend:
         from casas_ray.tracking.tensorboard import TensorBoardMirror
 
         views.append(TensorBoardMirror(records))

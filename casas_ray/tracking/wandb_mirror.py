@@ -1,10 +1,8 @@
 """W&B as a view of the ledger: rows are passed on by the driver, never by a training process.
 
-Why not Ray's WandbLoggerCallback: with a key it writes WANDB_API_KEY into a world-readable log, on
-Ctrl-C it can wait half an hour, and under Train V2 setup_wandb logs on every rank
-(docs/findings.md). So one listener in the driver reads the ledgers and passes rows on. Without a
-key, or without a network, runs are written offline into their folders; whatever W&B does, training
-does not wait.
+Ray's own callbacks hang in here through `run/callbacks.py`, which tells why WandbLoggerCallback and
+setup_wandb are not used. Without a key, or without a network, runs are written offline into their
+folders; whatever W&B does, training does not wait.
 
 Whenever a ledger is followed, it is followed from its start, and its rows are numbered. A server
 says how many rows of a run it has, and those are not sent again; an offline run is made anew. So
@@ -15,6 +13,7 @@ killed when.
 import logging
 import shutil
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal
@@ -72,13 +71,15 @@ class WandbMirror:
         mode: Mode | None = None,
         wait_seconds: float | None = None,
     ) -> None:
-        """`mode` is that of the settings, unless it is given. `wait_seconds` is how long an ended
+        """`records` are those of the indices that are heard of; they may become more.
+
+        `mode` is that of the settings, unless it is given. `wait_seconds` is how long an ended
         run may take to send what is left; where it is given, a run that takes longer is an error,
         for nobody trains meanwhile."""
-        self._records = list(records)
+        self._records = records
         self._runs: dict[int, wandb.Run] = {}
-        self._repeats = [Repeats() for _ in records]
-        self._rows: list[list[Row]] = [[] for _ in records]
+        self._repeats: defaultdict[int, Repeats] = defaultdict(Repeats)
+        self._rows: defaultdict[int, list[Row]] = defaultdict(list)
         self._next_number: dict[int, int] = {}
         # Ended runs send their last rows side by side, so that a host that died holds up an end
         # once and not once a run.
@@ -111,7 +112,7 @@ class WandbMirror:
             self._finish(run, "running")
         # All of them, before the first that failed is told of: a fault is one run's.
         faults = [ending.exception() for ending in self._ending.values()]
-        if any(self._rows):
+        if any(self._rows.values()):
             # An offline run's finish() returns before its last rows are on the disk; the end of
             # W&B's service does not.
             wandb.teardown()
@@ -121,8 +122,8 @@ class WandbMirror:
 
     def _warn_of_full_disks(self) -> None:
         # W&B says nothing when it cannot write; what it has is then torn, and the ledger whole.
-        for record, rows in zip(self._records, self._rows, strict=True):
-            folder = record.folder / "wandb"
+        for run, rows in self._rows.items():
+            folder = self._records[run].folder / "wandb"
             if rows and folder.is_dir() and shutil.disk_usage(folder).free < _LEAST_ROOM_BYTES:
                 log.warning(
                     "the disk of %s is full: W&B's copy is not whole; make room, and casas-ray "

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ray.job_submission import JobSubmissionClient
-from ray.tune import ExperimentAnalysis
+from ray.tune import ExperimentAnalysis, ResultGrid
 from support.gate import Gates
 from support.ledgers import rows_of, weights
 from support.recipes import WORDS
@@ -196,14 +196,22 @@ def test_a_study_through_tune_gives_what_the_debug_seat_gives(dashboard: str, st
 
 def assert_tune_shows_the_same(study: Path) -> None:
     """What Ray Tune itself says of its trials is what their ledgers say."""
-    trials = ExperimentAnalysis(str(study / ".ray" / "ray")).trials
-    shown = {trial.config["index"]: trial.last_result for trial in trials or []}
-    for index, (_, _, name) in enumerate(read_study(study).trials):
-        run = RunResult.read(study / name)
-        assert shown[index]["status"] == run.status
-        assert run.best().items() <= shown[index].items()
+    grid = ResultGrid(ExperimentAnalysis(str(study / ".ray" / "ray")))
+    shown = {result.config["index"]: result for result in grid if result.config}
+    runs = [RunResult.read(study / name) for _, _, name in read_study(study).trials]
+    for index, run in enumerate(runs):
+        result = shown[index]
+        assert result.metrics is not None
+        assert result.metrics["status"] == run.status
+        assert run.best().items() <= result.metrics.items()
         if run.status == "finished":
-            assert Path(shown[index]["checkpoint"]) == checkpoints.best(study / name)
+            assert result.checkpoint is not None
+            best = checkpoints.best(run.folder)
+            assert Path(result.metrics["checkpoint"]) == Path(result.checkpoint.path) == best
+    found = grid.get_best_result("val/recall_mean", "max").metrics
+    finished = [run for run in runs if run.status == "finished"]
+    assert found is not None
+    assert found["val/recall_mean"] == max(run.best()["val/recall_mean"] for run in finished)
 
 
 def test_ctrl_c_ends_a_study_with_130_and_the_same_command_goes_on(

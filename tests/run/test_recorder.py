@@ -30,7 +30,7 @@ def send(recorder: Recorder, run: Path, turn: str, files: dict[str, bytes]) -> N
 def test_a_checkpoint_sent_in_pieces_is_the_one_that_was_written(
     tmp_path: Path, files: dict[str, bytes]
 ):
-    recorder = Recorder([tmp_path])
+    recorder = Recorder(tmp_path)
     turn = recorder.open(tmp_path)
     recorder.append(tmp_path, turn, 0, [new_row("start", 0, info={})])
     recorder.append(tmp_path, turn, 1, [new_row("checkpoint", 36, is_best=True)])
@@ -47,7 +47,7 @@ def test_a_checkpoint_sent_in_pieces_is_the_one_that_was_written(
 
 
 def test_who_wrote_before_is_refused_from_the_next_turn_on(tmp_path: Path):
-    recorder = Recorder([tmp_path])
+    recorder = Recorder(tmp_path)
     first = recorder.open(tmp_path)
     recorder.append(tmp_path, first, 0, [new_row("start", 0, info={})])
     second = recorder.open(tmp_path)
@@ -60,8 +60,8 @@ def test_who_wrote_before_is_refused_from_the_next_turn_on(tmp_path: Path):
 
 
 def test_a_recorder_begun_again_takes_no_row_of_who_wrote_to_the_one_before(tmp_path: Path):
-    turn = Recorder([tmp_path]).open(tmp_path)
-    again = Recorder([tmp_path])
+    turn = Recorder(tmp_path).open(tmp_path)
+    again = Recorder(tmp_path)
     with pytest.raises(TurnLost):
         again.append(tmp_path, turn, 0, [new_row("start", 0, info={})])
     again.open(tmp_path)
@@ -70,7 +70,7 @@ def test_a_recorder_begun_again_takes_no_row_of_who_wrote_to_the_one_before(tmp_
 
 
 def test_after_a_row_that_did_not_arrive_none_is_taken(tmp_path: Path):
-    recorder = Recorder([tmp_path])
+    recorder = Recorder(tmp_path)
     turn = recorder.open(tmp_path)
     with pytest.raises(TurnLost, match="row 1 of"):
         recorder.append(tmp_path, turn, 1, [new_row("metrics", 5, metrics={})])
@@ -81,7 +81,7 @@ def test_after_a_row_that_did_not_arrive_none_is_taken(tmp_path: Path):
 def test_a_checkpoint_altered_or_cut_on_its_way_never_takes_its_name(
     tmp_path: Path, files: dict[str, bytes]
 ):
-    recorder = Recorder([tmp_path])
+    recorder = Recorder(tmp_path)
     turn = recorder.open(tmp_path)
     altered = bytearray(files["weights.safetensors"])
     altered[-1] ^= 1
@@ -106,10 +106,10 @@ def test_a_checkpoint_altered_or_cut_on_its_way_never_takes_its_name(
 def test_what_a_killed_writer_left_half_sent_is_gone_at_the_next_turn(
     tmp_path: Path, files: dict[str, bytes]
 ):
-    before = Recorder([tmp_path])
+    before = Recorder(tmp_path)
     send(before, tmp_path, before.open(tmp_path), files)
     assert len(list((tmp_path / CHECKPOINTS).iterdir())) == 1
-    recorder = Recorder([tmp_path])
+    recorder = Recorder(tmp_path)
     turn = recorder.open(tmp_path)
     assert list((tmp_path / CHECKPOINTS).iterdir()) == []
     send(recorder, tmp_path, turn, files)
@@ -121,7 +121,7 @@ def test_a_disk_that_is_full_refuses_the_checkpoint_and_keeps_what_stands(
     small_disk: Path, files: dict[str, bytes]
 ):
     run = small_disk / "run"
-    recorder = Recorder([run])
+    recorder = Recorder(run)
     turn = recorder.open(run)
     recorder.append(run, turn, 0, [new_row("start", 0, info={})])
     with pytest.raises(OSError, match="No space left"):
@@ -132,7 +132,7 @@ def test_a_disk_that_is_full_refuses_the_checkpoint_and_keeps_what_stands(
 
 
 def test_only_files_of_a_checkpoint_are_taken(tmp_path: Path):
-    recorder = Recorder([tmp_path])
+    recorder = Recorder(tmp_path)
     turn = recorder.open(tmp_path)
     with pytest.raises(ValueError, match="no file of a checkpoint"):
         recorder.receive(tmp_path, turn, "../run.json", 0, np.zeros(1, dtype=np.uint8))

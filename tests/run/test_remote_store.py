@@ -33,7 +33,7 @@ def a_ray() -> Iterator[None]:
 
 
 def store_of(run: Path) -> tuple[RemoteStore, Any]:
-    recorder = start_recorder(run.parent, [run])
+    recorder = start_recorder(run.parent)
     return RemoteStore(recorder, run, writes=True), recorder
 
 

@@ -35,11 +35,11 @@ def test_two_that_wait_for_each_other_are_both_named():
     assert _said(_hanging(both, 30), 30).startswith("ranks 0, 1 of 2 hang: no step for 30 s")
 
 
-def test_a_writer_that_is_given_up_writes_no_more_and_its_ledger_says_why(tmp_path: Path):
-    recorder = Recorder([tmp_path])
+def test_a_writer_that_hangs_writes_no_more_once_its_ledger_says_so(tmp_path: Path):
+    recorder = Recorder(tmp_path)
     turn = recorder.open(tmp_path)
     recorder.append(tmp_path, turn, 0, [new_row("start", 0, info={})])
-    recorder.give_up(tmp_path, "rank 1 of 2 hangs")
+    recorder.settle(tmp_path, "failed", "rank 1 of 2 hangs")
     with pytest.raises(TurnLost):
         recorder.append(tmp_path, turn, 1, [new_row("end", 0, status="failed", error="reset")])
     result = RunResult.read(tmp_path)
