@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tune test test-slow test-strangers check format bench clean
+.PHONY: help setup tune test test-slow test-faults test-strangers check format bench clean
 
 help:  ## This list.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ test: setup  ## What a change needs, two tests at a time.
 
 test-slow: setup  ## The rest: real Ray, kills, W&B servers; one at a time, for one machine holds one Ray.
 	$(BIN)/python -m pytest -m slow
+
+# test-slow has these too, in the form that fits CI: 3 driver kills in a row instead of 20.
+test-faults: setup  ## What is promised of faults (docs/faults.md), the long form; about half an hour.
+	CASAS_RAY_FAULTS=long $(BIN)/python -m pytest -m faults
 
 # No C++ compiler, another clock and alphabet, an empty home, one core, and not root where that can be had.
 test-strangers: setup  ## The suite as strangers run it: no compiler, another clock, an empty HOME, one core.

@@ -19,6 +19,7 @@ import typer
 
 from casas_ray.cli import (
     at_cluster,
+    chaos,
     clustering,
     data,
     jobs,
@@ -51,6 +52,7 @@ COMMANDS = (
     studies,
     runs,
     train,
+    chaos,
     on_disk,
     watching,
     results,

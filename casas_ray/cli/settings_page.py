@@ -70,6 +70,8 @@ def _takes(field: FieldInfo) -> str:
         return ", ".join(str(choice) for choice in choices)
     if typing.get_origin(field.annotation) is tuple:
         return "names"
+    if any(typing.get_origin(choice) is tuple for choice in choices):
+        return "int ≥ 1, or two as [1,4]"
     plain = getattr(field.annotation, "__name__", str(field.annotation))
     if isinstance(field.annotation, types.UnionType):
         plain = str(field.annotation).replace(" | None", " or null")

@@ -79,7 +79,8 @@ class LengthBucketSampler:
         if self.batch_size % world_size:
             raise SettingsError(
                 f"optim.batch_size {self.batch_size} does not divide among {world_size} workers.",
-                hint=f"take a multiple of {world_size}, or other machine.workers.",
+                hint=f"take a multiple of {world_size}, or other machine.workers; where they are "
+                "[1,4], each number from 1 to 4 has to divide it.",
             )
         # Neighbours in order of rank: gathered, the rows stand as one worker alone has them.
         share = self.batch_size // world_size

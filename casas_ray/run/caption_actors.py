@@ -39,7 +39,7 @@ def with_actors(config: TextConfig, machine: Machine) -> Encode:
         encoded = rows.map(
             _Actor,  # pyright: ignore[reportArgumentType]  # Ray Data takes a class too
             fn_constructor_args=(source, config.max_tokens, device),
-            compute=ray.data.ActorPoolStrategy(size=machine.workers),
+            compute=ray.data.ActorPoolStrategy(size=machine.fewest_workers),
             num_gpus=gpus or None,
             num_cpus=machine.cpus_per_worker if not gpus else None,
         )

@@ -185,7 +185,7 @@ def _ports(ports: list[int] | None, machine: Machine) -> Check:
     fix = "let a firewall keep others out; see SECURITY.md"
     if ports == []:
         found = "Ray listens on this machine's loopback alone"
-        if machine.workers == 1:
+        if machine.most_workers == 1:
             return Check("ports", "good", found)
         # torch binds it to every address, and has no setting against it.
         more = "workers that train together open one port to the network, torch's store"

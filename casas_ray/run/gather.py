@@ -108,7 +108,8 @@ def _check(recipe: Recipe, machine: Machine, prepared: PreparedSet) -> None:
     """
     sampler = LengthBucketSampler(prepared.lengths("train"), recipe.optim.batch_size, recipe.seed)
     # Asked for the refusals alone.
-    sampler.of_worker(0, machine.workers)
+    for workers in range(machine.fewest_workers, machine.most_workers + 1):
+        sampler.of_worker(0, workers)
     chosen_fields(recipe.model, tuple(prepared.manifest["fields"]))
 
 

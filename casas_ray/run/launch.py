@@ -16,7 +16,7 @@ from casas_ray.records.own_folder import own
 from casas_ray.records.provenance import code_state, snapshot
 from casas_ray.records.run_record import RunRecord, claim
 from casas_ray.records.run_result import RunResult, Status
-from casas_ray.records.storage_mirror import copied
+from casas_ray.records.storage_mirror import copied, send
 from casas_ray.run.environment import prepare_environment
 from casas_ray.training.local import require_finished, train_here
 
@@ -77,12 +77,11 @@ def _through_tune(
     from casas_ray.run.attend import Bell, attended  # ray takes seconds to import
 
     def work(bell: Bell) -> None:
-        from casas_ray.run.recorder import start_recorder
         from casas_ray.run.shared_data import shared_by_trials
-        from casas_ray.run.trainer import Wires
+        from casas_ray.run.trainer import wired
         from casas_ray.run.tuner import run_trials
 
-        wires = Wires(bell.end, start_recorder(folder))
+        wires = wired(bell, machine, folder)
         shared = shared_by_trials(data, [record.recipe for record in records], machine)
         run_trials(records, machine, shared, folder, wires, follower)
 
@@ -117,6 +116,9 @@ def run_training(
                     train_here(record, machine, data)
                 else:
                     _through_trainer(record, machine, data)
+        else:
+            # It may have ended while the storage was away.
+            send(machine, [record.folder])
         return RunResult.read(record.folder)
 
 
@@ -125,12 +127,11 @@ def _through_trainer(record: RunRecord, machine: Machine, data: TrainingData) ->
     from casas_ray.run.attend import Bell, attended  # ray takes seconds to import
 
     def work(bell: Bell) -> None:
-        from casas_ray.run.recorder import start_recorder
         from casas_ray.run.shared_data import SharedData
-        from casas_ray.run.trainer import Wires, run_in_trainer
+        from casas_ray.run.trainer import run_in_trainer, wired
 
-        wires = Wires(bell.end, start_recorder(record.folder))
-        shared = SharedData.dealt(data, record.recipe, machine.workers)
+        wires = wired(bell, machine, record.folder)
+        shared = SharedData.of_trainer(data, record.recipe, machine)
         try:
             run_in_trainer(record, machine, shared, wires)
         except Exception as error:  # Ray has no common base for what it raises (docs/findings.md)

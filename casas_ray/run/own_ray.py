@@ -23,9 +23,8 @@ from casas_ray.records.run_record import RunRecord, claim
 from casas_ray.run.bell import Bell
 from casas_ray.run.callbacks import LedgerLoggerCallback, LedgerUserCallback
 from casas_ray.run.gather import gather
-from casas_ray.run.recorder import start_recorder
 from casas_ray.run.shared_data import SharedData
-from casas_ray.run.trainer import Wires, report_result, run_in_trial, train_worker
+from casas_ray.run.trainer import Wires, report_result, run_in_trial, train_worker, wired
 from casas_ray.study import named_by
 from casas_ray.tracking.views import views_as
 
@@ -95,7 +94,7 @@ def own_search(
     folder, machine = folder.absolute(), machine or Machine()
     gathered = _gathered(base, machine, data)
     record = _record(base, folder, folder, tracking, gathered)
-    with _wired(folder) as wires:
+    with _wired(folder, machine) as wires:
         searched = Searched(record, machine, SharedData.whole(gathered), wires)
         records: list[RunRecord] = []
         with Follower([], views_as(record.tracking, records)) as follower:
@@ -150,9 +149,9 @@ def own_training(
     folder = folder.absolute()
     gathered = _gathered(recipe, machine, data)
     record = _record(recipe, folder, folder.parent, tracking, gathered)
-    with _wired(folder) as wires:
+    with _wired(folder, machine) as wires:
         claim(record)
-        shared = SharedData.dealt(gathered, recipe, machine.workers)
+        shared = SharedData.of_trainer(gathered, recipe, machine)
         config = {"record": record, "machine": machine, "shared": shared, "wires": wires}
         yield OwnTraining(partial(_worker, config), LedgerUserCallback(record))
 
@@ -183,9 +182,9 @@ def _record(
 
 
 @contextlib.contextmanager
-def _wired(folder: Path) -> Iterator[Wires]:
+def _wired(folder: Path, machine: Machine) -> Iterator[Wires]:
     own(folder)
     with locked(folder):
         bell = Bell()
         bell.hang()
-        yield Wires(bell.end, start_recorder(folder))
+        yield wired(bell, machine, folder)

@@ -43,16 +43,16 @@ def fits(machine: Machine) -> None:
     # Ray itself says nothing of the kind: it waits for a node that may yet join.
     total = ray.cluster_resources()
     for name, each in (("CPU", machine.cpus_per_worker), ("GPU", machine.gpus_per_worker)):
-        wanted = each * machine.workers
+        wanted = each * machine.fewest_workers
         if wanted > total.get(name, 0.0):
             raise ClusterError(
-                f"{machine.workers} worker(s) want {wanted:g} {name}; the cluster has "
+                f"{machine.fewest_workers} worker(s) want {wanted:g} {name}; the cluster has "
                 f"{total.get(name, 0.0):g}.",
                 hint="lower machine.workers or machine.cpus_per_worker, or take another --machine.",
             )
-    if slots(machine) < machine.workers:
+    if slots(machine) < machine.fewest_workers:
         raise ClusterError(
-            f"{machine.workers} worker(s) want {machine.cpus_per_worker:g} CPU and "
+            f"{machine.fewest_workers} worker(s) want {machine.cpus_per_worker:g} CPU and "
             f"{machine.gpus_per_worker:g} GPU each; the cluster's nodes hold {slots(machine)}.",
             hint="a worker lies on one node whole: lower machine.cpus_per_worker or "
             "machine.gpus_per_worker, or machine.workers.",

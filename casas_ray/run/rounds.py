@@ -71,7 +71,9 @@ class Rounds:
             run_study(record.folder, open_runs, self.machine, open_data, listeners)
         # Before an error for trials that failed: the results stand whatever follows.
         conclude(record, self.tracking, self.watch, is_news=bool(open_runs))
-        send(self.machine, [record.folder])
+        # Those that ended before may have done so while the storage was away.
+        before = [run.folder for run in runs if run not in open_runs]
+        send(self.machine, [record.folder, *before])
         return record
 
     def until_decided(self, study: Study, most: int, *, fresh: bool = False) -> StudyRecord:

@@ -28,6 +28,10 @@ _JOINED = {"PYTHONSAFEPATH": "1"}
 _OURS = _JOINED | {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
 
 
+_OTHER_VERSION = "Version mismatch"
+"""So Ray begins to say that a cluster is of another version; it takes some lines."""
+
+
 @dataclass(frozen=True)
 class Joined:
     """A Ray that this process has joined."""
@@ -80,12 +84,17 @@ def _connect(address: str, name: str, machine: Machine, folder: str) -> str:
     """The session's folder where Ray was started here, else nothing."""
     # The dashboard's State API is what lets Tune give back the resources of an early-stopped trial
     # that runs a trainer of its own; without such trials it is start-up time for nothing.
-    dashboard = None if address else machine.workers > 1
+    dashboard = None if address else machine.most_workers > 1
     try:
         with _given(_JOINED if address else _OURS):
             joined = _begin(address, folder, include_dashboard=dashboard)
         guard_token()  # ray.init may have just written it
     except (ConnectionError, AuthenticationError, RuntimeError, ValueError, OSError) as error:
+        if address and _OTHER_VERSION in str(error):
+            raise ClusterError(
+                f"{name}={address} runs other versions. {' '.join(str(error).split())}",
+                hint="install the versions of the cluster here, or submit the command to it.",
+            ) from None
         if address:
             raise nobody(address, name, error) from None
         raise ClusterError(

@@ -40,10 +40,18 @@ class SharedData:
 
     @classmethod
     def whole(cls, data: TrainingData) -> "SharedData":
-        """For many one-worker trials: one copy of the set, dealt by each trial's own seed."""
+        """For many one-worker trials, and for workers whose number may change: one copy of the
+        set, of which each takes its part by the trial's own seed."""
         facts, prepared = SetFacts.of(data.prepared), data.prepared
         train, val = _stored(prepared.windows("train")), _stored(prepared.windows("val"))
         return cls(facts, [train], [val], ray.put(data.vectors_NT), is_dealt=False)
+
+    @classmethod
+    def of_trainer(cls, data: TrainingData, recipe: Recipe, machine: Machine) -> "SharedData":
+        """For one training in a TorchTrainer."""
+        if machine.is_elastic:  # whoever is there takes its part of the whole
+            return cls.whole(data)
+        return cls.dealt(data, recipe, machine.most_workers)
 
     @classmethod
     def dealt(cls, data: TrainingData, recipe: Recipe, workers: int) -> "SharedData":
@@ -63,11 +71,14 @@ class SharedData:
 
     def loader(self, recipe: Recipe, rank: int, world_size: int, device: torch.device) -> Loader:
         """What a worker trains on, fetched to where it runs."""
-        train, val = _table(self.train[rank]), _table(self.val[rank])
+        own = rank if self.is_dealt else 0
+        train, val = _table(self.train[own]), _table(self.val[own])
         sampler = self.facts.sampler(recipe)
         if not self.is_dealt:
             # Lane by lane, as the sampler numbers the rows of a worker.
-            train = train.take(pa.array(sampler.shard_rows(0, 1)))
+            train = train.take(pa.array(sampler.shard_rows(rank, world_size)))
+            part = self.facts.val_range(rank, world_size)
+            val = val.slice(part.start, len(part)).combine_chunks()
         # A copy: what Ray shares between processes is read-only, and torch would take it for
         # writable.
         vectors_NT = torch.from_numpy(np.array(ray.get(self.vectors))).to(device)
@@ -87,9 +98,9 @@ def shared_by_trials(
     data: Sequence[TrainingData], recipes: Sequence[Recipe], machine: Machine
 ) -> list[SharedData]:
     """One entry a trial; trials of one worker that train on the same data share one copy."""
-    if machine.workers > 1:
+    if machine.most_workers > 1:
         return [
-            SharedData.dealt(trial_data, recipe, machine.workers)
+            SharedData.of_trainer(trial_data, recipe, machine)
             for trial_data, recipe in zip(data, recipes, strict=True)
         ]
     # By identity, as `gather_study` shares it: to compare tables would read them all.

@@ -56,7 +56,7 @@ def run_trials(
             callbacks=[LedgerLoggerCallback(record_of, follower, wires.recorder)],
             # A trainer of its own counts the deaths of its workers itself.
             failure_config=tune.FailureConfig(
-                max_failures=machine.max_failures if machine.workers == 1 else 0
+                max_failures=machine.max_failures if machine.most_workers == 1 else 0
             ),
             verbose=0,
         ),
@@ -72,11 +72,11 @@ def _name(trial: Any) -> str:  # Any: Tune's own kind of trial is not public
 
 def concurrent(machine: Machine) -> int:
     """Trials at a time: what the machine says, else what the cluster holds."""
-    return machine.concurrent_trials or max(1, slots(machine) // machine.workers)
+    return machine.concurrent_trials or max(1, slots(machine) // machine.most_workers)
 
 
 def _resources(machine: Machine) -> dict[str, float]:
-    if machine.workers > 1:
+    if machine.most_workers > 1:
         # The trial only waits for its own trainer. A CPU of its own would starve that trainer's
         # workers, and Tune refuses a trial that asks for nothing (docs/findings.md).
         return {"node:__internal_head__": 0.001}
@@ -93,6 +93,6 @@ def _trial_driver(
     if listener(wires.bell)():
         return  # one of those that still waited for their turn
     index = config["index"]
-    run = run_in_trainer if machine.workers > 1 else run_in_trial
+    run = run_in_trainer if machine.most_workers > 1 else run_in_trial
     run(records[index], machine, shared[index], wires)
     report_result(records[index], wires, tune.report)

@@ -93,7 +93,10 @@ def train_to_the_end(
         no_memory = out_of_memory(error, recipe)
         reason = no_memory or error
         known = isinstance(reason, CasasError)
-        recorder.end("failed", reason.problem if known else f"{type(error).__name__}: {error}")
+        # A trial's hint is shown nowhere else.
+        more = f" What helps: {no_memory.hint}" if no_memory else ""
+        told = reason.problem + more if known else f"{type(error).__name__}: {error}"
+        recorder.end("failed", told)
         if no_memory is not None:
             raise no_memory from error
         raise

@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
 from support.recipes import WORDS
 
 from casas_ray.corpus.alignment import PreparedSet
@@ -18,6 +19,7 @@ def test_a_simulation_on_a_full_disk_ends_in_one_line(run, small_disk: Path, mon
     assert not list(small_disk.rglob("data"))
 
 
+@pytest.mark.faults
 def test_a_training_on_a_full_disk_goes_on_when_there_is_room(
     run, small_disk: Path, text_model: str, small_set: PreparedSet, small_vectors
 ):

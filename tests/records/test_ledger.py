@@ -40,6 +40,7 @@ def test_a_run_is_read_at_the_step_that_validation_chose(tmp_path: Path):
     assert result.untrained()["val/recall_mean"] == 0.1
 
 
+@pytest.mark.faults
 def test_a_torn_last_line_is_dropped_with_a_warning_and_the_next_row_stands_alone(tmp_path, caplog):
     filled(tmp_path, {0: 0.1, 3: 0.5})
     with (tmp_path / "ledger.jsonl").open("a") as stream:
@@ -75,6 +76,7 @@ def test_a_run_that_is_begun_anew_or_taken_up_again_has_one_start_and_no_end_of_
     assert [(row["event"], row["step"]) for row in anew.rows] == [("start", 0)]
 
 
+@pytest.mark.faults
 def test_a_full_disk_leaves_no_part_of_a_row_and_the_next_row_stands_alone(small_disk: Path):
     ledger = Ledger(small_disk)
     with pytest.raises(OSError) as caught:
@@ -177,6 +179,7 @@ for step in range(10**9):
 """
 
 
+@pytest.mark.faults
 def test_a_ledger_survives_kill_9_with_at_most_a_torn_last_line(tmp_path: Path):
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)])
     wait_until(lambda: len(read_rows(tmp_path)) >= 100, process=writer)

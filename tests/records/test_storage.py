@@ -56,6 +56,7 @@ def half_done(whole_run: Path, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.faults
 def test_a_run_whose_disk_is_lost_goes_on_from_the_storage(
     address: str, whole_run: Path, tmp_path: Path, small_recipe: Recipe, small_loader: Loader
 ):
@@ -128,6 +129,7 @@ def test_two_that_went_on_by_themselves_are_not_mixed(whole_run: Path, tmp_path:
     assert RunResult.read(run).metrics_at(21, "train/") == {"train/loss": 2.0}
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("storage", "code", "said"),
     [

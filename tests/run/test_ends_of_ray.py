@@ -19,7 +19,7 @@ from support.waiting import LONG, wait_until
 
 from casas_ray.records.run_result import RunResult
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 TRAINING, TRIALS = "milan_baseline-seed0", "small-seed0"
 GCS, RAYLET, TRIAL = "gcs_server", "raylet/raylet", "^ray::ImplicitFunc"
 

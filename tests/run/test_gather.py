@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from casas_ray.config import Machine, Recipe
-from casas_ray.errors import DataError
+from casas_ray.errors import DataError, SettingsError
 from casas_ray.run.gather import gather_study
 from casas_ray.study import Arm, Study, each
 
@@ -42,3 +42,10 @@ def test_every_trial_is_checked_before_any_trains(small_recipe: Recipe):
     study = Study(question="?", base=small_recipe, arms=arms, seeds=(0,))
     with pytest.raises(DataError, match="are fewer than one batch of 4096"):
         gather_study(study, Machine(), nobody, nobody)
+
+
+def test_a_batch_that_some_number_of_elastic_workers_cannot_share_is_refused(small_recipe: Recipe):
+    study = Study(question="?", base=small_recipe, arms=[], seeds=(0,))
+    with pytest.raises(SettingsError, match="batch_size 32 does not divide among 3 workers"):
+        gather_study(study, Machine(workers=(1, 4)), nobody, nobody)
+    assert len(gather_study(study, Machine(workers=(1, 2)), nobody, nobody)) == 1

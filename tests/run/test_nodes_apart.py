@@ -19,7 +19,7 @@ from support.wandb_server import KEY, WandbServer, serving
 from casas_ray.records.ledger import rows_of
 from casas_ray.records.run_result import RunResult
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 
 @pytest.fixture(scope="module")

@@ -142,6 +142,7 @@ def train_workers(data_root: Path) -> list[int]:
     return found
 
 
+@pytest.mark.faults
 def test_one_of_two_workers_killed_is_replaced_and_the_run_is_the_one_that_was_not_killed(
     by_two: RunRecord, data_root: Path, tmp_path: Path, data: TrainingData, gates: Gates
 ):
@@ -323,6 +324,7 @@ def test_the_doctor_tells_each_check_on_a_line_and_a_fault_is_exit_4(
     assert [name for name, state in states.items() if state == "missing"] == ["wandb key"]
 
 
+@pytest.mark.faults
 def test_a_job_that_is_stopped_ends_with_143_and_a_checkpoint(
     dashboard: str, tmp_path: Path, text_model: str, gates: Gates
 ):
@@ -379,6 +381,7 @@ def test_actors_give_the_vectors_that_this_process_gives(dashboard: str, text_mo
     np.testing.assert_allclose(there, here, atol=1e-6)
 
 
+@pytest.mark.faults
 def test_a_run_of_one_worker_killed_and_taken_up_by_two_has_the_same_losses(
     dashboard: str,
     whole_run: Path,

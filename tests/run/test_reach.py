@@ -53,6 +53,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("command", COMMANDS, ids=["train", "tune"])
 def test_an_address_of_nobody_in_the_environment_is_exit_7(
     run, address: str, command: list[str], monkeypatch: pytest.MonkeyPatch
@@ -65,6 +66,7 @@ def test_an_address_of_nobody_in_the_environment_is_exit_7(
     assert time.monotonic() - began < SECONDS
 
 
+@pytest.mark.faults
 def test_an_address_of_nobody_on_the_line_is_exit_7(run, address: str):
     began = time.monotonic()
     code, _, err = run("train", "milan_baseline", *WORDS, f"machine.address={address}")

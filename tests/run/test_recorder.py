@@ -77,6 +77,7 @@ def test_after_a_row_that_did_not_arrive_none_is_taken(tmp_path: Path):
     assert recorder.rows(tmp_path, turn) == 0
 
 
+@pytest.mark.faults
 def test_a_checkpoint_altered_or_cut_on_its_way_never_takes_its_name(
     tmp_path: Path, files: dict[str, bytes]
 ):
@@ -101,6 +102,7 @@ def test_a_checkpoint_altered_or_cut_on_its_way_never_takes_its_name(
         recorder.receive(tmp_path, turn, "meta.json", 0, chunk)
 
 
+@pytest.mark.faults
 def test_what_a_killed_writer_left_half_sent_is_gone_at_the_next_turn(
     tmp_path: Path, files: dict[str, bytes]
 ):
@@ -114,6 +116,7 @@ def test_what_a_killed_writer_left_half_sent_is_gone_at_the_next_turn(
     recorder.save(tmp_path, turn, 36, keep=1, best=36)
 
 
+@pytest.mark.faults
 def test_a_disk_that_is_full_refuses_the_checkpoint_and_keeps_what_stands(
     small_disk: Path, files: dict[str, bytes]
 ):

@@ -84,6 +84,7 @@ def test_who_sends_faster_than_the_disk_takes_is_held_up(tmp_path: Path):
     assert [row["step"] for row in read_rows(tmp_path / "run")] == list(range(1001))
 
 
+@pytest.mark.faults
 def test_a_writer_whose_run_another_took_over_is_refused(tmp_path: Path):
     first, recorder = store_of(tmp_path / "run")
     first.append(new_row("start", 0, info={}))
@@ -97,6 +98,7 @@ def test_a_writer_whose_run_another_took_over_is_refused(tmp_path: Path):
     assert [row["event"] for row in read_rows(tmp_path / "run")] == ["start"]
 
 
+@pytest.mark.faults
 def test_a_full_disk_says_so_and_how_the_run_ended_stands(whole_run: Path, small_disk: Path):
     store, _ = store_of(small_disk / "run")
     store.append(new_row("start", 0, info={}))

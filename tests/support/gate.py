@@ -21,9 +21,18 @@ class Gates:
         path = os.pathsep.join(part for part in (HOOKS, os.environ.get("PYTHONPATH")) if part)
         return {"CASAS_RAY_TEST_GATES": str(self.folder), "PYTHONPATH": path}
 
-    def hold(self, training: str, *, step: int) -> None:
-        """Let nobody who trains `RECIPE-seedS` take a step from this one on."""
-        (self.folder / f"{training}.hold").write_text(str(step))
+    def hold(self, training: str, *, step: int, rank: int | None = None) -> None:
+        """Let nobody who trains `RECIPE-seedS`, or only that rank, take a step from this one on."""
+        only = "" if rank is None else f" rank{rank}"
+        (self.folder / f"{training}.hold").write_text(f"{step}{only}")
+
+    def leave_memory(self, training: str, *, mib: int) -> None:
+        """Leave who trains that so much memory besides what it holds when it takes a step."""
+        (self.folder / f"{training}.memory").write_text(str(mib))
+
+    def held(self, training: str) -> set[int]:
+        """The processes that are held, or were when they were killed."""
+        return {int(mark.name.split(".")[-2]) for mark in self._held(training)}
 
     def wait_for(
         self, training: str, *, processes: int = 1, driver: subprocess.Popen | None = None
@@ -43,6 +52,11 @@ class Gates:
         new = hold.with_suffix(".new")
         new.write_text(f"{hold.read_text()} asked")
         new.replace(hold)
+
+    def open(self) -> None:
+        """Let everybody go on, and forget who was held."""
+        for path in self.folder.iterdir():
+            path.unlink(missing_ok=True)
 
     def _held(self, training: str) -> list[Path]:
         return list(self.folder.glob(f"{training}.*.held"))

@@ -2,6 +2,8 @@
 own, in which nothing lies where the test session's files are."""
 
 import contextlib
+import json
+import logging
 import os
 import shlex
 import shutil
@@ -13,6 +15,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -28,10 +31,65 @@ class Nodes:
     nodes' families."""
 
     address: str
-    dashboard: str
     heads: list[subprocess.Popen]
     hidden: Path
     """The folder in whose place all nodes but the first have an empty one."""
+
+    dashboard: str
+    env: Mapping[str, str]
+    log: IO[str]
+
+    def add(self, cpus: int) -> int:
+        """The index of one more node, which is there now."""
+        index = len(self.heads)
+        self.heads.append(_started(_apart(self, index + 1, cpus), self.env, self.log))
+        try:
+            wait_until(lambda: name_of(index) in self.alive(), process=self.heads[index])
+        except AssertionError:
+            logging.getLogger(__name__).error(Path(self.log.name).read_text()[-4000:])
+            raise
+        return index
+
+    def make_up(self, workers: int) -> None:
+        """Add nodes of one CPU until so many live besides the first."""
+        # Not by Ray's list alone: it has a node that was killed for some seconds more.
+        alive = self.alive()
+        there = [node for node in range(1, len(self.heads)) if self._lives(node, alive)]
+        for _ in range(workers - len(there)):
+            self.add(1)
+
+    def _lives(self, node: int, alive: Mapping[str, str]) -> bool:
+        return name_of(node) in alive and self.heads[node].poll() is None
+
+    def alive(self) -> dict[str, str]:
+        """The ids of the living nodes, by their names."""
+        return _alive(self.address, self.env)
+
+    def drain(self, node: int) -> None:
+        """Tell Ray that a node is to go within a minute, as a cloud does with a spot machine."""
+        words = [
+            "drain-node",
+            f"--address={self.address}",
+            f"--node-id={self.alive()[name_of(node)]}",
+        ]
+        words += ["--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=spot"]
+        words += ["--deadline-remaining-seconds=60"]
+        subprocess.run([str(_RAY), *words], env=dict(self.env), check=True, capture_output=True)
+
+    def node_of(self, process: int) -> int:
+        """The node that a process lies on."""
+        found = [node for node in range(len(self.heads)) if self._has(node, process)]
+        (node,) = found
+        return node
+
+    def _has(self, node: int, process: int) -> bool:
+        return process in _of_session(self.heads[node].pid)
+
+    def kill_raylet(self, node: int) -> None:
+        """Kill a node's daemon, and nothing else of it."""
+        for process in _of_session(self.heads[node].pid):
+            if b"raylet/raylet" in Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[0]:
+                os.kill(process, signal.SIGKILL)
 
     def mounts_of(self, node: int) -> str:
         """The mount namespace of a node; the first is this session's own."""
@@ -52,6 +110,11 @@ class Nodes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         head.wait(timeout=60)
+
+
+def name_of(node: int) -> str:
+    """What Ray calls it."""
+    return f"node-{node}"
 
 
 def _of_session(session: int) -> list[int]:
@@ -77,28 +140,24 @@ def apart(hidden: Path, environment: Mapping[str, str], *cpus: int) -> Iterator[
         pytest.skip("only root may give a node mounts of its own, and not everywhere")
     folder = Path(tempfile.mkdtemp(prefix="casas-ray-"))  # short: Unix sockets have short names
     port, dashboard = free_ports(2)
-    nodes = Nodes(f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}", [], hidden)
     words = ["--head", f"--port={port}", f"--temp-dir={folder}", "--node-ip-address=127.0.0.1"]
-    words += [f"--dashboard-port={dashboard}", f"--num-cpus={cpus[0]}"]
+    words += [f"--dashboard-port={dashboard}", f"--num-cpus={cpus[0]}", f"--node-name={name_of(0)}"]
     env = {**os.environ, **environment, **_QUIET}
+    env["PATH"] = f"{_RAY.parent}:{env['PATH']}"  # for jobs, which start as `casas-ray`
+    nodes = None
     try:
         with (folder / "nodes.log").open("w") as log:
+            served = f"http://127.0.0.1:{dashboard}"
+            nodes = Nodes(f"127.0.0.1:{port}", [], hidden, served, env, log)
             nodes.heads.append(_started([str(_RAY), "start", "--block", *words], env, log))
             wait_until(lambda: answers(port), process=nodes.heads[0])
-            # One after another: two that start at once on a host take one address, and one dies.
-            for index, count in enumerate(cpus[1:], start=2):
-                nodes.heads.append(_started(_apart(nodes, index, count), env, log))
-                try:
-                    wait_until(
-                        lambda index=index: _count(nodes.address, env) == index,
-                        process=nodes.heads[-1],
-                    )
-                except AssertionError as error:
-                    error.add_note((folder / "nodes.log").read_text()[-4000:])
-                    raise
-        yield nodes
+            # One that comes before the first is on the cluster's list gives up.
+            wait_until(lambda: len(nodes.alive()) == 1, process=nodes.heads[0])
+            for count in cpus[1:]:
+                nodes.add(count)
+            yield nodes
     finally:
-        for node in range(len(nodes.heads)):
+        for node in range(len(nodes.heads) if nodes else 0):
             nodes.kill(node)  # a graceful end takes half a minute
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -116,6 +175,7 @@ def _apart(nodes: Nodes, index: int, cpus: int) -> list[str]:
     (agent,) = free_ports(1)
     first_port = 20_000 + 1_000 * index
     words = [str(_RAY), "start", "--block", f"--address={nodes.address}", f"--num-cpus={cpus}"]
+    words += [f"--node-name={name_of(index - 1)}"]
     # Otherwise nodes of one host would take each other's ports and, by the address, disks.
     words += [f"--node-ip-address=127.0.0.{index}", f"--dashboard-agent-listen-port={agent}"]
     words += [f"--min-worker-port={first_port}", f"--max-worker-port={first_port + 999}"]
@@ -134,10 +194,18 @@ def answers(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _count(address: str, env: Mapping[str, str]) -> int:
-    """How many nodes a cluster has, asked by another process: this one joins no Ray here."""
-    code = "import ray, sys; print(len(ray._raylet.GcsClient(sys.argv[1]).get_all_node_info()))"
+def _alive(address: str, env: Mapping[str, str]) -> dict[str, str]:
+    """The ids of a cluster's living nodes by name, asked by another process: this one joins no
+    Ray here."""
     asked = subprocess.run(
-        [sys.executable, "-c", code, address], env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-c", _ASK, address], env=env, capture_output=True, text=True, check=False
     )
-    return int(asked.stdout) if asked.returncode == 0 else 0
+    return json.loads(asked.stdout) if asked.returncode == 0 else {}
+
+
+_ASK = """
+import json, sys, ray
+found = ray._raylet.GcsClient(sys.argv[1]).get_all_node_info()
+alive = {node.node_name: key.hex() for key, node in found.items() if node.state == 0}
+print(json.dumps(alive))
+"""

@@ -23,19 +23,26 @@ KEYS = {
 @contextlib.contextmanager
 def bucket() -> Iterator[str]:
     """The address of an empty bucket; KEYS must be in the environment of who uses it."""
+    with server() as (address, _):
+        yield address
+
+
+@contextlib.contextmanager
+def server() -> Iterator[tuple[str, subprocess.Popen]]:
+    """The same, and the server's process."""
     if importlib.util.find_spec("moto") is None:
         pytest.skip("moto is not installed")
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     env = {**os.environ, **KEYS}
     quiet = subprocess.DEVNULL
-    server = subprocess.Popen(command, env=env, stdout=quiet, stderr=quiet)
+    process = subprocess.Popen(command, env=env, stdout=quiet, stderr=quiet)
     try:
-        wait_until(lambda: answers(port), process=server)
+        wait_until(lambda: answers(port), process=process)
         place = f"endpoint_override=127.0.0.1:{port}&scheme=http"
         made, _ = fs.FileSystem.from_uri(f"s3://runs?{place}&allow_bucket_creation=true")
         made.create_dir("runs")
-        yield f"s3://runs/of/mine?{place}"
+        yield f"s3://runs/of/mine?{place}", process
     finally:
-        server.kill()
-        server.wait(timeout=60)
+        process.kill()
+        process.wait(timeout=60)

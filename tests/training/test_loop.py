@@ -78,6 +78,7 @@ train(Killed(FolderStore(Path(folder)), log_every=3), recipe, loader)
 """
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("at", [3, 10, 18])
 def test_a_run_killed_and_taken_up_again_is_the_run_that_was_not_killed(
     at: int,
@@ -166,6 +167,7 @@ def test_a_training_cut_short_killed_and_taken_up_is_the_one_that_was_not_killed
         train(RunRecorder(FolderStore(tmp_path / "run")), small_recipe, loader)
 
 
+@pytest.mark.faults
 def test_a_diverging_run_ends_within_a_step_and_says_so(
     tmp_path: Path, small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray
 ):
@@ -238,6 +240,7 @@ def copied(whole_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole_run, tmp_path / "run"))
 
 
+@pytest.mark.faults
 def test_a_torn_newest_checkpoint_is_passed_over_for_the_one_before(copied: Path, caplog):
     before, newest = sorted((copied / "checkpoints").glob("step-*"))
     os.truncate(newest / "weights.safetensors", 100)
@@ -273,6 +276,7 @@ train(RunRecorder(FolderStore(Path(folder)), log_every=3, keep_checkpoints=1), r
 """
 
 
+@pytest.mark.faults
 def test_killed_when_a_best_checkpoint_got_its_name_table_and_evaluate_agree(
     tmp_path: Path, small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray
 ):
@@ -391,6 +395,7 @@ def test_a_damaged_verdict_is_named_with_what_to_do(content: bytes, copied: Path
     assert "restore it" in caught.value.hint
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("name", ["weights.safetensors", "optimizer.safetensors", "meta.json"])
 def test_an_altered_checkpoint_is_refused(copied: Path, name: str):
     folder = checkpoints.best(copied)
@@ -515,6 +520,7 @@ def test_the_test_days_are_judged_once_and_the_answer_is_kept(copied: Path, smal
     assert again == verdict
 
 
+@pytest.mark.faults
 def test_out_of_memory_says_what_to_lower(small_recipe: Recipe, tmp_path: Path):
     def full() -> Loader:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")

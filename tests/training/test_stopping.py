@@ -91,6 +91,7 @@ def training(folder: Path, text_model: str, gates: Gates) -> subprocess.Popen:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
+@pytest.mark.faults
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code", "word"),
@@ -115,6 +116,7 @@ def test_a_signal_ends_the_step_and_the_same_command_goes_on(
     assert RunResult.read(tmp_path / "run").step == 36
 
 
+@pytest.mark.faults
 @pytest.mark.slow
 def test_a_second_signal_ends_a_training_in_the_middle_of_its_step(
     tmp_path: Path, text_model: str, gates: Gates
