@@ -104,9 +104,10 @@ def train_to_the_end(
 
 def out_of_memory(error: Exception, recipe: Recipe) -> AllFailed | None:
     """The error to raise when the memory of a device or of the machine did not do, else None."""
-    # torch's allocator on a CPU raises a plain RuntimeError; its words are all that tells it.
-    if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and (
-        "can't allocate memory" not in str(error)
+    # On a CPU torch's allocator and oneDNN raise a plain RuntimeError; its words alone tell it.
+    said = str(error)
+    if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and not (
+        "can't allocate memory" in said or said == "could not create a primitive"
     ):
         return None
     return AllFailed(

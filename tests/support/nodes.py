@@ -139,9 +139,14 @@ def apart(hidden: Path, environment: Mapping[str, str], *cpus: int) -> Iterator[
     if os.getuid() or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
         pytest.skip("only root may give a node mounts of its own, and not everywhere")
     folder = Path(tempfile.mkdtemp(prefix="casas-ray-"))  # short: Unix sockets have short names
-    port, dashboard = free_ports(2)
+    port, dashboard, agent = free_ports(3)
     words = ["--head", f"--port={port}", f"--temp-dir={folder}", "--node-ip-address=127.0.0.1"]
-    words += [f"--dashboard-port={dashboard}", f"--num-cpus={cpus[0]}", f"--node-name={name_of(0)}"]
+    words += [
+        f"--dashboard-agent-listen-port={agent}",
+        f"--dashboard-port={dashboard}",
+        f"--num-cpus={cpus[0]}",
+        f"--node-name={name_of(0)}",
+    ]
     env = {**os.environ, **environment, **_QUIET}
     env["PATH"] = f"{_RAY.parent}:{env['PATH']}"  # for jobs, which start as `casas-ray`
     nodes = None
