@@ -26,12 +26,14 @@ from casas_ray.evals.scores import difference
 from casas_ray.evals.trained_run import TrainedRun
 from casas_ray.files import shown
 from casas_ray.loader.window_store import WindowStore
-from casas_ray.records.verdict import Verdict, record_verdict, recorded_verdict
+from casas_ray.records.verdict import (
+    EVALUATION_FILE,
+    Verdict,
+    record_verdict,
+    recorded_verdict,
+)
 from casas_ray.sealed import damaged, read_sealed, write_sealed
 from casas_ray.training.validation import held_out
-
-EVALUATION_FILE = "evaluation.json"
-"""In a run's folder, beside its verdict: every contender's row, of the same look."""
 
 Columns = dict[str, dict[str, float]]
 """By model or baseline, its metrics by name."""

@@ -17,7 +17,7 @@ from casas_ray.records.own_folder import RUN_FILE, STUDY_FILE, own
 from casas_ray.records.rows import Row
 from casas_ray.records.storage import FAULTS, Storage, Which
 from casas_ray.records.study_record import RESULTS_FILE, read_study
-from casas_ray.records.verdict import VERDICT_FILE
+from casas_ray.records.verdict import EVALUATION_FILE, VERDICT_FILE
 
 log = logging.getLogger(__name__)
 
@@ -163,9 +163,12 @@ def keep_verdicts(address: str, folder: Path) -> None:
     storage = Storage(address)
     with _told(storage):
         for name in ("", *_trials_of(folder)):
-            path, there = folder / name / VERDICT_FILE, storage.at(name)
-            if path.is_file() and there.content(VERDICT_FILE) is None:
-                there.put(VERDICT_FILE, path.read_bytes())
+            there = storage.at(name)
+            # The verdict last: it says that the look was taken, with all that it is of.
+            for kept in (EVALUATION_FILE, VERDICT_FILE):
+                path = folder / name / kept
+                if path.is_file() and there.content(kept) is None:
+                    there.put(kept, path.read_bytes())
         if (folder / RESULTS_FILE).is_file():
             storage.put(RESULTS_FILE, (folder / RESULTS_FILE).read_bytes())
 

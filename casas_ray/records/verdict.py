@@ -16,6 +16,8 @@ from casas_ray.files import shown
 from casas_ray.sealed import fitted, read_sealed, write_sealed
 
 VERDICT_FILE = "test.json"
+EVALUATION_FILE = "evaluation.json"
+"""Beside the verdict: every contender's row, of the same look."""
 _INTERVAL = "trained less sensor counts"
 
 

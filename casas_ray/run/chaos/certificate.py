@@ -123,7 +123,8 @@ def _suffered(number: int, done: Round) -> list[Suffered]:
     ends = [*(fault.at for fault in done.injected[1:]), float("inf")]
     return [
         _cost(number, fault, until, again, began)
-        for fault, until in zip(done.injected, ends, strict=True)
+        # A round that was done before a fault came has none.
+        for fault, until in zip(done.injected, ends, strict=False)
     ]
 
 
