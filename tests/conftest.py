@@ -31,7 +31,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from casas_ray.cli import run as run_words
+from casas_ray.cli.entry import run as run_words
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.fetch import logs_for
