@@ -13,7 +13,7 @@ from support.gate import Gates, new_gates
 from support.ledgers import assert_same_run
 from support.nodes import Nodes, apart
 from support.proxy import proxy_to
-from support.recipes import SMALL
+from support.studies import write_study
 from support.waiting import LONG, wait_until
 
 from casas_ray.records.run_result import RunResult
@@ -57,16 +57,7 @@ def started(*words: object) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory, text_model: str) -> Path:
-    path = tmp_path_factory.mktemp("study") / "sent.py"
-    changes = {**SMALL, "text.model": text_model}
-    path.write_text(
-        "from casas_ray.config import Recipe\n"
-        "from casas_ray.study import Study, each\n"
-        f"BASE = Recipe(name='small').replace({changes!r})\n"
-        "STUDY = Study(question='Less?', base=BASE, seeds=(0, 1),\n"
-        "    arms=each('model.dropout', [0.0]))\n"
-    )
-    return path
+    return write_study(tmp_path_factory.mktemp("study") / "sent.py", text_model, seeds=(0, 1))
 
 
 def submit(nodes: Nodes, *words: object) -> subprocess.CompletedProcess[str]:
