@@ -25,6 +25,7 @@ from casas_ray.cli import (
     jobs,
     judged,
     on_disk,
+    planning,
     report,
     results,
     runs,
@@ -50,6 +51,7 @@ _ENDED = "casas-ray: {}; what was done stands, and the same command goes on."
 COMMANDS = (
     data,
     studies,
+    planning,
     runs,
     train,
     chaos,
