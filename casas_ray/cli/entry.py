@@ -27,6 +27,7 @@ from casas_ray.cli import (
     mapping,
     naming,
     on_disk,
+    planning,
     report,
     results,
     runs,
@@ -52,6 +53,7 @@ _ENDED = "casas-ray: {}; what was done stands, and the same command goes on."
 COMMANDS = (
     data,
     studies,
+    planning,
     runs,
     train,
     chaos,
