@@ -44,7 +44,7 @@ def set_for(config: DataConfig, *, watch: Watch = lambda _: None) -> PreparedSet
 def _set_at_hand(config: DataConfig, watch: Watch) -> PreparedSet:
     if name := set_named(config.homes):
         prepared = find_set(name)
-        if settings_of(prepared) != config:
+        if settings_of(prepared) != config.of_set:
             raise SettingsError(
                 f"the settings of data are not those of the set {prepared.folder.name}, whose "
                 "windows are cut already.",
@@ -173,7 +173,7 @@ def _with_others_named(missing: DataError, homes: Sequence[str]) -> DataError:
 
 
 def _made_with(config: DataConfig) -> Iterator[PreparedSet]:
-    held = config.model_dump(mode="json")
+    held = config.of_set.told()
     return (prepared for prepared, settings in _readable_sets() if settings == held)
 
 

@@ -175,3 +175,17 @@ def test_a_home_in_another_alphabet_has_a_log_a_set_and_its_name():
     assert made.folder.name.startswith("Haus_Muller-")
     assert made.folder.parent == aligned()
     assert list(made.manifest["homes"]) == ["Haus Müller"]
+
+
+def test_how_much_is_read_around_windows_makes_no_other_set(json_set: PreparedSet):
+    write_log("somewhere")
+    alone = DataConfig.build({"homes": ["somewhere"]})
+    around = alone.replace({"context.side": "both", "context.events": 12})
+    first = set_for(alone)
+    assert set_for(around).folder == first.folder
+    assert settings_of(first) == alone
+    # Also by its name, and where its log is gone.
+    named = DataConfig.build({"homes": [json_set.manifest["home"]]})
+    assert set_for(named.replace({"context.side": "past"})).folder == json_set.folder
+    shutil.rmtree(raw() / "somewhere")
+    assert set_for(around).folder == first.folder
