@@ -28,6 +28,7 @@ from casas_ray.cli import (
     mapping,
     naming,
     on_disk,
+    planning,
     report,
     results,
     runs,
@@ -53,6 +54,7 @@ _ENDED = "casas-ray: {}; what was done stands, and the same command goes on."
 COMMANDS = (
     data,
     studies,
+    planning,
     runs,
     train,
     chaos,
