@@ -57,7 +57,7 @@ def discover(
     no_wandb: NoWandb = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find what happens in a home: prepare, train, cluster, map, evaluate.
+    """Prepare, train, cluster, map and evaluate a home.
 
     Hand-made features stand beside what was learned; the better of them, chosen on validation days,
     is drawn. No label is needed, and the test days stay untouched. The same command goes on after a
