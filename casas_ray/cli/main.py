@@ -32,6 +32,7 @@ from casas_ray.cli import (
     tracking,
     train,
     transfer,
+    using,
     watching,
 )
 from casas_ray.cli.app import app
@@ -59,6 +60,7 @@ COMMANDS = (
     report,
     judged,
     clustering,
+    using,
     tracking,
     jobs,
     transfer,

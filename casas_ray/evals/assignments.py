@@ -4,6 +4,7 @@ clusters/FEATURES-METHOD-K-SPLIT/
   clusters.json     how they were found, their scores, and a row a cluster
   windows.parquet   the cluster of every window
   events.parquet    the cluster of every event that lies in a window
+  model.safetensors model.json    what tells the cluster of other windows (kept_clusters.py)
 """
 
 # N windows, E events
@@ -11,7 +12,7 @@ clusters/FEATURES-METHOD-K-SPLIT/
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,24 +27,15 @@ from casas_ray.evals.clusters import Clusters, Method, cluster, require_sense
 from casas_ray.evals.evaluation import Json, Watch
 from casas_ray.evals.features.featurizer import Featurizer
 from casas_ray.evals.features.fold import Fold
-from casas_ray.evals.features.hand import BOTH_SIDES, COUNTS, MIX, PAST, RICH
-from casas_ray.evals.features.learned import encoder, joined
+from casas_ray.evals.features.hand import COUNTS, MIX
+from casas_ray.evals.features.learned import encoder
+from casas_ray.evals.features.named import LEARNED, Features, hand_made, learned
 from casas_ray.evals.features.seen import Ints, SeenWindows
+from casas_ray.evals.kept_clusters import KeptClusters
 from casas_ray.evals.protocols import folds
 from casas_ray.evals.trained_run import TrainedRun
 from casas_ray.files import new_folder_over, shown
 from casas_ray.sealed import write_sealed
-
-Features = Literal["hand", "counts", "rich", "past", "both", "encoder", "joined"]
-
-_HAND: dict[str, Featurizer] = {
-    "hand": MIX,
-    "counts": COUNTS,
-    "rich": RICH,
-    "past": PAST,
-    "both": BOTH_SIDES,
-}
-_LEARNED = ("encoder", "joined")
 
 
 @dataclass(frozen=True)
@@ -117,21 +109,24 @@ def assign(
         "labels": any("nmi" in row for row in rows.values()),
     }
     place = run.folder / "clusters" if run else paths.clusters() / prepared.folder.name
-    folder = _kept(place / grouping.name, windows, found, about)
+    weights = run.weights if run else ""
+    model = KeptClusters.of(
+        prepared, windows, fold, (grouping.features, featurizer), found, weights
+    )
+    folder = _kept(place / grouping.name, windows, found, about, model)
     looks = sorted(path.parent.name for path in place.glob("*-test/clusters.json"))
     return Assigned(folder, about, tuple(looks))
 
 
 def _featurizer(features: Features, run: TrainedRun | None) -> Featurizer:
-    if features not in _LEARNED:
-        return _HAND[features]
+    if features not in LEARNED:
+        return hand_made(features)
     if run is None:
         raise SettingsError(
             f"--features {features} are those of a training, and a home was named.",
             hint="name a run's folder, or take --features hand.",
         )
-    trained = encoder("trained", run.model, torch.from_numpy(run.data.vectors_NT))
-    return trained if features == "encoder" else joined("trained + hand mix", [trained, MIX])
+    return learned(features, run.model, torch.from_numpy(run.data.vectors_NT))
 
 
 def _beside(featurizer: Featurizer, run: TrainedRun | None) -> Sequence[Featurizer]:
@@ -183,8 +178,16 @@ def _told(windows: SeenWindows, fold: Fold, clusters: Clusters) -> list[Json]:
     return told
 
 
-def _kept(folder: Path, windows: SeenWindows, clusters: Clusters, about: Json) -> Path:
+def _kept(
+    folder: Path,
+    windows: SeenWindows,
+    clusters: Clusters,
+    about: Json,
+    model: KeptClusters | None,
+) -> Path:
     with new_folder_over(folder) as draft:
+        if model is not None:
+            model.write(draft)
         pq.write_table(_windows(windows, clusters), draft / "windows.parquet")
         if windows.has_context:
             pq.write_table(_events(windows, clusters), draft / "events.parquet")

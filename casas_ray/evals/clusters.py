@@ -143,7 +143,8 @@ def agreement(clusters: Clusters, fold: Fold) -> float | None:
 
 
 def _reduction(train_TW: Vectors, *, scale: bool) -> Reduction:
-    scale_W = dict(zip(("mean", "spread"), scale_of(train_TW), strict=True)) if scale else {}
+    mean_W, spread_W = scale_of(train_TW)
+    scale_W = {"mean": mean_W, "spread": spread_W} if scale else {}
     scaled_TW = Reduction(scale_W).scaled(train_TW)
     # Not whitened: the axes that vary most are the ones that tell most.
     axes = min(_DIMENSIONS, *train_TW.shape)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.seen import changed, seen
 
 from casas_ray.corpus.alignment import PreparedSet
-from casas_ray.evals.features import context, fitted, window_alone
+from casas_ray.evals.features import context, fitted
 from casas_ray.evals.features.featurizer import Featurizer
 from casas_ray.evals.features.fold import Fold, fold_of
 from casas_ray.evals.features.hand import BOTH_SIDES, COUNTS, HAND, MIX, PAST, RICH
