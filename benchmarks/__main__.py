@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import captions, corpus, store, tracking
+from benchmarks import captions, corpus, maps, store, tracking
 from benchmarks.step import measure, measure_on_gpu, padding
 from casas_ray.config import DataConfig
 from casas_ray.corpus.bringing import link_log
@@ -208,6 +208,7 @@ def main() -> None:
         shown("Caption vectors, the default text model", caption_rates())
         shown("Padding of windows by time, by batch", padding_shares())
         shown("Train step, GPU", gpu_rates())
+        shown("Map of clusters, SIMULATED", maps.rows())
         shown("Tracking at ten logs a second, tiny, batch 32", tracking_cost())
         shown("The study's store, baseline", store_figures())
         shown("Memory and start, SIMULATED windows", memory_and_start())

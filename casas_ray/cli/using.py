@@ -52,9 +52,9 @@ def export(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write a run's best checkpoint as a folder that needs nothing else.
+    """Write a run as a folder that needs nothing else.
 
-    Weights as safetensors, the recipe, the vocabulary, the home's sensors, a model card, and the
+    Its best checkpoint's weights as safetensors, the recipe, the vocabulary, the home's sensors, a model card, and the
     clusters that were found with it. `casas_ray.load(DIR)` opens it; `casas-ray apply DIR` tells
     clusters of tomorrow's log.
 

@@ -16,18 +16,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from casas_ray.config import WindowConfig
-from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.named_sets import settings_of
 from casas_ray.corpus.new_events import KnownHomes
 from casas_ray.errors import CasasError, DataError
 from casas_ray.evals.cluster_rules import Kind, Reduction, Rule
-from casas_ray.evals.clusters import Clusters
-from casas_ray.evals.features.featurizer import Featurizer
 from casas_ray.evals.features.fitted import Columns, Fitted
-from casas_ray.evals.features.fold import Fold
 from casas_ray.evals.features.learned import fitted_by
 from casas_ray.evals.features.named import LEARNED, Features
-from casas_ray.evals.features.seen import Coding, SeenWindows
+from casas_ray.evals.features.seen import Coding
+from casas_ray.evals.grouping import Grouped
 from casas_ray.evals.tuned import UNLABELLED
 from casas_ray.files import sha256_of, shown, why
 from casas_ray.sealed import damaged, fitted, read_sealed, write_sealed
@@ -76,27 +73,19 @@ class KeptClusters:
     """By cluster what somebody said of the window in its middle; none that nobody labelled."""
 
     @classmethod
-    def of(
-        cls,
-        prepared: PreparedSet,
-        windows: SeenWindows,
-        fold: Fold,
-        made_by: tuple[Features, Featurizer],
-        clusters: Clusters,
-        weights: str,
-    ) -> "KeptClusters | None":
-        """What is kept of clusters that were fitted on a fold; None where nobody knows how windows
-        were cut, as of alignment JSON. `weights` is the hash of those of a training, if any."""
+    def of(cls, found: Grouped) -> "KeptClusters | None":
+        """What is kept of clusters that were fitted; None where nobody knows how windows were cut,
+        as of alignment JSON."""
+        prepared, windows, clusters = found.prepared, found.windows, found.clusters
         if "settings" not in prepared.manifest:
             return None
-        config = settings_of(prepared)
-        features, featurizer = made_by
+        config, features = settings_of(prepared), found.grouping.features
         names = clusters.cluster_N[clusters.centre_K].tolist()
         labels = zip(names, windows.labels[clusters.centre_K].tolist(), strict=True)
         return cls(
             features,
-            weights if features in LEARNED else "",
-            fitted_by(featurizer, windows, fold),
+            found.run.weights if found.run and features in LEARNED else "",
+            fitted_by(found.featurizer, windows, found.fold),
             windows.coding,
             clusters.reduction,
             clusters.rule,

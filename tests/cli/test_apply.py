@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from casas_ray.corpus.alignment import PreparedSet
-from casas_ray.evals.assignments import Grouping, assign
+from casas_ray.evals.assignments import assign
+from casas_ray.evals.grouping import Grouping
 from casas_ray.sealed import write_sealed
 
 

@@ -24,8 +24,9 @@ def trained(whole_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Traine
 
 @pytest.fixture(scope="module")
 def exported(trained: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from casas_ray.evals.assignments import Grouping, assign
+    from casas_ray.evals.assignments import assign
     from casas_ray.evals.exported import export
+    from casas_ray.evals.grouping import Grouping
 
     found = assign(trained.data.prepared, trained, Grouping("encoder", k=6), lambda _: None)
     return export(trained, tmp_path_factory.mktemp("e") / "model", clusters=found.folder)
