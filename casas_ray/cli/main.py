@@ -18,6 +18,7 @@ from types import TracebackType
 import typer
 
 from casas_ray.cli import (
+    asking,
     at_cluster,
     chaos,
     clustering,
@@ -61,6 +62,7 @@ COMMANDS = (
     report,
     judged,
     clustering,
+    asking,
     using,
     mapping,
     tracking,

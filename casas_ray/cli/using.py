@@ -37,7 +37,7 @@ ARun = Annotated[
 ]
 
 
-@command("apply", "cluster", "evaluate")
+@command("apply", "query", "cluster", "evaluate")
 def export(
     run: ARun,
     folder: Annotated[
@@ -54,9 +54,9 @@ def export(
 ) -> None:
     """Write a run as a folder that needs nothing else.
 
-    Its best checkpoint's weights as safetensors, the recipe, the vocabulary, the home's sensors, a model card, and the
-    clusters that were found with it. `casas_ray.load(DIR)` opens it; `casas-ray apply DIR` tells
-    clusters of tomorrow's log.
+    Its best checkpoint's weights as safetensors, the recipe, the vocabulary, the home's sensors, a
+    model card, and the clusters that were found with it. `casas_ray.load(DIR)` opens it;
+    `casas-ray apply DIR` tells clusters of tomorrow's log.
 
     Example: casas-ray export data/runs/RUN my_model
     """
@@ -86,7 +86,7 @@ def _grouping_of(run: Path, named: str) -> Path | None:
     return clusters_in(run / "clusters" / named if named else run)
 
 
-@command("cluster", "export")
+@command("cluster", "export", "query")
 def apply(
     named: Annotated[
         Place,
