@@ -43,7 +43,7 @@ ScoredOn = Annotated[
 ]
 
 
-@command("map", "evaluate", "probe", "prepare")
+@command("map", "name", "evaluate", "probe", "prepare")
 def cluster(
     named: RunOrHome,
     features: WhichFeatures = None,

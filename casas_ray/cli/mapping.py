@@ -32,7 +32,7 @@ Places = Annotated[
 ]
 
 
-@command("cluster", "probe", "prepare", name="map")
+@command("cluster", "name", "probe", "prepare", name="map")
 def draw_map(
     named: RunOrHome,
     features: WhichFeatures = None,

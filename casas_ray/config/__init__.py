@@ -9,6 +9,7 @@ from casas_ray.config.base import (
 )
 from casas_ray.config.data import (
     CaptionConfig,
+    ContextConfig,
     DataConfig,
     SimulateConfig,
     SplitConfig,
@@ -31,6 +32,7 @@ __all__ = [
     "SIZES",
     "CaptionConfig",
     "CompileKind",
+    "ContextConfig",
     "DataConfig",
     "HideConfig",
     "LossConfig",

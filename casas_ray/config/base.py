@@ -9,8 +9,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from casas_ray.errors import SettingsError, did_you_mean
 
-_CAME_LATER = frozenset({"max_steps"})
-"""Settings that runs of earlier versions were made without."""
+_CAME_LATER: Mapping[str, object] = {
+    "max_steps": None,
+    "context": {"side": "none", "events": 80},
+    "time_harmonics": 0,
+    "state_token": False,
+    "aggregates_weight": 0.0,
+    "neighbours_weight": 0.0,
+}
+"""Settings that runs of earlier versions were made without, and what they are then."""
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -68,8 +75,11 @@ class Settings(BaseModel):
         """Twelve hexadecimal digits that change when any value changes."""
         # Out in the world as names of run folders. Defaults are in it: any new setting gives every
         # recipe another digest, but for those of `_CAME_LATER` while they say nothing.
-        text = json.dumps(_told(self.model_dump(mode="json")), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return hashlib.sha256(json.dumps(self.told(), sort_keys=True).encode()).hexdigest()[:12]
+
+    def told(self) -> dict[str, Any]:  # Any: a value or a further tree
+        """The settings as plain values, without those that came later and say nothing."""
+        return _told(self.model_dump(mode="json"))
 
 
 def parse_overrides(words: Iterable[str]) -> dict[str, object]:
@@ -131,7 +141,7 @@ def _told(tree: Mapping[str, Any]) -> dict[str, Any]:  # Any: a value or a furth
     return {
         name: _told(value) if isinstance(value, dict) else value
         for name, value in tree.items()
-        if not (name in _CAME_LATER and value is None)
+        if not (name in _CAME_LATER and value == _CAME_LATER[name])
     }
 
 

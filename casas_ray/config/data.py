@@ -103,6 +103,34 @@ class CaptionConfig(Settings):
     in place of the style; `casas-ray prepare HOME --json` writes the windows with their ids."""
 
 
+class ContextConfig(Settings):
+    """What the encoder reads of the events around a window. Never one of another split's days: the
+    first windows of a split have little before them, or nothing."""
+
+    side: Literal["none", "past", "both"] = "none"
+    """Nothing beside the window, the events before it, or half of them before and half after it.
+    With `past`, attention is causal: an event knows those before it alone."""
+
+    events: Annotated[int, Field(ge=1, le=4096)] = 80
+    """How many; an odd one is read before the window."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.side == "none" and self.events != type(self).model_fields["events"].default:
+            raise ValueError("events has no effect where side is none")
+        return self
+
+    @property
+    def before(self) -> int:
+        """Events read before the window, at most."""
+        return {"none": 0, "past": self.events, "both": self.events - self.after}[self.side]
+
+    @property
+    def after(self) -> int:
+        """Events read after the window, at most."""
+        return self.events // 2 if self.side == "both" else 0
+
+
 class SimulateConfig(Settings):
     """The simulated home, used only where it is asked for."""
 
@@ -132,6 +160,7 @@ class DataConfig(Settings):
     windows: WindowConfig = WindowConfig()
     split: SplitConfig = SplitConfig()
     captions: CaptionConfig = CaptionConfig()
+    context: ContextConfig = ContextConfig()
 
     @model_validator(mode="after")
     def _homes_fit(self) -> Self:
@@ -143,6 +172,11 @@ class DataConfig(Settings):
                 f"split.held_out {held_out} must be one of two homes or more in data.homes"
             )
         return self
+
+    @property
+    def of_set(self) -> Self:
+        """What shapes the alignment set: all but how much of it is read for a window."""
+        return self.model_copy(update={"context": ContextConfig()})
 
     @property
     def label(self) -> str:

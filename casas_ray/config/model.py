@@ -62,6 +62,15 @@ class ModelConfig(Settings):
     gap_bins: Annotated[int, Field(ge=4, le=256)] = 24
     """Logarithmic bins for the time since the previous event, 10 ms to a day."""
 
+    time_harmonics: Annotated[int, Field(ge=0, le=32)] = 0
+    """Show the time of day as sine and cosine of once, twice ... so many times round the clock, and
+    the logarithm of the gap as a number beside its bin. 0 leaves both to the fields."""
+
+    state_token: bool = False
+    """Tell the class token how long ago each sensor last fired and what it said then, as of the
+    first event that is read. It remembers nothing from before its split's days, so at their start
+    it is empty. It reads the past, also of a window without context."""
+
     embedding: Size = 512
     """Size of the space that windows and captions share."""
 
@@ -77,6 +86,8 @@ class ModelConfig(Settings):
             raise ValueError("sensor_text shows the sensor, which fields leaves out")
         if self.positions == "rotary" and self.fields and "gap" not in self.fields:
             raise ValueError("rotary positions tell the gaps, which fields leaves out")
+        if self.time_harmonics and self.fields and "time_of_day" not in self.fields:
+            raise ValueError("time_harmonics show the time of day, which fields leaves out")
         return self
 
 

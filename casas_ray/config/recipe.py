@@ -1,6 +1,6 @@
 """A recipe: the groups of settings that may change a result, and its seed."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -27,12 +27,39 @@ class Recipe(Settings):
     """Draws the first weights, the order of windows, the masks and the dropout."""
 
     def with_data(self, data: DataConfig) -> Self:
-        """The recipe on other data.
+        """The recipe on other data, of which it reads as much around a window as before.
 
         Raises:
             SettingsError: it wants what that data has not.
         """
-        return self.build({**self.model_dump(), "data": data.model_dump()})
+        read = {**data.model_dump(), "context": self.data.context.model_dump()}
+        return self.build({**self.model_dump(), "data": read})
+
+    @property
+    def reads(self) -> Literal["none", "past", "both"]:
+        """What a window's vector knows beside the window's own events."""
+        side = self.data.context.side
+        return "past" if side == "none" and self.model.state_token else side
+
+    @property
+    def wants_whole_split(self) -> bool:
+        """Whether a batch asks of windows what lies in none of them: the events around them, or
+        what is counted over all."""
+        return self.reads != "none" or self.loss.counts
+
+    @model_validator(mode="after")
+    def _context_fits(self) -> Self:
+        if self.data.context.side != "none" and self.model.pooling not in ("mean", "attention"):
+            raise ValueError(
+                f"model.pooling={self.model.pooling} takes the class token, which stands for all "
+                "that is read; data.context wants model.pooling=mean or attention"
+            )
+        if self.optim.compile == "cuda_graphs" and self.data.context.side != "none":
+            raise ValueError(
+                "optim.compile=cuda_graphs wants chunks of one length, and data.context has "
+                "shorter ones where days of another split are near"
+            )
+        return self
 
     @model_validator(mode="after")
     def _graphs_want_one_length(self) -> Self:

@@ -17,6 +17,15 @@ class LossConfig(Settings):
     """Weight of the masked-event loss. Events are masked at 0 too, so that only the weight
     varies."""
 
+    aggregates_weight: NonNegativeFloat = 0.0
+    """Weight of telling from the window's vector, by a linear map, what is counted of the window:
+    its events by sensor and state, its duration and gaps, the hour, dwells and transitions, all
+    standardised over training windows."""
+
+    neighbours_weight: NonNegativeFloat = 0.0
+    """Weight of telling the same, by a small network, of the windows two and four before and after
+    it on the same day."""
+
     kind: Literal["infonce", "sigmoid", "focal"] = "infonce"
     """InfoNCE (van den Oord et al. 2018); a sigmoid a pair with a learned bias (Zhai et al. 2023);
     or InfoNCE with the focal factor (1 - p)^gamma (Lin et al. 2017)."""
@@ -64,6 +73,11 @@ class LossConfig(Settings):
         if self.kind == "sigmoid" and (self.bank_size or self.soft_targets):
             raise ValueError("a sigmoid loss takes neither bank_size nor soft_targets")
         return self
+
+    @property
+    def counts(self) -> bool:
+        """Whether anything that is counted of windows is asked for."""
+        return self.aggregates_weight > 0.0 or self.neighbours_weight > 0.0
 
 
 class HideConfig(Settings):

@@ -141,7 +141,7 @@ def manifest_of(
         "home": config.label,
         "simulated": config.simulated,
         "caveats": list(config.caveats),
-        "settings": config.model_dump(mode="json"),
+        "settings": config.of_set.told(),
         "homes": {part.name: _of_home(part) for part in parts},
         "fields": vocabulary.sizes(),
         "windows": {split: sum(len(part.windows[split]) for part in parts) for split in SPLITS},

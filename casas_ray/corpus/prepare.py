@@ -104,11 +104,13 @@ def prepare(config: DataConfig, logs: Logs, *, watch: Watch = lambda _: None) ->
 
 def _fingerprint(config: DataConfig, logs: Logs, facts: Mapping[str, Home | None]) -> str:
     captions = config.captions.file
+    settings = config.of_set.told()
+    # What shapes a simulated log is in the log's own hash.
+    del settings["simulate"]
     content = {
         "code": CODE_VERSION,
         "logs": {home: log_hash(log) for home, log in logs.items()},
-        # What shapes a simulated log is in the log's own hash.
-        "settings": config.model_dump(mode="json", exclude={"simulate"}),
+        "settings": settings,
         "homes": {name: home.digest() if home else None for name, home in facts.items()},
         "captions": input_hash(Path(captions), "see data.captions.file") if captions else None,
     }

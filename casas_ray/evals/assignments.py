@@ -4,7 +4,7 @@ clusters/FEATURES-METHOD-K-SPLIT/
   clusters.json     how they were found, their scores, and a row a cluster
   windows.parquet   the cluster of every window, and the name that a person gave it
   events.parquet    the same of every event that lies in a window
-  model.safetensors model.json    what tells the cluster of other windows (kept_clusters.py)
+  model.safetensors model.json    what tells the cluster of other windows (fitted_clusters.py)
 clusters/FEATURES-METHOD-K-SPLIT.names.json    the names, which outlive the folder
 """
 
@@ -28,9 +28,12 @@ from casas_ray.evals.evaluation import Json, Watch
 from casas_ray.evals.features.featurizer import Featurizer
 from casas_ray.evals.features.fold import Fold
 from casas_ray.evals.features.seen import Ints, SeenWindows
+from casas_ray.evals.fitted_clusters import FittedClusters
 from casas_ray.evals.grouping import Grouped, Grouping, cheaper_than, group, place_of
-from casas_ray.evals.kept_clusters import KeptClusters
+from casas_ray.evals.maps.cluster_facts import cluster_facts, home_facts
+from casas_ray.evals.maps.proposed_names import proposed_names
 from casas_ray.evals.trained_run import TrainedRun
+from casas_ray.evals.window_facts import WindowFacts
 from casas_ray.files import new_folder_over
 from casas_ray.sealed import read_sealed, write_sealed
 
@@ -84,12 +87,12 @@ def keep(found: Grouped, rows: Mapping[str, Json]) -> Assigned:
         "features": found.featurizer.name,
         "rows": rows,
         "silhouettes": {str(k): value for k, value in clusters.curve.items()},
-        "clusters": _told(windows, found.fold, clusters),
+        "clusters": _told(found),
         "labels": any("nmi" in row for row in rows.values()),
         "clustering": digest_of(windows.table.column("id").to_pylist(), clusters.cluster_N),
     }
     names = Names.of(place / grouping.name, about["clustering"])
-    model = KeptClusters.of(found)
+    model = FittedClusters.of(found)
     with new_folder_over(found.folder) as draft:
         if model is not None:
             model.write(draft)
@@ -158,18 +161,27 @@ def _about(found: Grouped) -> Json:
     }
 
 
-def _told(windows: SeenWindows, fold: Fold, clusters: Clusters) -> list[Json]:
-    """A row a cluster: its centre's window and its label, and how many windows it has."""
+def _told(found: Grouped) -> list[Json]:
+    """A row a cluster: the name proposed for it, its middle's window and that one's label, and how
+    many windows it has."""
+    windows, clusters = found.windows, found.clusters
+    facts = WindowFacts.of(found.prepared, windows)
+    sizes = {each.cluster: each for each in cluster_facts(facts, found.fold, clusters)}
+    names = proposed_names(list(sizes.values()), home_facts(facts))
     ids = windows.table.column("id").to_pylist()
     told = []
     for centre in clusters.centre_K.tolist():
-        name = int(clusters.cluster_N[centre])
-        sizes = {
-            side: int((clusters.cluster_N[rows] == name).sum())
-            for side, rows in (("train", fold.train), ("judged", fold.judged))
-        }
-        label = str(windows.labels[centre])
-        told.append({"cluster": name, "centre": ids[centre], "label": label, **sizes})
+        number = int(clusters.cluster_N[centre])
+        told.append(
+            {
+                "cluster": number,
+                "proposed": names[number],
+                "centre": ids[centre],
+                "label": str(windows.labels[centre]),
+                "train": sizes[number].train,
+                "judged": sizes[number].judged,
+            }
+        )
     return told
 
 

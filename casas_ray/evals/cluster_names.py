@@ -74,7 +74,8 @@ class Names:
                 )
             given[cluster] = name
         every = {**self.by_cluster, **given}
-        return Names({cluster: name for cluster, name in sorted(every.items()) if name})
+        held = {cluster: name for cluster, name in sorted(every.items()) if name}
+        return Names(held, self.set_aside)
 
     def write(self, folder: Path, clustering: str) -> Path:
         """Keep them beside the clusters' folder."""

@@ -31,7 +31,7 @@ from casas_ray.corpus.new_events import EventColumns, KnownHomes, events_of
 from casas_ray.corpus.open_windows import OpenWindows
 from casas_ray.errors import CasasError, RefusedError, SettingsError
 from casas_ray.evals.cluster_names import file_of
-from casas_ray.evals.kept_clusters import ARRAYS, MODEL, KeptClusters
+from casas_ray.evals.fitted_clusters import ARRAYS, MODEL, FittedClusters
 from casas_ray.evals.model_card import model_card
 from casas_ray.evals.telling import MOST_UNKNOWN, Teller, refuse_strangers
 from casas_ray.evals.trained_run import TrainedRun
@@ -69,6 +69,7 @@ class _About(BaseModel):
     format: int
     step: int
     text_size: int
+    aggregates: int
     fingerprint: str
     caveats: list[str]
     clusters: str
@@ -91,7 +92,7 @@ def export(run: TrainedRun, folder: Path, *, clusters: Path | None = None) -> Pa
     known = KnownHomes.of(prepared).as_dict()
     # What is damaged is refused before anything is written.
     if clusters is not None:
-        KeptClusters.read(clusters)
+        FittedClusters.read(clusters)
     with new_folder_over(folder) as draft:
         mark(draft)
         shutil.copyfile(run.checkpoint / WEIGHTS, draft / WEIGHTS)
@@ -105,6 +106,7 @@ def export(run: TrainedRun, folder: Path, *, clusters: Path | None = None) -> Pa
             "format": FORMAT,
             "step": run.step,
             "text_size": run.meta["text_size"],
+            "aggregates": run.meta["about"].get("aggregates", 0),
             "fingerprint": prepared.fingerprint,
             "caveats": list(run.caveats),
             "clusters": clusters.name if clusters is not None else "",
@@ -185,6 +187,7 @@ class ExportedModel:
                 "vocabulary": values,
                 "caveats": about.caveats,
                 "fingerprint": about.fingerprint,
+                "aggregates": about.aggregates,
             }
             run = TrainedRun(
                 folder, folder, {**about.model_dump(), "about": of_model}, Recipe.build(recipe)

@@ -28,7 +28,7 @@ from casas_ray.evals.protocols import Protocol, caveats_of, folds
 from casas_ray.evals.scores import difference
 from casas_ray.evals.trained_run import TrainedRun
 from casas_ray.files import shown
-from casas_ray.loader.window_store import WindowStore
+from casas_ray.loader.whole_split import split_store
 from casas_ray.records.verdict import (
     EVALUATION_FILE,
     Verdict,
@@ -192,7 +192,7 @@ def _able(
 
 
 def _retrieval(run: TrainedRun, watch: Watch) -> Columns:
-    store = WindowStore.of(run.data.prepared.windows("test"))
+    store = split_store(run.data.prepared, "test", run.recipe)
     vectors_NT = torch.from_numpy(run.data.vectors_NT)
     longest = int(store.length_N.max())
     columns = {}

@@ -22,9 +22,10 @@ from casas_ray.evals.cluster_names import Names
 from casas_ray.evals.features.featurizer import Featurizer
 from casas_ray.evals.features.fitted import UNKNOWN
 from casas_ray.evals.features.fold import Fold
+from casas_ray.evals.features.learned import level_of
 from casas_ray.evals.features.named import LEARNED, hand_made, learned
 from casas_ray.evals.features.seen import Ints, SeenWindows
-from casas_ray.evals.kept_clusters import KeptClusters
+from casas_ray.evals.fitted_clusters import FittedClusters
 from casas_ray.evals.window_facts import time_text
 from casas_ray.files import shown
 from casas_ray.sealed import read_sealed
@@ -61,7 +62,7 @@ class ToldWindow:
 class Teller:
     """Tells the clusters of windows of one home."""
 
-    kept: KeptClusters
+    kept: FittedClusters
     home: Home
     names: Mapping[int, str]
     model: "TrainedRun | None" = None
@@ -77,7 +78,7 @@ class Teller:
                 or windows were cut by labels.
             SettingsError: the clusters read what comes after a window.
         """
-        kept = KeptClusters.read(folder)
+        kept = FittedClusters.read(folder)
         if kept.features == "both":
             raise SettingsError(
                 "these clusters read what comes after a window, which nobody knows yet.",
@@ -92,6 +93,12 @@ class Teller:
             raise DataError(
                 f"{shown(folder)}: other weights than those at hand made these clusters.",
                 hint="`casas-ray cluster` with the same words finds them anew.",
+            )
+        if kept.weights and model is not None and level_of(model.recipe) != "window":
+            raise SettingsError(
+                "these clusters are of a model that reads around a window, and a log is told window "
+                "by window.",
+                hint="group by --features hand, rich or past, which can be told.",
             )
         return cls(kept, kept.known.facts(home), {**kept.labels, **_named(folder)}, model)
 

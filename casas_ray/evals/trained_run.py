@@ -93,7 +93,12 @@ class TrainedRun:
         sizes = {field: len(names) for field, names in self.vocabulary.items()}
         with torch.random.fork_rng():
             torch.manual_seed(self.recipe.seed)
-            return DualEncoder(self.recipe, sizes, self.meta["text_size"]).eval()
+            return DualEncoder(
+                self.recipe,
+                sizes,
+                self.meta["text_size"],
+                aggregates=self.meta["about"].get("aggregates", 0),
+            ).eval()
 
     @cached_property
     def data(self) -> TrainingData:
@@ -177,7 +182,7 @@ class TrainedRun:
 
     @torch.inference_mode()
     def _encoded(self, table: pa.Table, vectors_NT: NDArray[np.float32]) -> NDArray[np.float32]:
-        store, texts_NT = WindowStore.of(table), torch.from_numpy(vectors_NT)
+        store, texts_NT = WindowStore.of_split(table, self.recipe), torch.from_numpy(vectors_NT)
         parts = []
         for start in range(0, len(store), _CHUNK):
             rows_B = np.arange(start, min(start + _CHUNK, len(store)))

@@ -1,8 +1,9 @@
 """A batch: some windows of a store, as tensors."""
 
-# B windows of the batch on this worker, L events of the longest window, F fields, G groups of
-# fields that are hidden together, M masked events, R real tokens (CLS and events), N texts of the
-# set, T size of a text vector
+# B windows of the batch on this worker, L events of the longest window (with context, of what is
+# read for it), F fields, G groups of fields that are hidden together, M masked events, R real
+# tokens (CLS and events), K sensors, A aggregates, O neighbours, N texts of the set, T size of a
+# text vector
 
 import dataclasses
 from dataclasses import dataclass
@@ -23,11 +24,17 @@ class Batch:
     """int32; PAD is 0."""
 
     gap_seconds_BL: Tensor
+    day_seconds_BL: Tensor
+    """Time since midnight."""
+
     xy_BL2: Tensor
     """NaN where a sensor's position is unknown."""
 
     real_BL: Tensor
     """False on padding."""
+
+    own_BL: Tensor | None
+    """The window's own events among those that are read for it; None where they are all."""
 
     sensor_text_BL: Tensor
     """What the event's sensor is in words, as a row of `vectors_NT`."""
@@ -62,8 +69,32 @@ class Batch:
     dropout: RandomStreams | None
     """What dropout is drawn from; None turns it off."""
 
+    since_BK: Tensor | None = None
+    """Before the first event that is read: how long ago each sensor fired, as a logarithm, 1 being
+    a day or more."""
+
+    said_BK: Tensor | None = None
+    """The id of the state that it said then; 0 where it was not heard before."""
+
+    sensor_K: Tensor | None = None
+    """The ids of those sensors."""
+
+    sensor_text_K: Tensor | None = None
+    """What they are in words, as rows of `vectors_NT`."""
+
+    counted_BA: Tensor | None = None
+    """What is counted of each window, standardised."""
+
+    neighbours_BOA: Tensor | None = None
+    """The same of windows nearby; NaN where there is none."""
+
     def __len__(self) -> int:
         return len(self.caption_B)
+
+    @property
+    def window_BL(self) -> Tensor:
+        """The window's own events, B x L."""
+        return self.real_BL if self.own_BL is None else self.own_BL
 
     @property
     def ids(self) -> dict[str, Tensor]:
@@ -93,7 +124,7 @@ class Batch:
 
 
 # A new tensor that has no row a window must be named here, or `piece` cuts it without a word.
-_NOT_BY_WINDOW = ("vectors_NT", "asked_M", "tokens_R")
+_NOT_BY_WINDOW = ("vectors_NT", "asked_M", "tokens_R", "sensor_K", "sensor_text_K")
 
 
 def with_cls(real_BL: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 # N training windows of the whole set
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,10 @@ class SetFacts:
         }
         length_N, longest = prepared.lengths("train"), int(prepared.lengths("val").max())
         return cls(length_N, manifest["windows"]["val"], longest, vocabulary, about)
+
+    def counting(self, aggregates: int) -> "SetFacts":
+        """The facts with how many numbers are counted of a window, which a model's heads have."""
+        return dataclasses.replace(self, about={**self.about, "aggregates": aggregates})
 
     def sampler(self, recipe: Recipe) -> LengthBucketSampler:
         """The order of the training windows for this recipe."""

@@ -13,6 +13,7 @@ from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.loader.loader import Loader
 from casas_ray.loader.set_facts import SetFacts
+from casas_ray.loader.whole_split import whole_loader
 from casas_ray.loader.window_store import WindowStore
 
 
@@ -27,6 +28,10 @@ class TrainingData:
     def loader(self, recipe: Recipe, device: torch.device) -> Loader:
         """The loader of one worker that holds all windows."""
         facts = SetFacts.of(self.prepared)
+        if recipe.wants_whole_split:
+            train, val = self.prepared.windows("train"), self.prepared.windows("val")
+            vectors_NT = torch.from_numpy(self.vectors_NT).to(device)
+            return whole_loader(train, val, facts, vectors_NT, recipe, 0, 1)
         sampler = facts.sampler(recipe)
         # Lane by lane, as the sampler numbers the rows of a worker.
         rows = pa.array(sampler.shard_rows(0, 1))

@@ -1,10 +1,11 @@
 """A window store: windows as resident records, ready to be copied into batches."""
 
 # N windows of the store, K captions of all of them, B windows of a batch, L events of the longest
-# window; in `vectors_NT`, N texts of the set and T size of a text vector
+# window or, with context, of the longest chunk; in `vectors_NT`, N texts of the set and T size of a
+# text vector
 
+import dataclasses
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,12 +17,15 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 from torch import Tensor
 
-from casas_ray.config import MaskingConfig
-from casas_ray.corpus.alignment import FIELD_PREFIX, flat, lengths
-from casas_ray.corpus.vocab import PAD
+from casas_ray.config import MaskingConfig, Recipe
+from casas_ray.corpus.alignment import flat, lengths
+from casas_ray.errors import SettingsError
 from casas_ray.loader.batch import Batch
+from casas_ray.loader.counted import Counted
+from casas_ray.loader.event_records import EventsOnce, Ints, fields_of, lengths_of, records_of
 from casas_ray.loader.masking import Masks, draw_masks
 from casas_ray.loader.streams import RandomStreams, Stream
+from casas_ray.loader.surroundings import Surroundings
 
 
 @dataclass(frozen=True)
@@ -53,29 +57,71 @@ class WindowStore:
 
     caption_count_N: NDArray[np.int64]
 
+    around: Surroundings | None = None
+    """None where the windows are read alone."""
+
+    counted: Counted | None = None
+    """What is counted of each window, where a loss asks for it."""
+
     def __len__(self) -> int:
         return len(self.length_N)
 
     @classmethod
     def of(cls, table: pa.Table) -> "WindowStore":
-        """The store of a table's windows (see corpus.alignment)."""
-        fields = tuple(
-            name.removeprefix(FIELD_PREFIX)
-            for name in table.column_names
-            if name.startswith(FIELD_PREFIX)
-        )
-        length_N = table.column("length").to_numpy()
+        """The store of a table's windows (see corpus.alignment), each read alone."""
+        fields, length_N = fields_of(table), lengths_of(table)
+        # int64: lengths are int16, and their sum is soon more than that holds.
+        first_record_N = np.cumsum(length_N, dtype=np.int64) - length_N
+        events = records_of(table, fields, int(length_N.max(initial=1)))
+        return cls._of(table, fields, events, first_record_N)
+
+    @classmethod
+    def of_split(cls, table: pa.Table, recipe: Recipe) -> "WindowStore":
+        """The store of all windows of one split, with as much around them as a recipe reads.
+
+        Raises:
+            SettingsError: nobody knows what is around them.
+        """
+        if not recipe.wants_whole_split:
+            return cls.of(table)
+        refuse_alone(table)
+        context, fields = recipe.data.context, fields_of(table)
+        padding = int(lengths_of(table).max(initial=1)) + context.before + context.after
+        once = EventsOnce.of(table, fields, padding)
+        store = cls._of(table, fields, once.events, once.first_record_N)
+        return dataclasses.replace(store, around=Surroundings.of(once, fields, recipe))
+
+    @classmethod
+    def _of(
+        cls,
+        table: pa.Table,
+        fields: tuple[str, ...],
+        events: NDArray[np.void],
+        first_record_N: Ints,
+    ) -> "WindowStore":
         counts_N = lengths(table, "captions")
         return cls(
             fields=fields,
-            events=_records(table, fields, int(length_N.max(initial=1))),
-            # int64: lengths are int16, and their sum is soon more than that holds.
-            first_record_N=np.cumsum(length_N, dtype=np.int64) - length_N,
-            length_N=length_N,
+            events=events,
+            first_record_N=first_record_N,
+            length_N=lengths_of(table),
             first_event_N=table.column("first_event").to_numpy(),
             captions_K=flat(table, "captions"),
             first_caption_N=np.cumsum(counts_N) - counts_N,
             caption_count_N=counts_N,
+        )
+
+    def taken(self, rows: Ints) -> "WindowStore":
+        """The windows at these rows, with all that is around them."""
+        return dataclasses.replace(
+            self,
+            first_record_N=self.first_record_N[rows],
+            length_N=self.length_N[rows],
+            first_event_N=self.first_event_N[rows],
+            first_caption_N=self.first_caption_N[rows],
+            caption_count_N=self.caption_count_N[rows],
+            around=None if self.around is None else self.around.taken(rows),
+            counted=None if self.counted is None else self.counted.taken(rows),
         )
 
     def training_batch(
@@ -91,8 +137,9 @@ class WindowStore:
         """The windows at these rows, each with one of its captions and a mask, all drawn by
         address; padded to `longest` events, the longest of the batch over all workers."""
         chosen_B = streams.choice(Stream.CAPTION, self.caption_count_N[rows_B])
-        records_BL = self.records(rows_B, longest)
-        changes_BL = self._room_changes(records_BL) if masking.start == "transitions" else None
+        changes_BL = None
+        if masking.start == "transitions":
+            changes_BL = self._room_changes(self.records(rows_B, longest))
         masks = draw_masks(
             self.length_N[rows_B],
             longest,
@@ -101,7 +148,7 @@ class WindowStore:
             progress=progress,
             changes_BL=changes_BL,
         )
-        return self._batch(rows_B, records_BL, chosen_B, vectors_NT, masks, streams)
+        return self._batch(rows_B, longest, chosen_B, vectors_NT, masks, streams)
 
     def _room_changes(self, records_BL: NDArray[np.void]) -> NDArray[np.bool_]:
         room_BL = records_BL["ids"][..., self.fields.index("room")]
@@ -117,8 +164,7 @@ class WindowStore:
         unless `masked_BL` is given."""
         longest = self.longest(rows_B)
         masks = Masks.none(len(rows_B), longest) if masked_BL is None else Masks(masked_BL)
-        records_BL = self.records(rows_B, longest)
-        return self._batch(rows_B, records_BL, np.zeros_like(rows_B), vectors_NT, masks, None)
+        return self._batch(rows_B, longest, np.zeros_like(rows_B), vectors_NT, masks, None)
 
     def longest(self, rows_B: NDArray[np.int64]) -> int:
         """The events of the longest of these windows."""
@@ -126,6 +172,11 @@ class WindowStore:
 
     def records(self, rows_B: NDArray[np.int64], longest: int) -> NDArray[np.void]:
         """The events of these windows, B x `longest`, PAD after each window's end."""
+        return self._copied(self.first_record_N[rows_B], self.length_N[rows_B], longest)
+
+    def _copied(
+        self, first_B: Ints, length_B: NDArray[np.integer], longest: int
+    ) -> NDArray[np.void]:
         size = self.events.itemsize
         raw = self.events.view(np.uint8)
         # The last window that can start here ends with the store: one more would read beyond it,
@@ -133,8 +184,8 @@ class WindowStore:
         count = len(self.events) - longest + 1
         windows = as_strided(raw, shape=(count, longest * size), strides=(size, 1))
         # Rows of an array as index make a copy; without one, PAD would be written into the store.
-        records_BL = windows[self.first_record_N[rows_B]].view(self.events.dtype)
-        if (length_B := self.length_N[rows_B]).min() < longest:
+        records_BL = windows[first_B].view(self.events.dtype)
+        if length_B.min() < longest:
             records_BL[np.arange(longest) >= length_B[:, None]] = self._pad
         return records_BL
 
@@ -151,7 +202,7 @@ class WindowStore:
     def _batch(
         self,
         rows_B: NDArray[np.int64],
-        records_BL: NDArray[np.void],
+        longest: int,
         chosen_B: NDArray[np.int64],
         vectors_NT: Tensor,
         masks: Masks,
@@ -159,14 +210,23 @@ class WindowStore:
     ) -> Batch:
         to = functools.partial(_moved, device=vectors_NT.device)
         caption_B = to(self.captions_K[self.first_caption_N[rows_B] + chosen_B])
-        real_BL = np.arange(records_BL.shape[1]) < self.length_N[rows_B, None]
+        first_B, length_B = self.first_record_N[rows_B], self.length_N[rows_B].astype(np.int64)
+        own_BL = None
+        if self.around is not None and self.around.reads_further:
+            chunks = self.around.chunks(rows_B, first_B, length_B, longest)
+            own_BL, masks = chunks.own(length_B, longest), chunks.masks(masks, longest)
+            first_B, length_B, longest = chunks.first_B, chunks.length_B, chunks.longest
+        records_BL = self._copied(first_B, length_B, longest)
+        real_BL = np.arange(longest) < length_B[:, None]
         tokens = np.pad(real_BL, ((0, 0), (1, 0)), constant_values=True)
         return Batch(
             fields=self.fields,
             ids_BLF=to(records_BL["ids"].astype(np.int32)),
             gap_seconds_BL=to(records_BL["gap_seconds"]),
+            day_seconds_BL=to(records_BL["day_seconds"]),
             xy_BL2=to(records_BL["xy"]),
             real_BL=to(real_BL),
+            own_BL=None if own_BL is None else to(own_BL),
             sensor_text_BL=to(records_BL["sensor_text"]),
             vectors_NT=vectors_NT,
             text_BT=vectors_NT[caption_B],
@@ -178,7 +238,19 @@ class WindowStore:
             hidden_BLG=None if masks.hidden_BLG is None else to(masks.hidden_BLG),
             shown_BL=None if masks.shown_BL is None else to(masks.shown_BL),
             dropout=dropout,
+            **self._further(rows_B, first_B, vectors_NT.device),
         )
+
+    def _further(self, rows_B: Ints, first_B: Ints, device: torch.device) -> dict[str, Tensor]:
+        """What was said before the first record of each chunk, and what is counted of windows."""
+        arrays: dict[str, NDArray[Any]] = {}  # Any: of any element type
+        if self.around is not None and (memory := self.around.memory) is not None:
+            arrays["since_BK"], arrays["said_BK"] = memory.before(first_B)
+            arrays |= {"sensor_K": memory.sensor_id_K, "sensor_text_K": memory.sensor_text_K}
+        if self.counted is not None:
+            arrays["counted_BA"] = self.counted.of_windows(rows_B)
+            arrays["neighbours_BOA"] = self.counted.of_neighbours(rows_B)
+        return {name: _moved(values, device=device) for name, values in arrays.items()}
 
 
 def _moved(values: NDArray[Any], *, device: torch.device) -> Tensor:  # Any: of any element type
@@ -189,26 +261,15 @@ def _moved(values: NDArray[Any], *, device: torch.device) -> Tensor:  # Any: of 
     return tensor.contiguous().pin_memory().to(device, non_blocking=True)
 
 
-def _records(table: pa.Table, fields: Sequence[str], longest: int) -> NDArray[np.void]:
-    gaps = flat(table, "gap_seconds")
-    # Numbers first, so that they stay where a device wants them, at multiples of four.
-    # Little-endian and without gaps, since a batch is cut from the bytes.
-    even = len(fields) + len(fields) % 2
-    kind = np.dtype(
-        {
-            "names": ["gap_seconds", "xy", "sensor_text", "ids"],
-            "formats": ["<f4", ("<f4", 2), "<i4", ("<i2", len(fields))],
-            "offsets": [0, 4, 12, 16],
-            "itemsize": 16 + 2 * even,
-        }
-    )
-    events = np.zeros(len(gaps) + longest, dtype=kind)
-    real = events[: len(gaps)]
-    real["gap_seconds"] = gaps
-    real["sensor_text"] = flat(table, "sensor_text")
-    for column, field in enumerate(fields):
-        real["ids"][:, column] = flat(table, FIELD_PREFIX + field)
-    real["xy"][:, 0], real["xy"][:, 1] = flat(table, "x"), flat(table, "y")
-    events["ids"][len(gaps) :] = PAD
-    events["xy"][len(gaps) :] = np.nan
-    return events
+def refuse_alone(table: pa.Table) -> None:
+    """Refuse windows of which nobody knows what is around them.
+
+    Raises:
+        SettingsError: they are of alignment JSON.
+    """
+    if table.column("first_event").to_numpy().min(initial=0) < 0:
+        raise SettingsError(
+            "alignment JSON has windows alone: no events around them, and no order of windows.",
+            hint="leave data.context, model.state_token, loss.aggregates_weight and "
+            "loss.neighbours_weight as they are, or prepare the log itself.",
+        )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from casas_ray.config import CompileKind, ModelConfig, Recipe
 from casas_ray.loader.batch import Batch
+from casas_ray.loader.counted import OFFSETS
 from casas_ray.model.embedding import hidden
 from casas_ray.model.encoder import Dropout, EventEncoder
 
@@ -33,6 +34,9 @@ class Encoded:
     logits: Mapping[str, Tensor]
     """By field, M x V: what the masked events are thought to be."""
 
+    pooled_BW: Tensor
+    """The windows before the projection."""
+
 
 def whole(x: Tensor) -> Tensor:
     """The tensor in single precision or better, as losses are computed from."""
@@ -49,13 +53,13 @@ class Pooling(nn.Module):
         if config.pooling == "attention":
             self.score = nn.Linear(config.width, 1)
 
-    def forward(self, x_BSW: Tensor, real_BL: Tensor) -> Tensor:
-        """The window vectors, B x W; padding counts for nothing."""
+    def forward(self, x_BSW: Tensor, own_BL: Tensor) -> Tensor:
+        """The window vectors, B x W; what is not the window's own counts for nothing."""
         if self.kind == "cls":
             return x_BSW[:, 0]
-        weight_BL1 = real_BL.unsqueeze(-1).to(x_BSW.dtype)
+        weight_BL1 = own_BL.unsqueeze(-1).to(x_BSW.dtype)
         if self.kind == "attention":
-            scores_BL1 = self.score(x_BSW[:, 1:]).masked_fill(~real_BL.unsqueeze(-1), float("-inf"))
+            scores_BL1 = self.score(x_BSW[:, 1:]).masked_fill(~own_BL.unsqueeze(-1), float("-inf"))
             return (x_BSW[:, 1:] * scores_BL1.softmax(1)).sum(1)
         mean_BW = (x_BSW[:, 1:] * weight_BL1).sum(1) / weight_BL1.sum(1)
         return mean_BW if self.kind == "mean" else 0.5 * (x_BSW[:, 0] + mean_BW)
@@ -68,14 +72,36 @@ def projection(config: ModelConfig, inside: int) -> nn.Module:
     return nn.Sequential(nn.Linear(inside, inside), nn.GELU(), nn.Linear(inside, config.embedding))
 
 
-class DualEncoder(nn.Module):
-    """Event encoder, both projections, the temperature and a head for each field."""
+def neighbour_head(width: int, aggregates: int) -> nn.Module:
+    """A small network from a window's vector to what is counted of each of its neighbours."""
+    hidden_width = 2 * width
+    return nn.Sequential(
+        nn.Linear(width, hidden_width),
+        nn.GELU(),
+        nn.Linear(hidden_width, len(OFFSETS) * aggregates),
+    )
 
-    def __init__(self, recipe: Recipe, sizes: Mapping[str, int], text_size: int) -> None:
+
+_Vectors = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+class DualEncoder(nn.Module):
+    """Event encoder, both projections, the temperature, a head for each field, and heads for what
+    is counted of windows where a loss asks for it."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        sizes: Mapping[str, int],
+        text_size: int,
+        *,
+        aggregates: int = 0,
+    ) -> None:
         super().__init__()
-        self.config = recipe.loss
+        self.recipe, self.config = recipe, recipe.loss
         self.text_size = text_size
-        self.encoder = EventEncoder(recipe.model, sizes, text_size)
+        causal = recipe.data.context.side == "past"
+        self.encoder = EventEncoder(recipe.model, sizes, text_size, causal=causal)
         self.fields = self.encoder.embedding.fields
         self.sizes = {field: sizes[field] for field in self.fields}
         self.pooling = Pooling(recipe.model)
@@ -90,19 +116,25 @@ class DualEncoder(nn.Module):
             self.bias = nn.Parameter(torch.tensor(recipe.loss.sigmoid_bias_init))
         # The heads of all fields side by side: one product instead of one a field.
         self.heads = nn.Linear(recipe.model.width, sum(self.sizes.values()))
-        self._compiled: Callable[[Batch, Dropout], tuple[Tensor, Tensor, Tensor]] | None = None
+        # After all others, and only where asked: else a seed would have other weights than before.
+        if recipe.loss.aggregates_weight:
+            self.aggregates = nn.Linear(recipe.model.width, aggregates)
+        if recipe.loss.neighbours_weight:
+            self.neighbours = neighbour_head(recipe.model.width, aggregates)
+        self._compiled: Callable[[Batch, Dropout], _Vectors] | None = None
 
     def forward(self, batch: Batch) -> Encoded:
         """Both sides of every pair and the masked events, from one pass."""
         # Held-out windows come in other numbers than a batch's, and would be compiled for apart.
         held_out = torch.is_inference_mode_enabled()
         vectors = self._vectors if held_out or self._compiled is None else self._compiled
-        x_BSW, sensor_BD, text_BD = vectors(batch, self.encoder.dropout_of(batch))
+        x_BSW, pooled_BW, sensor_BD, text_BD = vectors(batch, self.encoder.dropout_of(batch))
         # On masked events only; the heads of all events cost several times as much. Not compiled:
         # with a share of masked events that grows, each step would be a new form.
         asked_MW = x_BSW[:, 1:].flatten(0, 1).index_select(0, batch.asked_M)
         logits = whole(self.heads(asked_MW)).split([*self.sizes.values()], dim=-1)
-        return Encoded(sensor_BD, text_BD, dict(zip(self.sizes, logits, strict=True)))
+        by_field = dict(zip(self.sizes, logits, strict=True))
+        return Encoded(sensor_BD, text_BD, by_field, pooled_BW)
 
     def compile_vectors(self, how: CompileKind) -> None:
         """Let `torch.compile` make the kernels from a batch to its vectors, and CUDA graphs of them
@@ -112,11 +144,11 @@ class DualEncoder(nn.Module):
             # The method, not the modules: those would be called `_orig_mod.` in checkpoints.
             self._compiled = torch.compile(self._vectors, mode=mode)
 
-    def _vectors(self, batch: Batch, dropout: Dropout) -> tuple[Tensor, Tensor, Tensor]:
-        """The tokens, B x S x W, and both sides of every pair, B x D."""
+    def _vectors(self, batch: Batch, dropout: Dropout) -> _Vectors:
+        """The tokens, B x S x W, the windows, B x W, and both sides of every pair, B x D."""
         x_BSW = self.encoder(batch, dropout)
-        sensor_BD = self._embed_pooled(self.pooling(x_BSW, batch.real_BL))
-        return x_BSW, sensor_BD, self.embed_text(batch.text_BT)
+        pooled_BW = self.pooling(x_BSW, batch.window_BL)
+        return x_BSW, pooled_BW, self._embed_pooled(pooled_BW), self.embed_text(batch.text_BT)
 
     def embed_windows(self, batch: Batch) -> Tensor:
         """Windows in the shared space, B x D, unit length."""
@@ -132,7 +164,7 @@ class DualEncoder(nn.Module):
     def pooled(self, batch: Batch) -> Tensor:
         """The window vectors before the projection, B x W: what probes are fitted on."""
         x_BSW = self.encoder(batch, self.encoder.dropout_of(batch))
-        return self.pooling(x_BSW, batch.real_BL)
+        return self.pooling(x_BSW, batch.window_BL)
 
     @property
     def temperature(self) -> Tensor:

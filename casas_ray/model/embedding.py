@@ -17,7 +17,7 @@ from casas_ray.errors import SettingsError
 from casas_ray.loader.batch import Batch
 from casas_ray.loader.masking import group_of
 
-_SHORTEST_GAP_SECONDS, _LONGEST_GAP_SECONDS = 0.01, 86_400.0
+_SHORTEST_GAP_SECONDS, _LONGEST_GAP_SECONDS = 0.01, 86_400.0  # a day: also what harmonics divide
 GAP, POSITION = "gap", "position"
 
 
@@ -79,6 +79,10 @@ class EventEmbedding(nn.Module):
         self.register_buffer("bands", bands, persistent=False)
         self.position = nn.Linear(4 * config.fourier_bands, config.width, bias=False)
         self.norm = nn.LayerNorm(config.width)
+        self.harmonics = config.time_harmonics
+        if config.time_harmonics:
+            columns = 2 * config.time_harmonics + self.sees_gap
+            self.numbers = nn.Linear(columns, config.width, bias=False)
 
     def forward(self, batch: Batch) -> Tensor:
         """The events, B x L x W; what is hidden of one shows MASK, no gap and no position."""
@@ -95,7 +99,23 @@ class EventEmbedding(nn.Module):
             x_BLW = x_BLW + self._located(batch.xy_BL2, hidden(batch, POSITION))
         if self.describes:
             x_BLW = x_BLW + self._described(batch)
+        if self.harmonics:
+            x_BLW = x_BLW + self._timed(batch)
         return self.norm(x_BLW)
+
+    def _timed(self, batch: Batch) -> Tensor:
+        """The time of day on circles and the gap as a number, projected, B x L x W; 0 where
+        hidden."""
+        angle_BL1 = (batch.day_seconds_BL * (2 * math.pi / _LONGEST_GAP_SECONDS)).unsqueeze(-1)
+        turns = torch.arange(1, self.harmonics + 1, device=angle_BL1.device)
+        angle_BLK = angle_BL1 * turns
+        numbers = torch.cat([angle_BLK.sin(), angle_BLK.cos()], dim=-1)
+        numbers = numbers.masked_fill(hidden(batch, "time_of_day").unsqueeze(-1), 0.0)
+        if self.sees_gap:
+            gap_BL = batch.gap_seconds_BL.clamp(0.0, _LONGEST_GAP_SECONDS).log1p()
+            gap_BL = (gap_BL / math.log1p(_LONGEST_GAP_SECONDS)).masked_fill(hidden(batch, GAP), 0)
+            numbers = torch.cat([numbers, gap_BL.unsqueeze(-1)], dim=-1)
+        return self.numbers(numbers.to(self.numbers.weight.dtype))
 
     def _described(self, batch: Batch) -> Tensor:
         """What sensors are in words, B x L x W."""
@@ -155,6 +175,7 @@ def shown(batch: Batch) -> Batch:
     return batch.seen_as(
         ids_BLF=moved(batch.ids_BLF),
         sensor_text_BL=moved(batch.sensor_text_BL),
+        day_seconds_BL=moved(batch.day_seconds_BL),
         gap_seconds_BL=moved(batch.gap_seconds_BL),
         xy_BL2=moved(batch.xy_BL2),
         masked_BL=batch.masked_BL & ~replaced_BL,

@@ -1,8 +1,9 @@
 """The event encoder: a pre-norm transformer over a window's events, which knows their order by
 ALiBi, by time or by learned positions."""
 
-# B windows, L events, S = L + 1 tokens (CLS first), R real tokens of the batch, W width, H heads,
-# E width of a head, P = E / 2 pairs of its entries, U uses of dropout
+# B windows, L events (with context, those read for a window), S = L + 1 tokens (CLS first), R real
+# tokens of the batch, W width, H heads, E width of a head, P = E / 2 pairs of its entries, U uses
+# of dropout
 
 import math
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from casas_ray.config import ModelConfig
 from casas_ray.loader.batch import Batch, with_cls
 from casas_ray.loader.streams import keep_factor
 from casas_ray.model.embedding import GAP, EventEmbedding, hidden, shown
+from casas_ray.model.sensor_state import SensorState
 
 LEARNED_POSITIONS = 512
 """Events beyond share the last one."""
@@ -110,11 +112,20 @@ class Block(nn.Module):
 
 
 class EventEncoder(nn.Module):
-    """Windows of events to one vector a token; the first token is CLS."""
+    """Windows of events, with what is read around them, to one vector a token; the first token is
+    CLS. A `causal` one lets no token see a later one."""
 
-    def __init__(self, config: ModelConfig, sizes: Mapping[str, int], text_size: int) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        sizes: Mapping[str, int],
+        text_size: int,
+        *,
+        causal: bool = False,
+    ) -> None:
         super().__init__()
         self.config = config
+        self.causal = causal
         self.embedding = EventEmbedding(config, sizes, text_size)
         self.cls = nn.Parameter(torch.randn(config.width) * 0.02)
         if config.positions == "learned":
@@ -122,6 +133,8 @@ class EventEncoder(nn.Module):
             self.places = nn.Parameter(torch.randn(LEARNED_POSITIONS, config.width) * 0.02)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
+        if config.state_token:
+            self.state = SensorState(config, sizes, text_size)
 
     def forward(self, batch: Batch, dropout: Dropout) -> Tensor:
         """A vector a token, B x S x W, CLS first; 0 on padding.
@@ -133,6 +146,8 @@ class EventEncoder(nn.Module):
         if self.config.positions == "learned":
             events_BLW = events_BLW + self._learned_positions(events_BLW.shape[1])
         cls_B1W = self.cls.expand(len(batch), 1, -1).to(events_BLW.dtype)
+        if self.config.state_token:
+            cls_B1W = cls_B1W + self.state(batch).unsqueeze(1).to(events_BLW.dtype)
         x_BSW = torch.cat([cls_B1W, events_BLW], dim=1)
         layout = self._layout(batch)
         return layout.spread(self._through(layout.packed(x_BSW), layout, dropout))
@@ -168,7 +183,10 @@ class EventEncoder(nn.Module):
         if self.config.positions == "alibi":
             alibi = attention_bias(events, self.config.heads, batch.real_BL.device)
             bias = alibi if padding is None else alibi + padding
-        elif self.config.positions == "rotary":
+        if self.causal:
+            ahead = ahead_bias(events, batch.real_BL.device)
+            bias = ahead if bias is None else bias + ahead
+        if self.config.positions == "rotary":
             angle = time_angles(batch, self.config.width // self.config.heads)
         return Layout(len(batch), events + 1, batch.tokens_R, bias, angle)
 
@@ -183,6 +201,13 @@ def attention_bias(events: int, heads: int, device: torch.device) -> Tensor:
     distance_LL = (index_L[:, None] - index_L[None, :]).abs()
     slope_H = 2.0 ** (-8.0 * torch.arange(1, heads + 1, device=device) / heads)
     return F.pad(-slope_H[:, None, None] * distance_LL, (1, 0, 1, 0)).unsqueeze(0)
+
+
+def ahead_bias(events: int, device: torch.device) -> Tensor:
+    """What keeps attention off later tokens, 1 x 1 x S x S: -inf there and 0 elsewhere. CLS comes
+    before all events."""
+    never = torch.full((events + 1, events + 1), float("-inf"), device=device)
+    return never.triu(1)[None, None]
 
 
 def padding_bias(real_BL: Tensor) -> Tensor:

@@ -197,10 +197,19 @@ def masked_event_loss(
     is_piece = counts_F is not None
     counts_F = masked_counts(targets, alone=alone) if counts_F is None else counts_F
     total = (here_F / counts_F.clamp(min=1.0)).sum() / (counts_F > 0).sum()
-    if alone or workers() == 1:
-        return total
+    return total if alone else over_workers(total, has_value=not is_piece)
+
+
+def over_workers(part: Tensor, *, has_value: bool) -> Tensor:
+    """A scalar that is the sum of every worker's part, of which this is the own one.
+
+    Under gradients averaged over workers its gradient is exact; without `has_value` the value is
+    not, and a message is spared.
+    """
+    if workers() == 1:
+        return part
     # Value: the sum over workers. Gradient: the own part times the workers, since gradients are
     # averaged over workers afterwards.
-    scaled = total * workers()
+    scaled = part * workers()
     # A piece needs no value over all workers: `Objective` sums it once, after the last piece.
-    return scaled if is_piece else scaled - scaled.detach() + summed(total)
+    return scaled - scaled.detach() + summed(part) if has_value else scaled

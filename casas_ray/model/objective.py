@@ -3,7 +3,7 @@
 # B pairs on this worker, G pairs over all workers, D embedding size, T text size, F fields; `clip`
 # and `mlm` are scalars: the alignment loss and the masked-event loss
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from casas_ray.config import LossConfig
 from casas_ray.loader.batch import Batch
+from casas_ray.model.counted_losses import counted_losses, numbers_asked, weights_of
 from casas_ray.model.dual import DualEncoder, Encoded, targets
 from casas_ray.model.losses import (
     alike,
@@ -32,7 +33,8 @@ LossTerms = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Objective:
-    """The weighted sum of the alignment loss and the masked-event loss over all workers."""
+    """The weighted sum of the alignment loss, the masked-event loss and, where asked, those on what
+    is counted, over all workers."""
 
     model: DualEncoder
     config: LossConfig
@@ -53,11 +55,12 @@ class Objective:
         wanted = targets(batch, self.model.fields)
         clip, extras = self._align(encoded.sensor_BD, encoded.text_BD, batch)
         mlm = masked_event_loss(encoded.logits, wanted)
+        counted = counted_losses(self.model, encoded.pooled_BW, batch) if self._weights else {}
         total = self.config.clip_weight * clip + self.config.mlm_weight * mlm
-        total.backward()
+        self._added(total, counted).backward()
         if self.in_detail:
             extras |= self._accuracy_by_field(_right_and_asked(encoded, wanted))
-        return self._terms(clip, mlm) | extras
+        return self._terms(clip, mlm, counted) | extras
 
     def _in_pieces(self, batch: Batch, pieces: int) -> LossTerms:
         """The same terms and gradients with one piece in memory at a time.
@@ -78,7 +81,9 @@ class Objective:
         assert sensor_BD.grad is not None and text_BD.grad is not None
         # Of the whole batch, before any piece: a piece alone does not know what its mean is over.
         counts_F = masked_counts(targets(batch, self.model.fields))
+        asked = numbers_asked(batch) if self._weights else {}
         mlm, start = clip.new_zeros(()), 0
+        counted = dict.fromkeys(self._weights, clip.new_zeros(()))
         counts_F2 = clip.new_zeros(len(self.model.fields), 2)
         for part in parts:
             encoded, rows = self._encode(part), slice(start, start + len(part))
@@ -88,12 +93,28 @@ class Objective:
             # Its gradient is the alignment loss's, carried on from the vectors to the weights.
             carried = (encoded.sensor_BD * sensor_BD.grad[rows]).sum()
             carried = carried + (encoded.text_BD * text_BD.grad[rows]).sum()
-            (carried + self.config.mlm_weight * own).backward()
+            told = {}
+            if self._weights:
+                told = counted_losses(self.model, encoded.pooled_BW, part, asked)
+            self._added(carried + self.config.mlm_weight * own, told).backward()
+            counted |= {
+                name: counted[name] + each.detach() / workers() for name, each in told.items()
+            }
             counts_F2 += _right_and_asked(encoded, wanted)
             start += len(part)
         if self.in_detail:
             extras |= self._accuracy_by_field(counts_F2)
-        return self._terms(clip, summed(mlm)) | extras
+        counted = {name: summed(value) for name, value in counted.items()}
+        return self._terms(clip, summed(mlm), counted) | extras
+
+    @property
+    def _weights(self) -> dict[str, float]:
+        return weights_of(self.config)
+
+    def _added(self, total: Tensor, counted: Mapping[str, Tensor]) -> Tensor:
+        for name, loss in counted.items():
+            total = total + self._weights[name] * loss
+        return total
 
     def _encode(self, batch: Batch) -> Encoded:
         device = batch.real_BL.device.type
@@ -136,16 +157,19 @@ class Objective:
         fields = self.model.fields
         return {f"mlm_acc/{field}": share for field, share in zip(fields, shares_F, strict=True)}
 
-    def _terms(self, clip: Tensor, mlm: Tensor) -> LossTerms:
+    def _terms(self, clip: Tensor, mlm: Tensor, counted: Mapping[str, Tensor]) -> LossTerms:
         clip, mlm = clip.detach(), mlm.detach()
         parts = {
             "clip_contribution": self.config.clip_weight * clip,
             "mlm_contribution": self.config.mlm_weight * mlm,
         }
+        total = parts["clip_contribution"] + parts["mlm_contribution"]
+        more = {f"{name}_loss": loss.detach() for name, loss in counted.items()}
         return {
-            "total_loss": parts["clip_contribution"] + parts["mlm_contribution"],
+            "total_loss": self._added(total, counted).detach(),
             "clip_loss": clip,
             "mlm_loss": mlm,
+            **more,
             **parts,
             "temperature": self.model.temperature.detach(),
         }

@@ -10,6 +10,7 @@ from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.named_sets import set_for
 from casas_ray.loader.sampler import LengthBucketSampler
 from casas_ray.loader.training_data import TrainingData
+from casas_ray.loader.whole_split import require_events
 from casas_ray.model.caption_vectors import Progress, caption_vectors, missing_captions
 from casas_ray.model.embedding import chosen_fields
 from casas_ray.run.environment import prepare_environment
@@ -67,15 +68,15 @@ def gather_study(
     _refuse_machine([trial.recipe for trial in trials], machine)
     # Every set before the first caption vector, which take the longest: the last arm may lack one.
     for trial in trials:
-        if (key := trial.recipe.data.digest()) not in sets:
+        if (key := trial.recipe.data.of_set.digest()) not in sets:
             sets[key] = given or set_for(trial.recipe.data, watch=watch)
         _check(trial.recipe, machine, sets[key])
     # One entry a set, and the very object for every trial that reads it: trials share its memory,
     # and `shared_by_trials` sends Ray one copy of each object.
-    keys = [trial.recipe.data.digest() + trial.recipe.text.digest() for trial in trials]
+    keys = [trial.recipe.data.of_set.digest() + trial.recipe.text.digest() for trial in trials]
     for key, trial in zip(keys, trials, strict=True):
         if key not in at_hand:
-            prepared = sets[trial.recipe.data.digest()]
+            prepared = sets[trial.recipe.data.of_set.digest()]
             at_hand[key] = _with_vectors(prepared, trial.recipe, machine, steps)
     return [at_hand[key] for key in keys]
 
@@ -104,8 +105,9 @@ def _check(recipe: Recipe, machine: Machine, prepared: PreparedSet) -> None:
     Raises:
         DataError: the training windows do not make one batch.
         SettingsError: the batch does not divide among the workers, or the model asks for fields
-            that the data lacks.
+            or for events around windows that the data lacks.
     """
+    require_events(prepared, recipe)
     sampler = LengthBucketSampler(prepared.lengths("train"), recipe.optim.batch_size, recipe.seed)
     # Asked for the refusals alone.
     for workers in range(machine.fewest_workers, machine.most_workers + 1):

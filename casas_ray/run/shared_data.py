@@ -14,6 +14,7 @@ from casas_ray.config import Machine, Recipe
 from casas_ray.loader.loader import Loader
 from casas_ray.loader.set_facts import SetFacts
 from casas_ray.loader.training_data import TrainingData
+from casas_ray.loader.whole_split import whole_loader
 from casas_ray.loader.window_store import WindowStore
 
 # N captions and descriptions of the set, T width of the text model
@@ -49,7 +50,8 @@ class SharedData:
     @classmethod
     def of_trainer(cls, data: TrainingData, recipe: Recipe, machine: Machine) -> "SharedData":
         """For one training in a TorchTrainer."""
-        if machine.is_elastic:  # whoever is there takes its part of the whole
+        # Whoever is there takes its part of the whole; and around a window lie those of others.
+        if machine.is_elastic or recipe.wants_whole_split:
             return cls.whole(data)
         return cls.dealt(data, recipe, machine.most_workers)
 
@@ -73,15 +75,17 @@ class SharedData:
         """What a worker trains on, fetched to where it runs."""
         own = rank if self.is_dealt else 0
         train, val = _table(self.train[own]), _table(self.val[own])
+        # A copy: what Ray shares between processes is read-only, and torch would take it for
+        # writable.
+        vectors_NT = torch.from_numpy(np.array(ray.get(self.vectors))).to(device)
+        if recipe.wants_whole_split:
+            return whole_loader(train, val, self.facts, vectors_NT, recipe, rank, world_size)
         sampler = self.facts.sampler(recipe)
         if not self.is_dealt:
             # Lane by lane, as the sampler numbers the rows of a worker.
             train = train.take(pa.array(sampler.shard_rows(rank, world_size)))
             part = self.facts.val_range(rank, world_size)
             val = val.slice(part.start, len(part)).combine_chunks()
-        # A copy: what Ray shares between processes is read-only, and torch would take it for
-        # writable.
-        vectors_NT = torch.from_numpy(np.array(ray.get(self.vectors))).to(device)
         return Loader(
             WindowStore.of(train),
             WindowStore.of(val),

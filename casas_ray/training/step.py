@@ -66,7 +66,7 @@ class TrainState:
         require_device(recipe.optim, device)
         if device.type == "cuda":
             choose_attention(recipe.model)
-        model = _fresh_model(recipe, sizes, text_size).to(device)
+        model = _fresh_model(recipe, sizes, text_size, about.get("aggregates", 0)).to(device)
         # Before it is compiled: the compiled blocks of a copy would be those of the first one.
         average = copy.deepcopy(model).requires_grad_(False) if recipe.optim.ema_decay else None
         bank = None
@@ -123,11 +123,13 @@ class TrainState:
             self.stale += 1
 
 
-def _fresh_model(recipe: Recipe, sizes: Mapping[str, int], text_size: int) -> DualEncoder:
+def _fresh_model(
+    recipe: Recipe, sizes: Mapping[str, int], text_size: int, aggregates: int
+) -> DualEncoder:
     with torch.random.fork_rng():
         # Made on the CPU and moved later: a GPU's generator would give the seed other weights.
         torch.manual_seed(recipe.seed)
-        return DualEncoder(recipe, sizes, text_size)
+        return DualEncoder(recipe, sizes, text_size, aggregates=aggregates)
 
 
 def is_better(value: float, best: float | None, metric: str) -> bool:

@@ -16,6 +16,7 @@ from casas_ray.loader.loader import Loader
 from casas_ray.loader.masking import span_mask
 from casas_ray.loader.streams import RandomStreams
 from casas_ray.loader.window_store import WindowStore
+from casas_ray.model.counted_losses import errors, numbers_here, weights_of
 from casas_ray.model.dual import DualEncoder, targets
 from casas_ray.model.losses import (
     contrastive,
@@ -60,6 +61,10 @@ def held_out(
     metrics["total_loss"] = (
         recipe.loss.clip_weight * metrics["clip_loss"] + recipe.loss.mlm_weight * mlm
     )
+    for name, weight in weights_of(recipe.loss).items():
+        loss = _counted_loss(model, store, vectors_NT, name)
+        metrics[f"{name}_loss"] = loss
+        metrics["total_loss"] += weight * loss
     return metrics | retrieval(sensor_ND, text_ND, caption_N)
 
 
@@ -119,6 +124,18 @@ def _masked_loss(
         totals += torch.tensor([loss.item() * asked, asked], dtype=torch.float64)
     loss_sum, count = summed(totals.to(vectors_NT.device)).tolist()
     return loss_sum / count
+
+
+def _counted_loss(model: DualEncoder, store: WindowStore, vectors_NT: Tensor, name: str) -> float:
+    # In double precision and alone, as `_masked_loss`.
+    totals = torch.zeros(2, dtype=torch.float64)
+    for rows_B in _chunks(len(store)):
+        batch = store.fixed_batch(rows_B, vectors_NT)
+        error = errors(model, model.pooled(batch), batch)[name]
+        asked = numbers_here(batch)[name]
+        totals += torch.stack([error, asked]).double().cpu()
+    error_sum, count = summed(totals.to(vectors_NT.device)).tolist()
+    return error_sum / max(count, 1.0)
 
 
 def _pair_losses(

@@ -110,8 +110,31 @@ def test_a_setting_that_came_later_leaves_digests_as_runs_on_disk_have_them():
     # What `config` prints, and what a run of an earlier version says.
     said = recipe.model_dump(mode="json")
     assert Recipe.build(said) == recipe
-    del said["optim"]["max_steps"]
+    del said["optim"]["max_steps"], said["data"]["context"], said["loss"]["aggregates_weight"]
+    del said["model"]["state_token"], said["model"]["time_harmonics"]
     assert Recipe.build(said) == recipe
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data.context.side": "past", "model.pooling": "mean"},
+        {"model.time_harmonics": 1},
+        {"model.state_token": True},
+        {"loss.aggregates_weight": 0.1},
+        {"loss.neighbours_weight": 0.1},
+    ],
+)
+def test_a_setting_that_came_later_is_in_the_digest_once_it_says_something(change: dict):
+    mean = Recipe().replace({"model.pooling": "mean"})
+    assert mean.replace(change).digest() != mean.digest()
+    assert mean.replace(change).digest() != Recipe().digest()
+
+
+def test_other_data_is_read_with_as_much_around_a_window_as_before():
+    recipe = Recipe().replace({"data.context.side": "both", "model.pooling": "mean"})
+    other = recipe.with_data(Recipe().replace({"data.homes": "cairo"}).data)
+    assert (other.data.homes, other.data.context.side) == (("cairo",), "both")
 
 
 def test_settings_that_just_fit_are_taken_and_those_that_just_do_not_are_refused():

@@ -8,8 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.context import BOTH, CONTEXT
+from support.context import loader_of as context_loader
 from support.seen import changed, seen
+from support.training import state_of
 
+from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.evals.features import context, fitted
 from casas_ray.evals.features.featurizer import Featurizer
@@ -212,6 +216,26 @@ def test_a_run_and_its_captions_are_featurizers_like_others(whole_run: Path):
     spread = vectors[fold.train].var(0)
     np.testing.assert_allclose(spread[: found.shape[1]].sum(), 1.0)
     np.testing.assert_allclose(spread[found.shape[1] :].sum(), 1.0)
+
+
+def test_an_encoder_with_context_reads_each_split_alone_and_stands_at_its_level(
+    small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray
+):
+    levels = {}
+    for changes in (CONTEXT, BOTH, {"model.state_token": True}, {"loss.aggregates_weight": 1.0}):
+        recipe = small_recipe.replace(changes)
+        model = state_of(recipe, context_loader(recipe, small_set, small_vectors)).model.eval()
+        ours = encoder("untrained", model, torch.from_numpy(small_vectors))
+        levels[ours.level] = ours
+        windows = SeenWindows.of(small_set, ["train", "val"])
+        found = ours.make(windows, fold_of(windows, windows.split_E, "val"))
+        alone = [
+            pooled(model, small_set.windows(split), torch.from_numpy(small_vectors))
+            for split in ("train", "val")
+        ]
+        np.testing.assert_allclose(found, np.concatenate(alone), atol=1e-6)
+    assert [*levels] == ["past", "both sides", "window"]
+    assert joined("joined", [levels["past"], MIX]).level == "past"
 
 
 def test_days_of_two_homes_differ(small_set: PreparedSet):

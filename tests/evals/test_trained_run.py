@@ -8,11 +8,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from support.context import CONTEXT, loader_of
 
+from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.errors import DataError
+from casas_ray.evals.judge import probe_validation
 from casas_ray.evals.trained_run import TrainedRun
 from casas_ray.loader.window_store import WindowStore
+from casas_ray.records.run_store import FolderStore
+from casas_ray.training.loop import train
+from casas_ray.training.recorder import RunRecorder
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +96,47 @@ def test_a_run_whose_set_is_gone_says_so(whole_run: Path, tmp_path: Path):
     lost = dataclasses.replace(run, meta={**run.meta, "about": about})
     with pytest.raises(DataError, match="the alignment set 000000000000 is not in"):
         lost.encode_windows("val")
+
+
+@pytest.fixture(scope="module")
+def around(
+    tmp_path_factory: pytest.TempPathFactory,
+    small_recipe: Recipe,
+    small_set: PreparedSet,
+    small_vectors: np.ndarray,
+) -> TrainedRun:
+    """A run that reads what came before its windows."""
+    folder, recipe = tmp_path_factory.mktemp("around"), small_recipe.replace(CONTEXT)
+    recipe = recipe.replace({"optim.epochs": 1, "optim.select_by": "val/total_loss"})
+    loader = loader_of(recipe, small_set, small_vectors)
+    train(RunRecorder(FolderStore(folder), log_every=3), recipe, loader)
+    return TrainedRun.open(folder)
+
+
+def test_a_run_with_context_is_opened_with_all_its_heads_and_judged_as_one_of_the_past(
+    around: TrainedRun,
+):
+    assert around.model.aggregates.out_features == around.meta["about"]["aggregates"] > 20
+    found = probe_validation(around).evaluation
+    assert found is not None
+    levels = {row.name: row.level for row in found.rows}
+    assert (levels["trained"], levels["untrained"]) == ("past", "past")
+    assert levels["trained + hand mix"] == "past"
+    assert levels["captions alone"] == "window"
+
+
+def test_new_events_are_encoded_with_those_before_them_that_were_brought_too(
+    around: TrainedRun, small_set: PreparedSet
+):
+    events = pq.read_table(small_set.folder / "events.parquet")
+    windows = small_set.windows("val")
+    first = windows.column("first_event")[0].as_py()
+    after = windows.column("first_event")[-1].as_py() + windows.column("length")[-1].as_py()
+    rows = slice(first, after)
+    columns = {
+        "time": events.column("time_us").to_numpy()[rows].astype("datetime64[us]"),
+        "sensor": events.column("sensor").to_pylist()[rows],
+        "state": events.column("state").to_pylist()[rows],
+    }
+    wanted, found = around.encode_windows("val"), around.encode_windows(columns)
+    np.testing.assert_allclose(found[5:], wanted[5:], atol=1e-5)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import flat, lengths
 from casas_ray.evals.features.featurizer import LEVELS, Featurizer, Level, Vectors
 from casas_ray.evals.features.fitted import Fitted
@@ -22,13 +23,25 @@ from casas_ray.model.dual import DualEncoder
 _CHUNK = 256
 
 
+_LEVEL_OF: dict[str, Level] = {"none": "window", "past": "past", "both": "both sides"}
+
+
+def level_of(recipe: Recipe) -> Level:
+    """What an encoder of this recipe reads for a window's vector.
+
+    A window's first event tells it the time since the event before: of what lies before the window,
+    an encoder of `window` reads no more.
+    """
+    return _LEVEL_OF[recipe.reads]
+
+
 @torch.inference_mode()
 def pooled(model: DualEncoder, table: pa.Table, vectors_NT: torch.Tensor) -> Vectors:
-    """Windows through the encoder: the pooled vectors before the projection, N x W.
+    """All windows of a split through the encoder: the pooled vectors before the projection, N x W.
 
     `vectors_NT` are the text model's, of the set's captions and descriptions.
     """
-    store = WindowStore.of(table)
+    store = WindowStore.of_split(table, model.recipe)
     chunks = []
     for start in range(0, len(store), _CHUNK):
         rows_B = np.arange(start, min(start + _CHUNK, len(store)))
@@ -36,20 +49,24 @@ def pooled(model: DualEncoder, table: pa.Table, vectors_NT: torch.Tensor) -> Vec
     return np.concatenate(chunks).astype(np.float64)
 
 
-def encoder(
-    name: str, model: DualEncoder, vectors_NT: torch.Tensor, level: Level = "window"
-) -> Featurizer:
-    """The pooled vectors of a model, which reads as much as `level` says.
-
-    A window's first event tells the model the time since the event before: of what lies before the
-    window, an encoder of `window` reads no more.
-    """
+def encoder(name: str, model: DualEncoder, vectors_NT: torch.Tensor) -> Featurizer:
+    """The pooled vectors of a model, which reads as much around a window as its recipe says, within
+    the window's own split."""
 
     @functools.cache  # two rows of one table ask for them
     def of(windows: SeenWindows) -> Vectors:
-        return pooled(model, windows.table, vectors_NT)
+        # Split by split: in a table of two, the last days of one stand before the first of another.
+        starts = np.flatnonzero(np.diff(windows.split_N, prepend=-1)).tolist()
+        ends = [*starts[1:], len(windows)]
+        parts = [
+            pooled(model, windows.table.slice(start, end - start), vectors_NT)
+            for start, end in zip(starts, ends, strict=True)
+        ]
+        return np.concatenate(parts)
 
-    return Featurizer(name, level, lambda windows, fold: of(windows), one_scale=True)
+    return Featurizer(
+        name, level_of(model.recipe), lambda windows, fold: of(windows), one_scale=True
+    )
 
 
 def captions(vectors_NT: NDArray[np.float32]) -> Featurizer:
