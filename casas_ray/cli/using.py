@@ -61,7 +61,7 @@ def export(
     Example: casas-ray export data/runs/RUN my_model
     """
     with waiting("opening the run"):
-        from casas_ray.evals.exported import export as write_export
+        from casas_ray.evals.export import export as write_export
         from casas_ray.evals.trained_run import TrainedRun
 
         opened = TrainedRun.open(run.here("best"))

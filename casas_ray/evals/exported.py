@@ -1,4 +1,4 @@
-"""A trained run as a folder that needs nothing else: written, and opened again.
+"""A trained run as a folder that needs nothing else, opened; export.py writes it.
 
 DIR/
   weights.safetensors   the best checkpoint's
@@ -11,7 +11,6 @@ DIR/
 """
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,23 +29,14 @@ from casas_ray.corpus.log import read_log
 from casas_ray.corpus.new_events import EventColumns, KnownHomes, events_of
 from casas_ray.corpus.open_windows import OpenWindows
 from casas_ray.errors import CasasError, RefusedError, SettingsError
-from casas_ray.evals.cluster_names import file_of
-from casas_ray.evals.fitted_clusters import ARRAYS, MODEL, FittedClusters
-from casas_ray.evals.model_card import model_card
 from casas_ray.evals.telling import MOST_UNKNOWN, Teller, refuse_strangers
 from casas_ray.evals.trained_run import TrainedRun
 from casas_ray.files import (
-    MARK,
-    is_marked,
-    mark,
-    new_folder_over,
     sha256_of,
     shown,
     why,
-    write_json,
 )
-from casas_ray.records.checkpoint_files import WEIGHTS
-from casas_ray.sealed import damaged, fitted, read_sealed, write_sealed
+from casas_ray.sealed import damaged, fitted, read_sealed
 
 EXPORT, CONFIG, VOCAB, HOMES, CARD = (
     "export.json",
@@ -56,12 +46,11 @@ EXPORT, CONFIG, VOCAB, HOMES, CARD = (
     "README.md",
 )
 FORMAT = 1
-_CLUSTERS = "clusters"
-_OURS = frozenset({MARK, WEIGHTS, EXPORT, CONFIG, VOCAB, HOMES, CARD, _CLUSTERS})
+CLUSTERS = "clusters"
 _AGAIN = "`casas-ray export RUN DIR` writes it anew."
 
 
-class _About(BaseModel):
+class About(BaseModel):
     """What stands in an `export.json`."""
 
     model_config = ConfigDict(strict=True)
@@ -77,75 +66,6 @@ class _About(BaseModel):
 
     sha256: dict[str, str]
     """Of every other file but the model card, by its path in the folder."""
-
-
-def export(run: TrainedRun, folder: Path, *, clusters: Path | None = None) -> Path:
-    """The folder, with the run's best checkpoint and all that it takes to use it; `clusters` is the
-    folder of a clustering of the run that goes with it.
-
-    Raises:
-        DataError: the run's set or the clusters are damaged, or gone.
-        RefusedError: something lies in the folder that is no export.
-    """
-    _refuse_strangers(folder)
-    prepared = run.data.prepared
-    known = KnownHomes.of(prepared).as_dict()
-    # What is damaged is refused before anything is written.
-    if clusters is not None:
-        FittedClusters.read(clusters)
-    with new_folder_over(folder) as draft:
-        mark(draft)
-        shutil.copyfile(run.checkpoint / WEIGHTS, draft / WEIGHTS)
-        write_json(draft / CONFIG, run.recipe.model_dump(mode="json"))
-        write_json(draft / VOCAB, known["vocabulary"])
-        write_json(draft / HOMES, known["homes"])
-        if clusters is not None:
-            _copy_clusters(clusters, draft / _CLUSTERS / clusters.name)
-        (draft / CARD).write_text(model_card(run, clusters), encoding="utf-8")
-        about = {
-            "format": FORMAT,
-            "step": run.step,
-            "text_size": run.meta["text_size"],
-            "aggregates": run.meta["about"].get("aggregates", 0),
-            "fingerprint": prepared.fingerprint,
-            "caveats": list(run.caveats),
-            "clusters": clusters.name if clusters is not None else "",
-            "sha256": {path: sha256_of(draft / path) for path in _hashed(draft)},
-        }
-        write_sealed(draft / EXPORT, about)
-    return folder
-
-
-def _copy_clusters(clusters: Path, target: Path) -> None:
-    target.mkdir(parents=True)
-    for name in ("clusters.json", ARRAYS, MODEL):
-        shutil.copyfile(clusters / name, target / name)
-    if file_of(clusters).is_file():
-        shutil.copyfile(file_of(clusters), file_of(target))
-
-
-def _hashed(folder: Path) -> list[str]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    paths = (path.relative_to(folder).as_posix() for path in files)
-    return sorted(path for path in paths if path not in (MARK, CARD, EXPORT))
-
-
-def _refuse_strangers(folder: Path) -> None:
-    if not folder.is_symlink() and not folder.exists():
-        return
-    problem = ""
-    if not folder.is_dir() or folder.is_symlink():
-        problem = "is no folder"
-    elif (found := sorted(path.name for path in folder.iterdir())) and not is_marked(folder):
-        problem = f"holds {found[0]!r} and is no export"
-    elif found and not (folder / EXPORT).is_file():
-        problem = "is a folder of casas-ray, but no export"
-    elif strangers := sorted(set(found) - _OURS):
-        problem = f"holds {strangers[0]!r}, which is no part of an export"
-    if problem:
-        raise RefusedError(
-            f"{shown(folder)} {problem}.", hint="name a new folder; nothing was written."
-        )
 
 
 @dataclass(frozen=True)
@@ -175,7 +95,7 @@ class ExportedModel:
                 f"{shown(folder)} is of format {held.get('format')}; this version reads {FORMAT}.",
                 hint="use it with the version that wrote it, or export the run again.",
             )
-        about = fitted(_About, held, path, hint=_AGAIN)
+        about = fitted(About, held, path, hint=_AGAIN)
         for name, wanted in about.sha256.items():
             _require(folder / name, wanted)
         try:
@@ -258,7 +178,7 @@ class ExportedModel:
         Raises:
             DataError: the clusters are damaged, or the home is not known.
         """
-        folder = self.folder / _CLUSTERS / self.clusters
+        folder = self.folder / CLUSTERS / self.clusters
         return Teller.open(folder, home=home, model=self._run)
 
     def _events(self, windows: EventColumns | str | Path, home: str) -> Events:

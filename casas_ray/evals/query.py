@@ -162,7 +162,7 @@ def _captions(
     """The captions of these windows that are nearest to a vector."""
     held = facts.caption_N[rows]
     ids = np.unique(held[held >= 0])
-    texts = [facts.captions[index] for index in ids.tolist()]
+    texts = [facts.captions[int(index)] for index in ids]
     score_C = run.encode_text(texts) @ asked_D if texts else np.empty(0)
     nearest = np.argsort(-score_C, kind="stable")[:top]
     return [FoundCaption(float(score_C[index]), texts[index]) for index in nearest.tolist()]

@@ -96,8 +96,8 @@ class Teller:
             )
         if kept.weights and model is not None and level_of(model.recipe) != "window":
             raise SettingsError(
-                "these clusters are of a model that reads around a window, and a log is told window "
-                "by window.",
+                "these clusters are of a model that reads around a window, and a log is told "
+                "window by window.",
                 hint="group by --features hand, rich or past, which can be told.",
             )
         return cls(kept, kept.known.facts(home), {**kept.labels, **_named(folder)}, model)

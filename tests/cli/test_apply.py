@@ -1,6 +1,7 @@
 """Tomorrow's log is told as it comes: the clusters of the training days, line by line."""
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -15,8 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.errors import SettingsError
 from casas_ray.evals.assignments import assign
 from casas_ray.evals.grouping import Grouping
+from casas_ray.evals.opened import clusters_in
+from casas_ray.evals.telling import Teller
+from casas_ray.evals.trained_run import TrainedRun
 from casas_ray.sealed import write_sealed
 
 
@@ -205,6 +210,12 @@ def test_a_runs_clusters_are_told_by_its_encoder(
     assert code == 0
     assert run("export", folder, tmp_path / "model")[0] == 0
     assert run("apply", tmp_path / "model", "--log", log)[:2] == (0, out)
+    # A model that reads around windows wants more than the windows that are whole by now.
+    further = {"data.context.events": 8, "data.context.side": "past"}
+    opened = TrainedRun.open(folder)
+    reads_further = dataclasses.replace(opened, recipe=opened.recipe.replace(further))
+    with pytest.raises(SettingsError, match="of a model that reads around a window"):
+        Teller.open(clusters_in(folder), model=reads_further)
     # Other weights than those that made the clusters tell other clusters.
     (clusters,) = (folder / "clusters").iterdir()
     told = json.loads((clusters / "model.json").read_text())

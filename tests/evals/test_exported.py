@@ -25,7 +25,7 @@ def trained(whole_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Traine
 @pytest.fixture(scope="module")
 def exported(trained: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from casas_ray.evals.assignments import assign
-    from casas_ray.evals.exported import export
+    from casas_ray.evals.export import export
     from casas_ray.evals.grouping import Grouping
 
     found = assign(trained.data.prepared, trained, Grouping("encoder", k=6), lambda _: None)
@@ -179,7 +179,7 @@ def test_only_an_export_is_written_over(run, trained: TrainedRun, tmp_path: Path
 
 
 def test_without_clusters_activities_say_what_to_do(trained: TrainedRun, tmp_path: Path):
-    from casas_ray.evals.exported import export
+    from casas_ray.evals.export import export
 
     model = ExportedModel.open(export(trained, tmp_path / "model"))
     with pytest.raises(SettingsError, match="was exported without clusters"):

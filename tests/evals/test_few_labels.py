@@ -162,6 +162,16 @@ def test_labels_come_back_and_are_told_of(run, own_run: TrainedRun, tmp_path: Pa
     assert code == 0
     assert "8 windows of run have labels, of 2 kinds" in out
     assert given_labels(own_run)[rows[0]["window"]] == "Cook"
+
+
+@pytest.mark.slow
+def test_evaluate_tells_it_of_every_vector_and_of_a_persons_labels(
+    run, own_run: TrainedRun, small_set: PreparedSet, tmp_path: Path
+):
+    ids = small_set.windows("train").column("id").to_pylist()
+    path = tmp_path / "labels.csv"
+    path.write_text("window,label\n" + "".join(f"{each},Cook\n" for each in ids[:8]))
+    take(own_run, path)
     code, out, _ = run("evaluate", own_run.folder, "--few-labels")
     assert code == 0
     text = " ".join(out.split())
