@@ -12,6 +12,8 @@ from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.exchange.reading import JsonFiles
 from casas_ray.corpus.exchange.reading import prepare_json as prepare_json_files
 from casas_ray.corpus.named_sets import find_set, set_for, set_named, settings_of
+from casas_ray.evals.exported import ExportedModel
+from casas_ray.evals.opened import load as open_model
 from casas_ray.evals.trained_run import TrainedRun
 from casas_ray.files import shown
 from casas_ray.records.own_folder import refuse_strangers
@@ -138,17 +140,18 @@ def compare(record: StudyRecord) -> StudyTable:
     return study_table(record.results(), record.rule)
 
 
-def load(folder: str | Path) -> TrainedRun:
-    """A trained run: its best checkpoint, model and data; of an address in a storage, a copy.
+def load(folder: str | Path) -> TrainedRun | ExportedModel:
+    """A trained run: its best checkpoint, model and data; of an address in a storage, a copy. Of
+    what `casas-ray export` wrote, the model with its home, which needs nothing else.
 
     Raises:
         SettingsError, SetupError: as for `copy_here`, of an address.
-        DataError: the folder holds no run with a whole best checkpoint.
+        DataError: the folder holds no run with a whole best checkpoint, and no whole export.
         RefusedError: another version of this package wrote it.
     """
     if isinstance(folder, str) and "://" in folder:
         folder = copy_here(folder, checkpoints="best")
-    return TrainedRun.open(Path(folder))
+    return open_model(Path(folder))
 
 
 def _named(recipe: Recipe) -> PreparedSet | None:

@@ -34,6 +34,11 @@ def json_text(value: object, *, ascii_only: bool = False) -> str:
     return "".join(char if char == "\n" or _shows(char) else _json_escaped(char) for char in text)
 
 
+def json_line(value: object) -> str:
+    """The value as JSON on one line, as `json_text` writes it."""
+    return json.dumps(value, ensure_ascii=True) + "\n"
+
+
 def _shows(char: str) -> bool:
     # Spaces of other widths are no danger, and some alphabets use them between words.
     return char.isprintable() or unicodedata.category(char) == "Zs"

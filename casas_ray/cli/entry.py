@@ -18,6 +18,7 @@ from types import TracebackType
 import typer
 
 from casas_ray.cli import (
+    asking,
     at_cluster,
     chaos,
     clustering,
@@ -25,6 +26,7 @@ from casas_ray.cli import (
     discovering,
     jobs,
     judged,
+    labelling,
     mapping,
     naming,
     on_disk,
@@ -36,6 +38,7 @@ from casas_ray.cli import (
     tracking,
     train,
     transfer,
+    using,
     watching,
 )
 from casas_ray.cli.app import app
@@ -64,6 +67,9 @@ COMMANDS = (
     report,
     judged,
     clustering,
+    asking,
+    using,
+    labelling,
     mapping,
     naming,
     discovering,

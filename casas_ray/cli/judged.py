@@ -12,11 +12,12 @@ from casas_ray.cli.app import AsJson, command
 from casas_ray.cli.console import judging, out, print_json, say, waiting
 from casas_ray.cli.results import keep_results
 from casas_ray.cli.typed_path import Place, a_place
-from casas_ray.errors import SettingsError
+from casas_ray.errors import RefusedError, SettingsError
 from casas_ray.files import shown
 from casas_ray.records.study_record import read_study
 
 if TYPE_CHECKING:
+    from casas_ray.cli.judged_tables import Looks
     from casas_ray.corpus.alignment import PreparedSet
     from casas_ray.evals.judge import Baselines, Look
     from casas_ray.evals.together import Groups
@@ -47,6 +48,14 @@ HowDealt = Annotated[
     ),
 ]
 
+FewLabels = Annotated[
+    bool,
+    typer.Option(
+        "--few-labels",
+        help="Also with 1, 5, 10 and 50 labels a class, and with few whole days labelled.",
+    ),
+]
+
 
 @command("probe", "cluster", "table", "runs")
 def evaluate(
@@ -55,6 +64,7 @@ def evaluate(
         Split, typer.Option("--split", help="`test`, the look that is taken once; or `val`.")
     ] = "test",
     protocol: HowDealt = "day",
+    few_labels: FewLabels = False,
     as_json: AsJson = False,
 ) -> None:
     """Judge the best checkpoint of runs on the test days, once.
@@ -65,11 +75,16 @@ def evaluate(
 
     Example: casas-ray evaluate data/runs/milan_baseline-milan-seed0-1a2b3c4d
     """
-    _judge(runs, split, protocol, as_json=as_json)
+    _judge(runs, split, protocol, few=few_labels, as_json=as_json)
 
 
 @command("evaluate", "cluster", "table", "runs")
-def probe(runs: Judged, protocol: HowDealt = "day", as_json: AsJson = False) -> None:
+def probe(
+    runs: Judged,
+    protocol: HowDealt = "day",
+    few_labels: FewLabels = False,
+    as_json: AsJson = False,
+) -> None:
     """Score linear probes of activities on validation days.
 
     They are fitted on training days. For choosing between recipes; the test days stay untouched.
@@ -77,13 +92,20 @@ def probe(runs: Judged, protocol: HowDealt = "day", as_json: AsJson = False) -> 
 
     Example: casas-ray probe data/runs/milan_tiny-al_smarthome-seed0-1a2b3c4d
     """
-    _judge(runs, "val", protocol, as_json=as_json)
+    _judge(runs, "val", protocol, few=few_labels, as_json=as_json)
 
 
-def _judge(named: list[Place], split: Split, protocol: HowDealt, *, as_json: bool) -> None:
+def _judge(
+    named: list[Place], split: Split, protocol: HowDealt, *, few: bool, as_json: bool
+) -> None:
     home = home_named(named)
+    if few and protocol != "day":
+        raise SettingsError(
+            "--few-labels draws labels on training days, and wants --protocol day.",
+            hint="leave --protocol out.",
+        )
     if home:
-        _show_home(home, split, protocol, as_json=as_json)
+        _show_home(home, split, protocol, few=few, as_json=as_json)
         return
     if protocol != "day":
         raise SettingsError(
@@ -95,10 +117,12 @@ def _judge(named: list[Place], split: Split, protocol: HowDealt, *, as_json: boo
     groups = _together(folders, split=split)
     known: Baselines = {}
     if split == "val":
-        _show_looks(groups, functools.partial(_probed, known=known), split, as_json=as_json)
+        _show_looks(
+            groups, functools.partial(_probed, known=known, few=few), split, as_json=as_json
+        )
         return
     # Test days are looked at once; whatever was found then is the answer for good.
-    _show_looks(groups, functools.partial(_evaluated, known=known), split, as_json=as_json)
+    _show_looks(groups, functools.partial(_evaluated, known=known, few=few), split, as_json=as_json)
     from casas_ray.records.storage_mirror import keep_verdicts
 
     for run, folder in zip(named, folders, strict=True):
@@ -138,23 +162,28 @@ def _together(runs: list[Path], *, split: str) -> "Groups":
         return together(runs, split=split)
 
 
-def _probed(run: Path, watch: Watch, *, known: "Baselines") -> "Look":
+def _probed(run: Path, watch: Watch, *, known: "Baselines", few: bool) -> "Look":
     from casas_ray.evals.judge import probe_validation
     from casas_ray.evals.trained_run import TrainedRun
 
-    return probe_validation(TrainedRun.open(run), watch=watch, known=known)
+    return probe_validation(TrainedRun.open(run), watch=watch, known=known, few=few)
 
 
-def _evaluated(run: Path, watch: Watch, *, known: "Baselines") -> "Look":
+def _evaluated(run: Path, watch: Watch, *, known: "Baselines", few: bool) -> "Look":
+    from casas_ray.evals.judge import FEW, recorded_look
     from casas_ray.evals.judge import evaluate as evaluate_run
-    from casas_ray.evals.judge import recorded_look
     from casas_ray.evals.trained_run import TrainedRun
     from casas_ray.records.study_record import STUDY_FILE
 
     before = recorded_look(run)
     if before is not None:
+        if few and (before.evaluation is None or FEW not in before.evaluation.extra):
+            raise RefusedError(
+                f"{shown(run)}: its test days were looked at without --few-labels.",
+                hint="a look is final; `casas-ray probe RUN --few-labels` reads validation days.",
+            )
         return before
-    look = evaluate_run(TrainedRun.open(run), watch=watch, known=known)
+    look = evaluate_run(TrainedRun.open(run), watch=watch, known=known, few=few)
     if (run.parent / STUDY_FILE).is_file():  # whose table says that no test day was looked at
         keep_results(read_study(run.parent))
     _tell_wandb(run, look.verdict)
@@ -217,6 +246,7 @@ def _show_looks(
         out.print(result_tables.verdicts(arms, title))
     if all(looks.values()):
         out.print(judged_tables.by_level(looks, f"Activities told from vectors, {days_of(split)}"))
+        _show_few(looks, days_of(split))
 
 
 def _title(groups: "Groups", arms: "list[ArmVerdict]", days: str) -> str:
@@ -230,14 +260,22 @@ def _title(groups: "Groups", arms: "list[ArmVerdict]", days: str) -> str:
     return f"{runs}, {days}, {of_arms}, step {steps}"
 
 
-def _show_home(home: str, split: Split, protocol: HowDealt, *, as_json: bool) -> None:
+def _show_few(looks: "Looks", days: str) -> None:
+    from casas_ray.cli.few_tables import few_labels
+    from casas_ray.evals.judge import FEW
+
+    if all(FEW in each.extra for seeds in looks.values() for each in seeds):
+        out.print(few_labels(looks, f"With few labels, {days}"))
+
+
+def _show_home(home: str, split: Split, protocol: HowDealt, *, few: bool, as_json: bool) -> None:
     from casas_ray.cli import judged_tables, tables
     from casas_ray.evals.judge import evaluate_set
 
     prepared = set_of(home)
     with judging([home]) as tell:
         found = evaluate_set(
-            prepared, split=split, protocol=protocol, watch=functools.partial(tell, 0)
+            prepared, split=split, protocol=protocol, watch=functools.partial(tell, 0), few=few
         )
     if as_json:
         about = {"set": shown(prepared.folder), "fingerprint": prepared.fingerprint}
@@ -246,3 +284,4 @@ def _show_home(home: str, split: Split, protocol: HowDealt, *, as_json: bool) ->
     days = days_of(split) if protocol == "day" else f"protocol {protocol}, up to {days_of(split)}"
     title = tables.heading(f"{home}, {days}, hand-made features", found.extra["caveats"])
     out.print(judged_tables.by_level({"": [found]}, title))
+    _show_few({"": [found]}, days)

@@ -131,10 +131,11 @@ def _most(counts: Counter[str]) -> str:
 
 def faults(log: RawLog, home: Home, drop_types: frozenset[str]) -> list[Fault]:
     """By meaning of the log: why its lines are no events of the home."""
-    return [_fault(said.sensor, said.type, said.value, home, drop_types) for said in log.meanings]
+    return [fault_of(said.sensor, said.type, said.value, home, drop_types) for said in log.meanings]
 
 
-def _fault(sensor: str, kind: str, value: str, home: Home, drop_types: frozenset[str]) -> Fault:
+def fault_of(sensor: str, kind: str, value: str, home: Home, drop_types: frozenset[str]) -> Fault:
+    """Why a line that says this is no event of the home."""
     facts = home.sensors.get(sensor)
     # What the line itself measures comes first: a motion sensor's battery is no motion.
     kind = kind if kind in MEASURED or facts is None else facts.type

@@ -57,7 +57,7 @@ def read_log(path: Path) -> RawLog:
     """
     lines = numbered_lines(path)
     dialect, head = detect_dialect(path, lines)
-    reader = _Reader(RawLog(path, dialect, notes=list(dialect.notes)))
+    reader = LogReader(RawLog(path, dialect, notes=list(dialect.notes)))
     for piece in _pieces(chain(head, lines)):
         reader.read(piece)
     return reader.ended()
@@ -69,7 +69,7 @@ def _pieces(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]
         yield piece
 
 
-class _Rows(NamedTuple):
+class Rows(NamedTuple):
     """Columns of a piece of a log, as `RawLog` has them."""
 
     number: NDArray[np.int64]
@@ -79,17 +79,18 @@ class _Rows(NamedTuple):
     is_event: NDArray[np.bool_]
 
 
-class _Reader:
+class LogReader:
     """Reads a log piece by piece into its columns."""
 
     def __init__(self, log: RawLog) -> None:
-        self._log = log
+        self.log = log
         self._dialect = log.dialect
         self._fast = splitter(log.dialect)
         self._codes: dict[str, int] = {}
         self._index: dict[Said, int] = {}
-        self._rows: list[_Rows] = []
-        self._unfit: list[tuple[int, str]] = []
+        self._rows: list[Rows] = []
+        self.unfit: list[tuple[int, str]] = []
+        """Lines of another form than the rest."""
 
     def read(self, piece: list[tuple[int, str]]) -> None:
         """Read some more lines."""
@@ -99,7 +100,7 @@ class _Reader:
         codes: list[int] = []
         for number, text in piece:
             if fault := _unreadable(text):
-                self._log.reject(number, fault, text)
+                self.log.reject(number, fault, text)
                 continue
             parts = self._fast(text) if self._fast else self._slow(text)
             stamp, rest = parts or (text, "")
@@ -108,11 +109,11 @@ class _Reader:
             texts.append(text)
             stamps.append(stamp)
             codes.append(self._learn(rest) if code is None else code)
-        self._log.total = piece[-1][0]
-        if len(self._log.rejected) > max(_MOST_SET_ASIDE, self._log.total // 2):
+        self.log.total = piece[-1][0]
+        if len(self.log.rejected) > max(_MOST_SET_ASIDE, self.log.total // 2):
             raise DataError(
-                f"{shown(self._log.path)}: most of its first {self._log.total:,} lines are nothing "
-                f"that can be used: {self._log.rejected[-1].reason}."
+                f"{shown(self.log.path)}: most of its first {self.log.total:,} lines are nothing "
+                f"that can be used: {self.log.rejected[-1].reason}."
             )
         self._settle(numbers, texts, stamps, codes)
 
@@ -127,17 +128,15 @@ class _Reader:
         said = np.array(codes, dtype=np.int32)
         for row in np.flatnonzero(time_us == NO_TIME).tolist():
             time_us[row], said[row], stamps[row] = self._again(texts[row])
-        flaws = np.array([bool(each.flaw) for each in self._log.meanings], dtype=np.bool_)
+        flaws = np.array([bool(each.flaw) for each in self.log.meanings], dtype=np.bool_)
         # A label may turn out to be a mark when all of them are known.
-        marked = np.array([bool(each.marks or each.label) for each in self._log.meanings], np.bool_)
+        marked = np.array([bool(each.marks or each.label) for each in self.log.meanings], np.bool_)
         is_event = (time_us != NO_TIME) & ~flaws[said]
         for row in np.flatnonzero(~is_event).tolist():
             self._set_aside(numbers[row], texts[row], stamps[row], said[row], time_us[row])
         kept = is_event | marked[said]
         number = np.array(numbers, dtype=np.int64)
-        self._rows.append(
-            _Rows(number[kept], time_us[kept], zone[kept], said[kept], is_event[kept])
-        )
+        self._rows.append(Rows(number[kept], time_us[kept], zone[kept], said[kept], is_event[kept]))
 
     def _again(self, text: str) -> tuple[int, int, str]:
         """A line whose time did not stand where most have it, read column by column."""
@@ -154,15 +153,15 @@ class _Reader:
         return NO_TIME, self._code(self._said([])), ""
 
     def _set_aside(self, number: int, text: str, stamp: str, code: int, time_us: int) -> None:
-        reason = self._log.meanings[code].flaw
+        reason = self.log.meanings[code].flaw
         if time_us == NO_TIME and not (stamp and reason):
             is_moment = bool(STAMP.fullmatch(stamp.strip("\"' ")))
             reason = "no such date or time" if is_moment else _NO_STAMP
             if not is_moment and begins_with_date(text):
                 reason = _ANOTHER_FORM
-        self._log.reject(number, reason, text)
+        self.log.reject(number, reason, text)
         if reason in _UNFIT:
-            self._unfit.append((number, text))
+            self.unfit.append((number, text))
 
     def _learn(self, rest: str) -> int:
         separator = self._dialect.separator if self._fast else _JOINED
@@ -171,8 +170,8 @@ class _Reader:
 
     def _code(self, said: Said) -> int:
         code = self._index.setdefault(said, len(self._index))
-        if code == len(self._log.meanings):
-            self._log.meanings.append(said)
+        if code == len(self.log.meanings):
+            self.log.meanings.append(said)
         return code
 
     def _said(self, columns: list[str]) -> Said:
@@ -187,15 +186,20 @@ class _Reader:
         flaw = _flaw(sensor, value, columns, at, found.type)
         return Said(sensor, value, room, found.type, found.label, found.marks, found.notes, flaw)
 
+    def taken(self) -> list[Rows]:
+        """The rows that were read since the last time, which are forgotten here."""
+        rows, self._rows = self._rows, []
+        return rows
+
     def ended(self) -> RawLog:
         """The log, after its last line.
 
         Raises:
             DataError: too many lines do not fit, or none is an event.
         """
-        log = self._log
-        if len(self._unfit) > max(_FEW_UNFIT, _MOST_UNFIT * log.total):
-            raise partly(log.path, self._unfit, log.total)
+        log = self.log
+        if len(self.unfit) > max(_FEW_UNFIT, _MOST_UNFIT * log.total):
+            raise partly(log.path, self.unfit[0], len(self.unfit), log.total)
         rows = self._rows
         log.number = np.concatenate([each.number for each in rows])
         log.time_us = np.concatenate([each.time_us for each in rows])

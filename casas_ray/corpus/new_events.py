@@ -1,7 +1,8 @@
 """Events brought as columns, cut into windows with the ids of a set that exists."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +14,9 @@ from casas_ray.corpus.captions import sensor_words
 from casas_ray.corpus.columns import DescribedEvents, window_columns
 from casas_ray.corpus.events import NO_ACTIVITY, Coded, Events
 from casas_ray.corpus.homes import Home, derived_home, load_home
-from casas_ray.corpus.vocab import field_columns
-from casas_ray.corpus.windows import cut
-from casas_ray.errors import DataError
+from casas_ray.corpus.vocab import Vocabulary, field_columns
+from casas_ray.corpus.windows import Windows, cut
+from casas_ray.errors import DataError, did_you_mean
 
 WANTED = ("time", "sensor", "state")
 
@@ -74,25 +75,70 @@ def _microseconds(time: NDArray[np.generic]) -> NDArray[np.int64]:
     return stamps.astype(np.int64)
 
 
+@dataclass(frozen=True)
+class KnownHomes:
+    """The homes of a set, as far as new events of theirs need them."""
+
+    vocabulary: Vocabulary
+    homes: Mapping[str, Home]
+
+    @classmethod
+    def of(cls, prepared: PreparedSet) -> "KnownHomes":
+        """What a set shows of its homes, and what is written of them.
+
+        Raises:
+            DataError: a file of the set, or of a home's facts, is damaged.
+        """
+        names = list(prepared.manifest["homes"])
+        return cls(prepared.vocabulary, {home: _home_in(prepared, home) for home in names})
+
+    @classmethod
+    def build(cls, held: Mapping[str, Any]) -> "KnownHomes":  # Any: what JSON holds
+        """The homes that `as_dict` turned into JSON."""
+        values = {field: tuple(names) for field, names in held["vocabulary"].items()}
+        homes = {name: Home.build(facts) for name, facts in held["homes"].items()}
+        return cls(Vocabulary(values), homes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The homes as JSON can hold them: the vocabulary, and of each home its sensors."""
+        values = {field: list(names) for field, names in self.vocabulary.values.items()}
+        homes = {
+            name: home.model_dump(mode="json", include={"home", "sensors", "derived"})
+            for name, home in self.homes.items()
+        }
+        return {"vocabulary": values, "homes": homes}
+
+    def facts(self, home: str) -> Home:
+        """The facts of a home; of no name, of the only one.
+
+        Raises:
+            DataError: there is no such home, or there are several.
+        """
+        if home in self.homes:
+            return self.homes[home]
+        if home:
+            raise DataError(f"no home '{home}' is known.", hint=did_you_mean(home, self.homes))
+        if len(self.homes) > 1:
+            names = ", ".join(self.homes)
+            raise DataError(f"{len(self.homes)} homes are known.", hint=f"name one of {names}.")
+        return next(iter(self.homes.values()))
+
+
 def windows_like(
-    prepared: PreparedSet, columns: EventColumns, config: WindowConfig, home: str
+    known: KnownHomes, events: Events, config: WindowConfig, home: str
 ) -> tuple[pa.Table, list[str]]:
-    """New events of a home as windows with the set's ids, and the sensors in words.
+    """New events of a home as windows with the ids of its set, and the sensors in words.
 
     One row a window; `sensor_text` and `captions` of a row are indices into the words.
 
     Raises:
         DataError: the events are no events of that home, or too few for one window.
     """
-    events = events_of(columns)
-    facts = _home_in(prepared, home)
-    if written := load_home(home):
-        # The set may have sensors that the facts leave out.
-        facts = written.model_copy(update={"sensors": facts.sensors | written.sensors})
+    facts = known.facts(home)
     strangers = sorted(set(events.sensor.names) - facts.sensors.keys())
     if strangers:
         raise DataError(
-            f"{len(strangers)} sensor(s) of the events are not in home '{home}': "
+            f"{len(strangers)} sensor(s) of the events are not in home '{facts.home}': "
             f"{', '.join(strangers[:5])}.",
             hint="leave their rows out, or add them to the home's facts and prepare again.",
         )
@@ -101,38 +147,52 @@ def windows_like(
         raise DataError(
             f"{len(events)} events make no window: one wants {config.least_events} or more."
         )
-    fields = _fields_like(prepared, events, facts, home)
+    return windows_with_ids(known, events, windows, facts)
+
+
+def windows_with_ids(
+    known: KnownHomes, events: Events, windows: Windows, facts: Home
+) -> tuple[pa.Table, list[str]]:
+    """Windows that are cut already, as `windows_like` gives them."""
+    fields = _fields_like(known, events, facts)
     words = sensor_words(events, facts)
     ids = np.arange(len(words), dtype=np.int32)
     captions = [ids[:1]] * len(windows)  # a row must have one; nobody asks for it
-    described = DescribedEvents(home, events, facts, fields)
-    table = window_columns(described, windows, prepared.vocabulary, captions, ids).table()
+    described = DescribedEvents(facts.home, events, facts, fields)
+    table = window_columns(described, windows, known.vocabulary, captions, ids).table()
     return table, words
 
 
-def _fields_like(prepared: PreparedSet, events: Events, facts: Home, home: str) -> dict[str, Coded]:
+def _fields_like(known: KnownHomes, events: Events, facts: Home) -> dict[str, Coded]:
     """Every field of the set, made as `prepare` makes it; else the ids would be other values'."""
     fields = field_columns(events, facts)
-    if len(prepared.manifest["homes"]) > 1:
-        qualified = (f"{home}.{sensor}" for sensor in fields["sensor"].names)
+    if len(known.homes) > 1:
+        qualified = (f"{facts.home}.{sensor}" for sensor in fields["sensor"].names)
         fields["sensor"] = fields["sensor"].translated(qualified)
-    for field in prepared.vocabulary.fields:
+    for field in known.vocabulary.fields:
         nowhere = Coded(np.zeros(len(events), np.int32), ("unknown",))
         fields.setdefault(field, nowhere)
     return fields
 
 
 def _home_in(prepared: PreparedSet, home: str) -> Home:
-    """The facts of a home as the training windows of the set show them."""
+    """The facts of a home as the training windows of the set show them, and as they are written."""
     table = prepared.windows("train")
     table = table.filter(pa.array([name == home for name in table.column("home").to_pylist()]))
     names = {field: _values(prepared, table, field) for field in ("sensor", "room", "sensor_type")}
     prefix = f"{home}." if len(prepared.manifest["homes"]) > 1 else ""
     sensors = [name.removeprefix(prefix) for name in names["sensor"]]
-    return derived_home(
+    facts = derived_home(
         home,
         rooms=dict(zip(sensors, names["room"], strict=True)),
         types=dict(zip(sensors, names["sensor_type"], strict=True)),
+    )
+    written = load_home(home)
+    # The set may have sensors that the facts leave out.
+    return (
+        written.model_copy(update={"sensors": facts.sensors | written.sensors})
+        if written
+        else facts
     )
 
 

@@ -55,12 +55,12 @@ def _before_time(line: str) -> str:
     return f"like the classic form, but for `{short(first)}` where it has date and time"
 
 
-def partly(path: Path, unfit: Sequence[tuple[int, str]], total: int) -> DataError:
-    """The refusal of a file that one dialect fits in part only."""
-    number, text = unfit[0]
+def partly(path: Path, first: tuple[int, str], unfit: int, total: int) -> DataError:
+    """The refusal of a file that one dialect fits in part only, with the first line it does not."""
+    number, text = first
     return DataError(
         f"{shown(path)}: line {number} is of another form than the lines that were understood, and "
-        f"so are {len(unfit):,} of {total:,}: `{short(text)}`.",
+        f"so are {unfit:,} of {total:,}: `{short(text)}`.",
         hint="are several files joined in it? bring them one by one, or take those lines out.",
     )
 

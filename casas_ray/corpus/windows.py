@@ -67,16 +67,27 @@ def _segments(events: Events, stretches: Stretches) -> Stretches:
 
 
 def _cut(events: Events, first: int, after: int, config: WindowConfig) -> Windows:
-    if config.kind == "fixed_length":
-        starts = np.arange(first, after, config.stride, dtype=np.int64)
-        ends = np.minimum(starts + config.length, after)
-    else:
-        starts, ends = _by_duration(events.time_us[first:after], config)
-        starts, ends = starts + first, ends + first
+    starts, ends = candidates(events.time_us[first:after], config)
+    starts, ends = starts + first, ends + first
     # Near the end of a stretch windows would come that only repeat the tail of the one before.
     covered = np.concatenate([[first], np.maximum.accumulate(ends)[:-1]]) if len(starts) else ends
     keep = (ends - starts >= config.least_events) & (ends > covered)
     return Windows(starts[keep], ends[keep])
+
+
+def candidates(
+    time_us: NDArray[np.int64], config: WindowConfig
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first event of every window from the first of these events on, and the one after its
+    last, before those that are too short or repeat others are left out.
+
+    A window that starts here starts here too when earlier events are gone, if only one of these
+    windows starts with the first that is left.
+    """
+    if config.kind == "fixed_duration":
+        return _by_duration(time_us, config)
+    starts = np.arange(0, len(time_us), config.stride, dtype=np.int64)
+    return starts, np.minimum(starts + config.length, len(time_us))
 
 
 def _by_duration(

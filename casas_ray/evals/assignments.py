@@ -4,6 +4,7 @@ clusters/FEATURES-METHOD-K-SPLIT/
   clusters.json     how they were found, their scores, and a row a cluster
   windows.parquet   the cluster of every window, and the name that a person gave it
   events.parquet    the same of every event that lies in a window
+  model.safetensors model.json    what tells the cluster of other windows (fitted_clusters.py)
 clusters/FEATURES-METHOD-K-SPLIT.names.json    the names, which outlive the folder
 """
 
@@ -27,6 +28,7 @@ from casas_ray.evals.evaluation import Json, Watch
 from casas_ray.evals.features.featurizer import Featurizer
 from casas_ray.evals.features.fold import Fold
 from casas_ray.evals.features.seen import Ints, SeenWindows
+from casas_ray.evals.fitted_clusters import FittedClusters
 from casas_ray.evals.grouping import Grouped, Grouping, cheaper_than, group, place_of
 from casas_ray.evals.maps.cluster_facts import cluster_facts, home_facts
 from casas_ray.evals.maps.proposed_names import proposed_names
@@ -90,7 +92,10 @@ def keep(found: Grouped, rows: Mapping[str, Json]) -> Assigned:
         "clustering": digest_of(windows.table.column("id").to_pylist(), clusters.cluster_N),
     }
     names = Names.of(place / grouping.name, about["clustering"])
+    model = FittedClusters.of(found)
     with new_folder_over(found.folder) as draft:
+        if model is not None:
+            model.write(draft)
         pq.write_table(names.beside(_windows(windows, clusters)), draft / WINDOWS)
         if windows.has_context:
             pq.write_table(names.beside(_events(windows, clusters)), draft / EVENTS)

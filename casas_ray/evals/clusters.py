@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from casas_ray.errors import DataError, SettingsError
+from casas_ray.evals.cluster_rules import Reduction, Rule
 from casas_ray.evals.features.featurizer import Featurizer, Vectors
 from casas_ray.evals.features.fold import Fold
 from casas_ray.evals.features.seen import Ints, SeenWindows
-from casas_ray.evals.tuned import require_scikit_learn, standardised, undisturbed
+from casas_ray.evals.tuned import require_scikit_learn, scale_of, undisturbed
 
 Method = Literal["kmeans", "agglomerative", "hdbscan", "gmm"]
 
@@ -21,7 +22,6 @@ NOISE = -1
 
 _DIMENSIONS = 16
 _MOST_AGGLOMERATED = 8000
-_NEAREST = 5
 _AUTO = (4, 6, 8, 10, 12, 15, 20, 25, 30)
 _SILHOUETTE_OF = 2000
 _AGREEING_SEEDS = 5
@@ -49,6 +49,10 @@ class Clusters:
     curve: Mapping[int, float]
     """Where k was to be found: the silhouette of training windows by k."""
 
+    reduction: Reduction
+    rule: Rule
+    """By which other windows take a cluster."""
+
 
 def cluster(
     windows: SeenWindows,
@@ -70,13 +74,21 @@ def cluster(
     """
     require_scikit_learn()
     with undisturbed():
-        reduced_NW = _reduced(featurizer.make(windows, fold), fold, scale=not featurizer.one_scale)
-        return _grouped(reduced_NW, fold, method=method, k=k, seed=seed)
+        vectors_NW = featurizer.make(windows, fold)
+        reduction = _reduction(vectors_NW[fold.train], scale=not featurizer.one_scale)
+        return _grouped(vectors_NW, reduction, fold, method=method, k=k, seed=seed)
 
 
 def _grouped(
-    reduced_NW: Vectors, fold: Fold, *, method: Method, k: int | None, seed: int
+    vectors_NW: Vectors,
+    reduction: Reduction,
+    fold: Fold,
+    *,
+    method: Method,
+    k: int | None,
+    seed: int,
 ) -> Clusters:
+    reduced_NW = reduction.of(vectors_NW)
     train_TW, curve = reduced_NW[fold.train], {}
     wanted = min(_AUTO) if k is None else k
     if len(train_TW) < max(2, wanted):
@@ -87,16 +99,15 @@ def _grouped(
     if k is None and method != "hdbscan":
         curve = _silhouettes(train_TW, method, seed)
         k = max(curve, key=lambda each: curve[each])
-    cluster_N = _METHODS[method](reduced_NW, fold.train, k or 0, seed)
+    rule, cluster_N = _fitted(reduced_NW, fold.train, method, k or 0, seed)
     names = np.unique(cluster_N[fold.train])
     found = len(names[names != NOISE])
     if not found:
         raise DataError(
             "HDBSCAN finds no dense group: every window is noise.", hint="--method kmeans finds k."
         )
-    return Clusters(
-        method, found, cluster_N, _centres(reduced_NW, cluster_N, fold.train), reduced_NW, curve
-    )
+    centre_K = _centres(reduced_NW, cluster_N, fold.train)
+    return Clusters(method, found, cluster_N, centre_K, reduced_NW, curve, reduction, rule)
 
 
 def require_sense(method: Method, k: int | None) -> None:
@@ -121,8 +132,8 @@ def agreement(clusters: Clusters, fold: Fold) -> float | None:
     seeds = [clusters.cluster_N[fold.judged]]
     with undisturbed():
         for seed in range(1, _AGREEING_SEEDS):
-            again = _METHODS[clusters.method](clusters.reduced_NW, fold.train, clusters.k, seed)
-            seeds.append(again[fold.judged])
+            rule, _ = _METHODS[clusters.method](clusters.reduced_NW[fold.train], clusters.k, seed)
+            seeds.append(rule.of(clusters.reduced_NW[fold.judged]))
     pairs = [
         adjusted_rand_score(one, other)
         for index, one in enumerate(seeds)
@@ -131,14 +142,14 @@ def agreement(clusters: Clusters, fold: Fold) -> float | None:
     return float(np.mean(pairs))
 
 
-def _reduced(vectors_NW: Vectors, fold: Fold, *, scale: bool) -> Vectors:
-    if scale:
-        vectors_NW = standardised(vectors_NW, vectors_NW[fold.train])
-    train_TW = vectors_NW[fold.train]
-    axes = min(_DIMENSIONS, *train_TW.shape)
+def _reduction(train_TW: Vectors, *, scale: bool) -> Reduction:
+    mean_W, spread_W = scale_of(train_TW)
+    scale_W = {"mean": mean_W, "spread": spread_W} if scale else {}
+    scaled_TW = Reduction(scale_W).scaled(train_TW)
     # Not whitened: the axes that vary most are the ones that tell most.
-    reduction = _of("decomposition", "PCA")(axes, random_state=0).fit(train_TW)
-    return reduction.transform(vectors_NW)
+    axes = min(_DIMENSIONS, *train_TW.shape)
+    found = _of("decomposition", "PCA")(axes, random_state=0).fit(scaled_TW)
+    return Reduction({**scale_W, "middle": found.mean_, "axes": found.components_})
 
 
 def _centres(reduced_NW: Vectors, cluster_N: Ints, train: Ints) -> Ints:
@@ -154,12 +165,11 @@ def _centres(reduced_NW: Vectors, cluster_N: Ints, train: Ints) -> Ints:
 def _silhouettes(train_TW: Vectors, method: Method, seed: int) -> dict[int, float]:
     from sklearn.metrics import silhouette_score
 
-    every = np.arange(len(train_TW))
     found = {}
     for k in _AUTO:
         if k >= len(train_TW):
             break
-        cluster_T = _METHODS[method](train_TW, every, k, seed)
+        _, cluster_T = _fitted(train_TW, np.arange(len(train_TW)), method, k, seed)
         if len(np.unique(cluster_T)) > 1:
             found[k] = float(
                 silhouette_score(
@@ -174,36 +184,45 @@ def _silhouettes(train_TW: Vectors, method: Method, seed: int) -> dict[int, floa
     return found
 
 
-def _kmeans(reduced_NW: Vectors, train: Ints, k: int, seed: int) -> Ints:
-    model = _of("cluster", "KMeans")(k, n_init=10, random_state=seed).fit(reduced_NW[train])
-    return model.predict(reduced_NW).astype(np.int64)
+def _fitted(
+    reduced_NW: Vectors, train: Ints, method: Method, k: int, seed: int
+) -> tuple[Rule, Ints]:
+    """The rule, and the cluster of every window: of those that were grouped, as they were."""
+    rule, grouped = _METHODS[method](reduced_NW[train], k, seed)
+    cluster_N = rule.of(reduced_NW)
+    if rule.kind == "neighbours":
+        cluster_N[train[grouped]] = rule.arrays["names"]
+    return rule, cluster_N
 
 
-def _gmm(reduced_NW: Vectors, train: Ints, k: int, seed: int) -> Ints:
+def _kmeans(train_TW: Vectors, k: int, seed: int) -> tuple[Rule, Ints]:
+    model = _of("cluster", "KMeans")(k, n_init=10, random_state=seed).fit(train_TW)
+    return Rule("centres", {"centres": model.cluster_centers_}), np.arange(len(train_TW))
+
+
+def _gmm(train_TW: Vectors, k: int, seed: int) -> tuple[Rule, Ints]:
     kind = _of("mixture", "GaussianMixture")
-    model = kind(k, covariance_type="diag", random_state=seed, reg_covar=1e-4)
-    return model.fit(reduced_NW[train]).predict(reduced_NW).astype(np.int64)
+    model = kind(k, covariance_type="diag", random_state=seed, reg_covar=1e-4).fit(train_TW)
+    held = {"means": model.means_, "precisions": model.precisions_, "weights": model.weights_}
+    return Rule("mixture", held), np.arange(len(train_TW))
 
 
-def _agglomerative(reduced_NW: Vectors, train: Ints, k: int, seed: int) -> Ints:
+def _agglomerative(train_TW: Vectors, k: int, seed: int) -> tuple[Rule, Ints]:
     # All pairs of windows are held at once: of more than these, every so many is taken.
-    some = train[:: -(-len(train) // _MOST_AGGLOMERATED)]
+    some = np.arange(len(train_TW))[:: -(-len(train_TW) // _MOST_AGGLOMERATED)]
     model = _of("cluster", "AgglomerativeClustering")(min(k, len(some)))
-    return _as_neighbours(reduced_NW, some, model.fit_predict(reduced_NW[some]))
+    return _neighbours(train_TW[some], model.fit_predict(train_TW[some])), some
 
 
-def _hdbscan(reduced_NW: Vectors, train: Ints, k: int, seed: int) -> Ints:
-    least = min(max(5, len(train) // 200), len(train))
+def _hdbscan(train_TW: Vectors, k: int, seed: int) -> tuple[Rule, Ints]:
+    least = min(max(5, len(train_TW) // 200), len(train_TW))
     model = _of("cluster", "HDBSCAN")(min_cluster_size=least, copy=True)
-    return _as_neighbours(reduced_NW, train, model.fit_predict(reduced_NW[train]))
+    return _neighbours(train_TW, model.fit_predict(train_TW)), np.arange(len(train_TW))
 
 
-def _as_neighbours(reduced_NW: Vectors, fitted: Ints, cluster_T: Ints) -> Ints:
-    """The clusters found, and for all other windows that of most of their five nearest."""
-    model = _of("neighbors", "KNeighborsClassifier")(min(_NEAREST, len(fitted)))
-    cluster_N = model.fit(reduced_NW[fitted], cluster_T).predict(reduced_NW).astype(np.int64)
-    cluster_N[fitted] = cluster_T
-    return cluster_N
+def _neighbours(rows_TW: Vectors, cluster_T: Ints) -> Rule:
+    """Other windows take the cluster of most of their nearest."""
+    return Rule("neighbours", {"rows": rows_TW, "names": np.asarray(cluster_T, dtype=np.int64)})
 
 
 def _of(module: str, name: str) -> Model:
@@ -213,7 +232,7 @@ def _of(module: str, name: str) -> Model:
     return getattr(import_module(f"sklearn.{module}"), name)
 
 
-_METHODS: Mapping[Method, Callable[[Vectors, Ints, int, int], Ints]] = {
+_METHODS: Mapping[Method, Callable[[Vectors, int, int], tuple[Rule, Ints]]] = {
     "kmeans": _kmeans,
     "gmm": _gmm,
     "agglomerative": _agglomerative,

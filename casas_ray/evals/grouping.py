@@ -4,7 +4,6 @@ of a run on it."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -14,23 +13,13 @@ from casas_ray.errors import DataError, SettingsError
 from casas_ray.evals.clusters import Clusters, Method, cluster, require_sense
 from casas_ray.evals.features.featurizer import Featurizer
 from casas_ray.evals.features.fold import Fold
-from casas_ray.evals.features.hand import BOTH_SIDES, COUNTS, MIX, PAST, RICH
-from casas_ray.evals.features.learned import encoder, joined
+from casas_ray.evals.features.hand import COUNTS, MIX
+from casas_ray.evals.features.learned import encoder
+from casas_ray.evals.features.named import LEARNED, Features, hand_made, learned
 from casas_ray.evals.features.seen import SeenWindows
 from casas_ray.evals.protocols import folds
 from casas_ray.evals.trained_run import TrainedRun
 from casas_ray.files import shown
-
-Features = Literal["hand", "counts", "rich", "past", "both", "encoder", "joined"]
-
-_HAND: dict[str, Featurizer] = {
-    "hand": MIX,
-    "counts": COUNTS,
-    "rich": RICH,
-    "past": PAST,
-    "both": BOTH_SIDES,
-}
-_LEARNED = ("encoder", "joined")
 
 
 @dataclass(frozen=True)
@@ -106,15 +95,14 @@ def group(prepared: PreparedSet, run: TrainedRun | None, grouping: Grouping) -> 
 
 
 def _featurizer(features: Features, run: TrainedRun | None) -> Featurizer:
-    if features not in _LEARNED:
-        return _HAND[features]
+    if features not in LEARNED:
+        return hand_made(features)
     if run is None:
         raise SettingsError(
             f"--features {features} are those of a training, and a home was named.",
             hint="name a run's folder, or take --features hand.",
         )
-    trained = encoder("trained", run.model, torch.from_numpy(run.data.vectors_NT))
-    return trained if features == "encoder" else joined("trained + hand mix", [trained, MIX])
+    return learned(features, run.model, torch.from_numpy(run.data.vectors_NT))
 
 
 def cheaper_than(featurizer: Featurizer, run: TrainedRun | None) -> Sequence[Featurizer]:

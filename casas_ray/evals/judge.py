@@ -13,6 +13,7 @@ from casas_ray.evals.evaluation import (
     BASELINES,
     Contender,
     Evaluation,
+    Json,
     Row,
     Watch,
     majority_row,
@@ -21,6 +22,8 @@ from casas_ray.evals.evaluation import (
 from casas_ray.evals.features.hand import COUNTS, MIX
 from casas_ray.evals.features.learned import captions, encoder, joined
 from casas_ray.evals.features.seen import SeenWindows
+from casas_ray.evals.few_labels import few_labels
+from casas_ray.evals.given_labels import given_labels
 from casas_ray.evals.protocols import Protocol, caveats_of, folds
 from casas_ray.evals.scores import difference
 from casas_ray.evals.trained_run import TrainedRun
@@ -37,6 +40,9 @@ from casas_ray.training.validation import held_out
 
 Columns = dict[str, dict[str, float]]
 """By model or baseline, its metrics by name."""
+
+FEW = "few_labels"
+"""The key of that table among an evaluation's further ones."""
 
 Baselines = dict[tuple[str, str], list[Row]]
 """By fingerprint and split, what needs no training: of three seeds it is computed once."""
@@ -58,11 +64,18 @@ class Look:
     """None where nobody labelled the home, and of verdicts from before it was kept."""
 
 
-def evaluate(run: TrainedRun, *, watch: Watch = unwatched, known: Baselines | None = None) -> Look:
+def evaluate(
+    run: TrainedRun,
+    *,
+    watch: Watch = unwatched,
+    known: Baselines | None = None,
+    few: bool = False,
+) -> Look:
     """A run on the test days, beside an untrained model and the baselines.
 
     It is written once; a second call gives the first one's answer. `watch` hears what is at work,
-    and `known` keeps what several runs of one set share.
+    and `known` keeps what several runs of one set share. With `few`, also what is told when few
+    windows are labelled.
 
     Raises:
         DataError: the run's set is gone, or has no test windows.
@@ -74,7 +87,8 @@ def evaluate(run: TrainedRun, *, watch: Watch = unwatched, known: Baselines | No
         return before
     watch("reading the set and its caption vectors")
     _require_test(run.data.prepared)
-    look = _look(run, _retrieval(run, watch), watch, {} if known is None else known, "test")
+    known = {} if known is None else known
+    look = _look(run, _retrieval(run, watch), watch, known, "test", few=few)
     if look.evaluation is not None:
         # Before the verdict, which says that the look was taken.
         write_sealed(run.folder / EVALUATION_FILE, look.evaluation.as_dict())
@@ -82,7 +96,11 @@ def evaluate(run: TrainedRun, *, watch: Watch = unwatched, known: Baselines | No
 
 
 def probe_validation(
-    run: TrainedRun, *, watch: Watch = unwatched, known: Baselines | None = None
+    run: TrainedRun,
+    *,
+    watch: Watch = unwatched,
+    known: Baselines | None = None,
+    few: bool = False,
 ) -> Look:
     """The same on validation days, for choosing between recipes, but for retrieval, which the
     ledger has; never written.
@@ -92,7 +110,7 @@ def probe_validation(
         SetupError: scikit-learn is not installed.
     """
     watch("reading the set and its caption vectors")
-    return _look(run, {}, watch, {} if known is None else known, "val")
+    return _look(run, {}, watch, {} if known is None else known, "val", few=few)
 
 
 def recorded_look(folder: Path) -> Look | None:
@@ -122,6 +140,7 @@ def evaluate_set(
     protocol: Protocol = "day",
     contenders: Sequence[Contender] = BASELINES,
     watch: Watch = unwatched,
+    few: bool = False,
 ) -> Evaluation:
     """What hand-made features earn on a home that nothing was trained on.
 
@@ -149,7 +168,10 @@ def evaluate_set(
     able, left_out = _able(windows, contenders)
     rows = [majority_row(windows, dealt), *rows_of(windows, dealt, able, watch)]
     caveats = [*prepared.caveats, *caveats_of(protocol)]
-    return Evaluation(protocol, split, rows, left_out, {"caveats": list(dict.fromkeys(caveats))})
+    extra: Json = {"caveats": list(dict.fromkeys(caveats))}
+    if few:
+        extra[FEW] = few_labels(windows, dealt[0], able, watch)
+    return Evaluation(protocol, split, rows, left_out, extra)
 
 
 def _require_test(prepared: PreparedSet) -> None:
@@ -183,7 +205,9 @@ def _retrieval(run: TrainedRun, watch: Watch) -> Columns:
     return columns
 
 
-def _look(run: TrainedRun, columns: Columns, watch: Watch, known: Baselines, split: str) -> Look:
+def _look(
+    run: TrainedRun, columns: Columns, watch: Watch, known: Baselines, split: str, *, few: bool
+) -> Look:
     prepared = run.data.prepared
     caveats = tuple(dict.fromkeys([*prepared.caveats, *run.caveats]))
     windows = SeenWindows.of(prepared, _SPLITS[split])
@@ -195,8 +219,12 @@ def _look(run: TrainedRun, columns: Columns, watch: Watch, known: Baselines, spl
     shared = known.setdefault((prepared.fingerprint, split), [])
     if not shared:
         shared += [majority_row(windows, [fold]), *rows_of(windows, [fold], baselines, watch)]
-    rows = [*shared, *rows_of(windows, [fold], _of_run(run), watch)]
-    evaluation = Evaluation("day", split, rows, left_out, {"caveats": list(caveats)})
+    ours = _of_run(run)
+    rows = [*shared, *rows_of(windows, [fold], ours, watch)]
+    extra: Json = {"caveats": list(caveats)}
+    if few:
+        extra[FEW] = few_labels(windows, fold, [*baselines, *ours], watch, given_labels(run))
+    evaluation = Evaluation("day", split, rows, left_out, extra)
     return Look(_verdict(run, caveats, columns, evaluation), evaluation)
 
 

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from casas_ray import paths
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.corpus.events import Events
 from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.inventory import set_folder
-from casas_ray.corpus.new_events import EventColumns, windows_like
+from casas_ray.corpus.new_events import EventColumns, KnownHomes, events_of, windows_like
 from casas_ray.corpus.prepare import prepare
 from casas_ray.errors import CasasError, DataError, did_you_mean
 from casas_ray.files import shown
@@ -27,7 +28,7 @@ from casas_ray.loader.window_store import WindowStore
 from casas_ray.model.caption_vectors import caption_vectors
 from casas_ray.model.dual import DualEncoder
 from casas_ray.records import checkpoints
-from casas_ray.records.checkpoint_files import read_meta
+from casas_ray.records.checkpoint_files import WEIGHTS, read_meta
 from casas_ray.records.run_record import RUN_FILE, RunRecord, with_quick
 from casas_ray.training import checkpoint
 
@@ -60,6 +61,11 @@ class TrainedRun:
     def step(self) -> int:
         """The step of the checkpoint."""
         return int(self.meta["step"])
+
+    @property
+    def weights(self) -> str:
+        """The hash of its weights' file."""
+        return str(self.meta["sha256"][WEIGHTS])
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -138,11 +144,22 @@ class TrainedRun:
         """
         if isinstance(windows, str):
             return self._encoded(self._split(windows), self.data.vectors_NT)
-        home = home or self._only_home()
-        config = self.recipe.data.windows
-        table, words = windows_like(self.data.prepared, windows, config, home)
+        known = KnownHomes.of(self.data.prepared)
+        return self.encode_events(known, events_of(windows), home=home)
+
+    def encode_events(
+        self, known: KnownHomes, events: Events, *, home: str = ""
+    ) -> NDArray[np.float32]:
+        """As `encode_windows`, of an event table of one of the known homes."""
+        table, words = windows_like(known, events, self.recipe.data.windows, home)
+        return self._encoded(table, self.vectors_of(words))
+
+    def vectors_of(self, words: Sequence[str]) -> NDArray[np.float32]:
+        """What the text model makes of sensors in words, where this model reads it, N x T."""
         # Their texts number anew: the vectors of the run's set would describe other sensors.
-        return self._encoded(table, caption_vectors(words, self.recipe.text))
+        if self.recipe.model.sensor_text:
+            return caption_vectors(words, self.recipe.text)
+        return np.zeros((len(words), self.meta["text_size"]), dtype=np.float32)
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts as unit vectors, N x D, in the space that windows share.
@@ -162,14 +179,6 @@ class TrainedRun:
                 hint=did_you_mean(split, prepared.manifest["windows"]),
             )
         return prepared.windows(split)
-
-    def _only_home(self) -> str:
-        homes = list(self.recipe.data.homes)
-        if len(homes) > 1:
-            raise DataError(
-                f"the run knows {len(homes)} homes.", hint=f"home= names one of {', '.join(homes)}"
-            )
-        return homes[0]
 
     @torch.inference_mode()
     def _encoded(self, table: pa.Table, vectors_NT: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _BLOCKS = 4
 _TREES, _TREES_TO_CHOOSE = 150, 25
 _ITERATIONS = 500
-_STILL, _FAR = 1e-6, 100.0
+_STILL, FAR = 1e-6, 100.0
 """A spread that is none, and the most spreads that a value may lie from the mean."""
 
 _FEW_WINDOWS = 2000
@@ -173,11 +173,16 @@ def _scaled(train: Part, asked: Part) -> tuple[Part, Vectors]:
 
 def standardised(vectors_NW: Vectors, train_NW: Vectors) -> Vectors:
     """The vectors with each column of the mean 0 and the spread 1 over training windows."""
+    mean_W, spread_W = scale_of(train_NW)
+    return np.clip((vectors_NW - mean_W) / spread_W, -FAR, FAR)
+
+
+def scale_of(train_NW: Vectors) -> tuple[Vectors, Vectors]:
+    """The mean and the spread of each column, W each."""
     mean_W, spread_W = train_NW.mean(axis=0), train_NW.std(axis=0)
     # What hardly ever moves in training, such as a count that has all but decayed, would be blown
     # up to anything; later windows may lie far out all the same.
-    spread_W = np.where(spread_W > _STILL, spread_W, 1.0)
-    return np.clip((vectors_NW - mean_W) / spread_W, -_FAR, _FAR)
+    return mean_W, np.where(spread_W > _STILL, spread_W, 1.0)
 
 
 def _named(strength: float) -> str:

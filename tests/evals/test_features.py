@@ -15,7 +15,7 @@ from support.training import state_of
 
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
-from casas_ray.evals.features import context, window_alone
+from casas_ray.evals.features import context, fitted
 from casas_ray.evals.features.featurizer import Featurizer
 from casas_ray.evals.features.fold import Fold, fold_of
 from casas_ray.evals.features.hand import BOTH_SIDES, COUNTS, HAND, MIX, PAST, RICH
@@ -122,8 +122,8 @@ def test_events_before_a_window_count_e_times_less_in_so_many_minutes():
 @settings(max_examples=25)
 def test_what_decays_is_the_plain_sum_over_events_within_reach(made: tuple[SeenWindows, Fold]):
     windows, fold = made
-    pairs_E = window_alone.pair_E(windows)
-    pairs = window_alone.codes_of(windows, fold, pairs_E)
+    pairs_E = fitted.pair_E(windows)
+    pairs = fold.columns(windows).pair
     found = np.expm1(context.decayed(windows, fold))
     for row in range(len(windows)):
         wanted = np.zeros((3, len(pairs)))

@@ -12,9 +12,10 @@ import numpy as np
 
 from casas_ray.corpus.events import US_PER_DAY, US_PER_SECOND
 from casas_ray.evals.features.featurizer import Vectors
+from casas_ray.evals.features.fitted import pair_E
 from casas_ray.evals.features.fold import Fold
 from casas_ray.evals.features.seen import Ints, SeenWindows
-from casas_ray.evals.features.window_alone import codes_of, indices_in, pair_E
+from casas_ray.evals.features.window_alone import indices_in
 
 DECAY_MINUTES = (2.0, 15.0, 60.0)
 _LONGEST_S = US_PER_DAY / US_PER_SECOND
@@ -79,8 +80,8 @@ def _future(windows: SeenWindows, fold: Fold) -> _Memory:
 def _last(
     windows: SeenWindows, fold: Fold, memory: _Memory, sensor_E: Ints, pairs_E: Ints
 ) -> Vectors:
-    sensors = codes_of(windows, fold, windows.sensor_E)
-    pairs = codes_of(windows, fold, pair_E(windows))
+    known = fold.columns(windows)
+    sensors, pairs = known.sensor, known.pair
     since_NS = np.full((len(windows), len(sensors)), np.log1p(_LONGEST_S))
     said_NP = np.zeros((len(windows), len(pairs) + 1))
     for column, sensor in enumerate(sensors.tolist()):
@@ -95,7 +96,7 @@ def _last(
 
 
 def _decayed(windows: SeenWindows, fold: Fold, memory: _Memory, pairs_E: Ints) -> Vectors:
-    pairs = codes_of(windows, fold, pair_E(windows))
+    pairs = fold.columns(windows).pair
     column_E = indices_in(pairs, pairs_E)
     order = np.lexsort((memory.here_N, memory.reach_N))
     parts = [_sums(memory, order, column_E, len(pairs), minutes) for minutes in DECAY_MINUTES]

@@ -32,3 +32,6 @@ class Featurizer:
     one_scale: bool = False
     """Whether a distance between two vectors means something as it is; others are standardised
     before windows are grouped."""
+
+    parts: "tuple[Featurizer, ...]" = ()
+    """Of joined features, those that stand side by side."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from casas_ray.evals.features.fitted import Columns, Fitted, columns_seen
 from casas_ray.evals.features.seen import Ints, SeenWindows
 
 TRAIN, JUDGED, OUTSIDE = 0, 1, -1
@@ -28,6 +29,13 @@ class Fold:
 
     reach_after_N: Ints
     """And the one after the last."""
+
+    fitted: Fitted | None = None
+    """What was taken from training windows that are not at hand; None takes it from `train`."""
+
+    def columns(self, windows: SeenWindows) -> Columns:
+        """The codes that features have columns for."""
+        return self.fitted.columns if self.fitted else columns_seen(windows, self.train)
 
 
 def fold_of(windows: SeenWindows, side_E: Ints, name: str) -> Fold:

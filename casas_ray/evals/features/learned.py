@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import flat, lengths
 from casas_ray.evals.features.featurizer import LEVELS, Featurizer, Level, Vectors
+from casas_ray.evals.features.fitted import Fitted
 from casas_ray.evals.features.fold import Fold
 from casas_ray.evals.features.seen import SeenWindows
 from casas_ray.loader.window_store import WindowStore
@@ -85,12 +86,28 @@ def joined(name: str, parts: Sequence[Featurizer]) -> Featurizer:
 
     def make(windows: SeenWindows, fold: Fold) -> Vectors:
         each = [part.make(windows, fold) for part in parts]
-        return np.concatenate([_evenly(vectors, fold) for vectors in each], axis=1)
+        return np.concatenate(
+            [
+                vectors / _spread(part.name, vectors, fold)
+                for part, vectors in zip(parts, each, strict=True)
+            ],
+            axis=1,
+        )
 
     level = LEVELS[max(LEVELS.index(part.level) for part in parts)]
-    return Featurizer(name, level, make, one_scale=all(part.one_scale for part in parts))
+    one_scale = all(part.one_scale for part in parts)
+    return Featurizer(name, level, make, one_scale=one_scale, parts=tuple(parts))
 
 
-def _evenly(vectors: Vectors, fold: Fold) -> Vectors:
-    spread = np.sqrt(vectors[fold.train].var(axis=0).sum())
-    return vectors / spread if spread > 0.0 else vectors
+def fitted_by(featurizer: Featurizer, windows: SeenWindows, fold: Fold) -> Fitted:
+    """What the featurizer takes from a fold's training windows."""
+    spreads = {
+        part.name: _spread(part.name, part.make(windows, fold), fold) for part in featurizer.parts
+    }
+    return Fitted(fold.columns(windows), spreads)
+
+
+def _spread(part: str, vectors: Vectors, fold: Fold) -> float:
+    if fold.fitted:
+        return fold.fitted.spreads[part]
+    return float(np.sqrt(vectors[fold.train].var(axis=0).sum())) or 1.0

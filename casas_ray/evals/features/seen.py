@@ -5,6 +5,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,21 @@ Labels = NDArray[np.str_]
 
 _DAYS_PER_HOME = 10_000_000
 _NO_SPLIT = -1
+
+
+class Coding(NamedTuple):
+    """What the codes of sensors and states stand for."""
+
+    homes: tuple[str, ...]
+    """A home's sensors have the codes from its index times the number of sensors on; none where a
+    sensor has one code in all homes."""
+
+    sensors: tuple[str, ...]
+    states: tuple[str, ...]
+
+
+NO_CODING = Coding((), (), ())
+"""Of windows whose codes nobody needs to name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +71,8 @@ class SeenWindows:
     has_context: bool
     """Whether there are events beside those of windows; alignment JSON has none."""
 
+    coding: Coding = NO_CODING
+
     def __len__(self) -> int:
         return len(self.split_N)
 
@@ -70,7 +88,9 @@ class SeenWindows:
         split_N = np.repeat(np.arange(len(splits)), [len(part) for part in tables])
         first_N = table.column("first_event").to_numpy()
         if len(first_N) and first_N.min() < 0:
-            return _without_context(table, tuple(splits), split_N)
+            values = prepared.vocabulary.values
+            coding = Coding((), values["sensor"], values["state"])
+            return _without_context(table, tuple(splits), split_N, coding)
         with reading(prepared.folder / "events.parquet") as path:
             events = pq.read_table(path)
         homes = _codes(events.column("home"))
@@ -87,6 +107,7 @@ class SeenWindows:
             day_E,
             _split_of_days(prepared, splits, homes[1], day_E),
             has_context=True,
+            coding=Coding(homes[1], sensors[1], states[1]),
         )
 
     @cached_property
@@ -124,7 +145,9 @@ class SeenWindows:
         return np.flatnonzero(self.split_N == self.names.index(split))
 
 
-def _without_context(table: pa.Table, names: tuple[str, ...], split_N: Ints) -> SeenWindows:
+def _without_context(
+    table: pa.Table, names: tuple[str, ...], split_N: Ints, coding: Coding
+) -> SeenWindows:
     """Each window with its own events, of which there is a copy a window."""
     length_N = table.column("length").to_numpy().astype(np.int64)
     after_N = np.cumsum(length_N)
@@ -147,6 +170,7 @@ def _without_context(table: pa.Table, names: tuple[str, ...], split_N: Ints) -> 
         np.repeat(_home_days(homes, start_N), length_N),
         np.repeat(split_N, length_N),
         has_context=False,
+        coding=coding,
     )
 
 

@@ -6,37 +6,37 @@ import numpy as np
 
 from casas_ray.corpus.events import US_PER_DAY, US_PER_SECOND
 from casas_ray.evals.features.featurizer import Vectors
+from casas_ray.evals.features.fitted import pair_E, transition_R
 from casas_ray.evals.features.fold import Fold
 from casas_ray.evals.features.seen import Ints, SeenWindows
 
-_MOST_TRANSITIONS = 64
 _SECONDS_OF_HOUR = 3600 * US_PER_SECOND
 
 
 def counts(windows: SeenWindows, fold: Fold) -> Vectors:
     """What anybody would try first: events by sensor and by state, their number, and the time of
     day as a point on a circle."""
-    parts = [
-        counted(windows, column_R(windows, fold, codes_E))
-        for codes_E in (windows.sensor_E, windows.state_E)
-    ]
+    known = fold.columns(windows)
+    coded = ((known.sensor, windows.sensor_E), (known.state, windows.state_E))
+    parts = [counted(windows, column_R(windows, codes, codes_E)) for codes, codes_E in coded]
     length_N1 = windows.ranges.length[:, None].astype(np.float64)
     return np.concatenate([length_N1, *parts, day_circle(windows.start_us_N, harmonics=1)], axis=1)
 
 
 def rich(windows: SeenWindows, fold: Fold) -> Vectors:
     """Counts by sensor and state together, the hour, durations, and which sensor follows which."""
-    sensor_R = column_R(windows, fold, windows.sensor_E)
+    known = fold.columns(windows)
+    sensor_R = column_R(windows, known.sensor, windows.sensor_E)
     passed_R = _seconds_to_next(windows)
     durations = np.stack([duration_seconds(windows), _longest(windows, passed_R)], axis=1)
     hour_N = windows.start_us_N % US_PER_DAY // _SECONDS_OF_HOUR
     dwell_NP = counted(windows, sensor_R, weights=passed_R)
     return np.concatenate(
         [
-            counted(windows, pair_R(windows, fold)),
+            counted(windows, column_R(windows, known.pair, pair_E(windows))),
             np.log1p(dwell_NP),
             np.log1p(durations),
-            counted(windows, _transition_R(windows, fold)),
+            counted(windows, _columned(known.transition, transition_R(windows))),
             np.eye(24)[hour_N],
             day_circle(windows.start_us_N, harmonics=4),
         ],
@@ -47,39 +47,25 @@ def rich(windows: SeenWindows, fold: Fold) -> Vectors:
 def mix(windows: SeenWindows, fold: Fold) -> Vectors:
     """A few numbers whose distances mean something: the root of each sensor and state's share, half
     a time of day, a tenth of the logarithm of the duration."""
-    shares_NP = counted(windows, pair_R(windows, fold)) / windows.ranges.length[:, None]
+    pair_R = column_R(windows, fold.columns(windows).pair, pair_E(windows))
+    shares_NP = counted(windows, pair_R) / windows.ranges.length[:, None]
     middle_us_N = (windows.start_us_N + windows.end_us_N) // 2
     log_duration_N1 = np.log1p(duration_seconds(windows))[:, None]
     parts = [np.sqrt(shares_NP), 0.5 * day_circle(middle_us_N, harmonics=2), 0.1 * log_duration_N1]
     return np.concatenate(parts, axis=1)
 
 
-def pair_E(windows: SeenWindows) -> Ints:
-    """For each event a code of its sensor and state together."""
-    return windows.sensor_E * (int(windows.state_E.max(initial=0)) + 1) + windows.state_E
-
-
-def pair_R(windows: SeenWindows, fold: Fold) -> tuple[Ints, int]:
-    """For each event of a window the column of its sensor and state together."""
-    return column_R(windows, fold, pair_E(windows))
-
-
-def column_R(windows: SeenWindows, fold: Fold, codes_E: Ints) -> tuple[Ints, int]:
+def column_R(windows: SeenWindows, known: Ints, codes_E: Ints) -> tuple[Ints, int]:
     """For each event of a window the column of its code, and the number of columns.
 
-    Columns are for codes in training windows; any other has the number of columns for its own.
+    A code that is not known has the number of columns for its own.
     """
-    known = codes_of(windows, fold, codes_E)
     _, event_R = windows.event_rows
-    return indices_in(known, codes_E[event_R]), len(known)
+    return _columned(known, codes_E[event_R])
 
 
-def codes_of(windows: SeenWindows, fold: Fold, codes_E: Ints) -> Ints:
-    """The distinct codes of events of training windows, sorted."""
-    window_R, event_R = windows.event_rows
-    in_training_N = np.zeros(len(windows), dtype=bool)
-    in_training_N[fold.train] = True
-    return np.unique(codes_E[event_R[in_training_N[window_R]]])
+def _columned(known: Ints, codes_R: Ints) -> tuple[Ints, int]:
+    return indices_in(known, codes_R), len(known)
 
 
 def indices_in(known: Ints, codes: Ints) -> Ints:
@@ -126,19 +112,3 @@ def _longest(windows: SeenWindows, passed_R: Vectors) -> Vectors:
     longest_N = np.zeros(len(windows))
     np.maximum.at(longest_N, windows.event_rows[0], passed_R)
     return longest_N
-
-
-def _transition_R(windows: SeenWindows, fold: Fold) -> tuple[Ints, int]:
-    """For each event of a window the column of its sensor and the next other one's; the transitions
-    that training windows have most often have columns."""
-    window_R, event_R = windows.event_rows
-    sensor_R = windows.sensor_E[event_R]
-    code_R = np.full(len(sensor_R), -1, dtype=np.int64)
-    code_R[:-1] = sensor_R[:-1] * (int(sensor_R.max(initial=0)) + 1) + sensor_R[1:]
-    is_none_R = np.ones(len(sensor_R), dtype=bool)
-    is_none_R[:-1] = (np.diff(window_R) != 0) | (np.diff(sensor_R) == 0)
-    code_R[is_none_R] = -1
-    in_training_R = np.isin(window_R, fold.train) & ~is_none_R
-    codes, often = np.unique(code_R[in_training_R], return_counts=True)
-    known = np.sort(codes[np.argsort(-often, kind="stable")[:_MOST_TRANSITIONS]])
-    return indices_in(known, code_R), len(known)
