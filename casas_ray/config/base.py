@@ -11,7 +11,7 @@ from casas_ray.errors import SettingsError, did_you_mean
 
 _CAME_LATER: Mapping[str, object] = {
     "max_steps": None,
-    "context": {"side": "none", "events": 80},
+    "context": {"side": "none", "events": 80, "windows": 1},
     "time_harmonics": 0,
     "state_token": False,
     "aggregates_weight": 0.0,

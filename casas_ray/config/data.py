@@ -114,10 +114,18 @@ class ContextConfig(Settings):
     events: Annotated[int, Field(ge=1, le=4096)] = 80
     """How many; an odd one is read before the window."""
 
+    windows: Annotated[int, Field(ge=1, le=256)] = 1
+    """Neighbouring windows that are trained on in one pass, which reads `events` around all of
+    them: far cheaper than one by one, and the last of them see more of the past. Days with fewer
+    windows between days of other splits are then not trained on. It must divide
+    optim.batch_size, which still counts windows. Held-out windows are read one by one."""
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.side == "none" and self.events != type(self).model_fields["events"].default:
-            raise ValueError("events has no effect where side is none")
+        for name in ("events", "windows"):
+            default = type(self).model_fields[name].default
+            if self.side == "none" and getattr(self, name) != default:
+                raise ValueError(f"{name} has no effect where side is none")
         return self
 
     @property
