@@ -25,6 +25,10 @@ class WindowConfig(Settings):
     min_events: CountOrNone = 0
     """A window of fewer events is left out; 0 takes 8 for fixed length and 3 for fixed duration."""
 
+    max_gap_minutes: Annotated[float, Field(ge=0.0, le=10_080.0)] = 0.0
+    """Cut also where nothing happens for longer: in a log of few events, twenty of them span hours
+    and say nothing in common. 0 cuts at no gap."""
+
     presegmented: bool = False
     """Cut within runs of one activity label: an ORACLE variant, which needs what nobody has in a
     home without labels. Every table made from it says so."""
@@ -50,6 +54,15 @@ class WindowConfig(Settings):
     def stride(self) -> int:
         """Events from the start of one window of fixed length to the start of the next."""
         return max(1, round(self.length * (1.0 - self.overlap)))
+
+
+class CleanConfig(Settings):
+    """What is done to events before anything else."""
+
+    debounce_seconds: Annotated[float, Field(ge=0.0, le=3600.0)] = 0.0
+    """Events of one sensor that follow each other within this time are one burst, of which the
+    first stays, and the last where it says something else. The others are set aside as lines that
+    are not used. 0 keeps all."""
 
 
 class SplitConfig(Settings):
@@ -165,6 +178,7 @@ class DataConfig(Settings):
     """Sensor types left out of the windows; by type, never by what a value looks like."""
 
     simulate: SimulateConfig = SimulateConfig()
+    clean: CleanConfig = CleanConfig()
     windows: WindowConfig = WindowConfig()
     split: SplitConfig = SplitConfig()
     captions: CaptionConfig = CaptionConfig()

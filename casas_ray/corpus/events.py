@@ -61,6 +61,11 @@ class Events:
     def __len__(self) -> int:
         return len(self.time_us)
 
+    def taken(self, rows: NDArray[np.int64]) -> "Events":
+        """The chosen rows."""
+        coded = (column.take(rows) for column in (self.sensor, self.state, self.label))
+        return Events(self.time_us[rows], self.line[rows], *coded)
+
     @property
     def day(self) -> NDArray[np.int64]:
         """Days since 1970-01-01."""

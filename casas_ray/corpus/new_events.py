@@ -13,6 +13,7 @@ from casas_ray.corpus.captions import sensor_words
 from casas_ray.corpus.columns import DescribedEvents, window_columns
 from casas_ray.corpus.events import NO_ACTIVITY, Coded, Events
 from casas_ray.corpus.homes import Home, derived_home, load_home
+from casas_ray.corpus.sensor_health import bouncing
 from casas_ray.corpus.vocab import field_columns
 from casas_ray.corpus.windows import cut
 from casas_ray.errors import DataError
@@ -84,7 +85,7 @@ def windows_like(
     Raises:
         DataError: the events are no events of that home, or too few for one window.
     """
-    events = events_of(columns)
+    events = _settled(events_of(columns), prepared)
     facts = _home_in(prepared, home)
     if written := load_home(home):
         # The set may have sensors that the facts leave out.
@@ -108,6 +109,15 @@ def windows_like(
     described = DescribedEvents(home, events, facts, fields)
     table = window_columns(described, windows, prepared.vocabulary, captions, ids).table()
     return table, words
+
+
+def _settled(events: Events, prepared: PreparedSet) -> Events:
+    """The events without bounces, where the set was made without."""
+    seconds = prepared.manifest.get("settings", {}).get("clean", {}).get("debounce_seconds", 0.0)
+    if not seconds:
+        return events
+    bounces = bouncing(events.time_us, events.sensor.codes, events.state.codes, seconds)
+    return events.taken(np.flatnonzero(~bounces))
 
 
 def _fields_like(prepared: PreparedSet, events: Events, facts: Home, home: str) -> dict[str, Coded]:
