@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import captions, corpus, store, tracking
+from benchmarks import captions, corpus, maps, store, tracking
 from benchmarks.step import measure, measure_on_gpu, measure_recipe, padding
 from casas_ray.catalog import find_base
 from casas_ray.config import DataConfig
@@ -221,6 +221,7 @@ def main() -> None:
         shown("Caption vectors, the default text model", caption_rates())
         shown("Padding of windows by time, by batch", padding_shares())
         shown("Train step, GPU", gpu_rates())
+        shown("Map of clusters, SIMULATED", maps.rows())
         shown("Tracking at ten logs a second, tiny, batch 32", tracking_cost())
         shown("The study's store, baseline", store_figures())
         shown("Memory and start, SIMULATED windows", memory_and_start())

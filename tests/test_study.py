@@ -194,8 +194,8 @@ def test_what_a_study_varies_cannot_be_changed_in_its_base():
 
 def test_names_of_the_other_kind_say_which_command_wants_them():
     with pytest.raises(SettingsError) as study:
-        find_study("milan_baseline")
-    assert study.value.hint == "train it: casas-ray train milan_baseline"
+        find_study("milan_tiny")
+    assert study.value.hint == "train it: casas-ray train milan_tiny"
     with pytest.raises(SettingsError) as base:
         find_base("milan_ablation_mlm")
     assert base.value.hint == "run all its arms: casas-ray tune milan_ablation_mlm"

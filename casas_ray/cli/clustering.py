@@ -2,7 +2,7 @@
 
 import functools
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,33 +14,42 @@ from casas_ray.cli.typed_path import Place, a_place
 from casas_ray.errors import DataError, SettingsError
 from casas_ray.files import shown
 
+if TYPE_CHECKING:
+    from casas_ray.corpus.alignment import PreparedSet
+    from casas_ray.evals.trained_run import TrainedRun
 
-@command("evaluate", "probe", "prepare")
+RunOrHome = Annotated[
+    Place,
+    typer.Argument(
+        metavar="RUN|HOME",
+        help="A run's folder, or its address in a storage; or a home, or a prepared set, by name.",
+        parser=a_place,
+        autocompletion=completion.runs_and_homes,
+    ),
+]
+WhichFeatures = Annotated[
+    Literal["hand", "counts", "rich", "past", "both", "encoder", "joined"] | None,
+    typer.Option("--features", help="What is grouped: of a home `hand`, of a run `encoder`."),
+]
+WhichMethod = Annotated[
+    Literal["kmeans", "agglomerative", "hdbscan", "gmm"],
+    typer.Option("--method", help="How; HDBSCAN finds how many clusters there are."),
+]
+HowMany = Annotated[
+    str, typer.Option("--k", help="How many: 20 by default; `auto` takes the best silhouette.")
+]
+ScoredOn = Annotated[
+    Split, typer.Option("--split", help="Score on `val`; `test` is a look at the test days.")
+]
+
+
+@command("map", "name", "evaluate", "probe", "prepare")
 def cluster(
-    named: Annotated[
-        Place,
-        typer.Argument(
-            metavar="RUN|HOME",
-            help="A run's folder, or its address in a storage; or a home, or a prepared set, by "
-            "name.",
-            parser=a_place,
-            autocompletion=completion.runs_and_homes,
-        ),
-    ],
-    features: Annotated[
-        Literal["hand", "counts", "rich", "past", "both", "encoder", "joined"] | None,
-        typer.Option(help="What is grouped: of a home `hand`, of a run `encoder`."),
-    ] = None,
-    method: Annotated[
-        Literal["kmeans", "agglomerative", "hdbscan", "gmm"],
-        typer.Option(help="How; HDBSCAN finds how many clusters there are."),
-    ] = "kmeans",
-    k: Annotated[
-        str, typer.Option("--k", help="How many: 20 by default; `auto` takes the best silhouette.")
-    ] = "",
-    split: Annotated[
-        Split, typer.Option("--split", help="Score on `val`; `test` is a look at the test days.")
-    ] = "val",
+    named: RunOrHome,
+    features: WhichFeatures = None,
+    method: WhichMethod = "kmeans",
+    k: HowMany = "",
+    split: ScoredOn = "val",
     as_json: AsJson = False,
 ) -> None:
     """Group windows by what happens in them, without labels.
@@ -53,7 +62,32 @@ def cluster(
     """
     from casas_ray.cli import judged_tables, tables
 
-    home, count = home_named([named]), _count(k, method)
+    count = count_of(k, method)
+    name, run, prepared = opened(named)
+    from casas_ray.evals.assignments import assign
+    from casas_ray.evals.grouping import Grouping
+
+    grouping = Grouping(features or ("encoder" if run else "hand"), method, count, split)
+    with judging([name]) as tell:
+        found = assign(prepared, run, grouping, functools.partial(tell, 0))
+    if as_json:
+        names = {"names": {str(each): said for each, said in found.names.by_cluster.items()}}
+        print_json(
+            {"folder": str(found.folder), "looks": list(found.looks), **names, **found.about}
+        )
+        return
+    title = tables.heading(f"{name}, {method}, {days_of(split)}", found.about["caveats"])
+    out.print(judged_tables.clusters(found, title), judged_tables.each_cluster(found), sep="\n")
+    out.print(f"The cluster of every window lies in {shown(found.folder)}")
+
+
+def opened(named: Place) -> "tuple[str, TrainedRun | None, PreparedSet]":
+    """What was typed: how it is called, its run where it is one, and its set.
+
+    Raises:
+        DataError: it is neither run nor home, or it is damaged.
+    """
+    home = home_named([named])
     folder = Path() if home else named.here("best")
     if not home and not folder.is_dir():
         raise DataError(
@@ -61,25 +95,19 @@ def cluster(
             hint="`casas-ray runs` and `casas-ray homes` list those at hand.",
         )
     with waiting("opening the set"):
-        from casas_ray.evals.assignments import Grouping, assign
         from casas_ray.evals.trained_run import TrainedRun
 
         run = None if home else TrainedRun.open(folder)
         prepared = set_of(home) if run is None else run.data.prepared
-    grouping = Grouping(features or ("encoder" if run else "hand"), method, count, split)
-    with judging([home or folder.name]) as tell:
-        found = assign(prepared, run, grouping, functools.partial(tell, 0))
-    if as_json:
-        print_json({"folder": str(found.folder), "looks": list(found.looks), **found.about})
-        return
-    title = tables.heading(
-        f"{home or folder.name}, {method}, {days_of(split)}", found.about["caveats"]
-    )
-    out.print(judged_tables.clusters(found, title), judged_tables.each_cluster(found), sep="\n")
-    out.print(f"The cluster of every window lies in {shown(found.folder)}")
+    return home or folder.name, run, prepared
 
 
-def _count(typed: str, method: str) -> int | None:
+def count_of(typed: str, method: str) -> int | None:
+    """The number of clusters that was typed; None where it is to be found.
+
+    Raises:
+        SettingsError: it is none.
+    """
     if typed in ("", "auto"):
         return 20 if typed == "" and method != "hdbscan" else None
     if not typed.isdecimal() or not 2 <= int(typed) <= 1000:

@@ -128,15 +128,27 @@ def _clusters_said(found: "Assigned") -> list[str]:
 
 
 def each_cluster(found: "Assigned") -> Table:
-    """A row a cluster: how many windows it has, and the window in its middle."""
+    """A row a cluster: its name, how many windows it has, and the window in its middle."""
+    given = found.names.by_cluster
     shown = Table(title="Clusters")
     shown.add_column("cluster", justify="right")
+    shown.add_column("name")
     for name in ("windows, train", "later"):
         shown.add_column(name, justify="right")
     shown.add_column("window in its middle", no_wrap=True)
     if found.about["labels"]:
         shown.add_column("its label")
     for row in sorted(found.about["clusters"], key=lambda row: -row["train"]):
-        cells = [str(row["cluster"]), f"{row['train']:,}", f"{row['judged']:,}", row["centre"]]
-        shown.add_row(*cells, *([row["label"]] if found.about["labels"] else []))
+        # Clusters that an earlier version kept have no proposed names.
+        name = given.get(row["cluster"]) or row.get("proposed", "-")
+        cells = [str(row["cluster"]), name, f"{row['train']:,}", f"{row['judged']:,}"]
+        labels = [row["label"]] if found.about["labels"] else []
+        shown.add_row(*cells, row["centre"], *labels)
+    shown.caption = lines([_names_said(sorted(given))])
     return shown
+
+
+def _names_said(given: Sequence[int]) -> str:
+    if not given:
+        return "Names are proposed: `casas-ray name` gives them others."
+    return f"Named by a person: {', '.join(map(str, given))}; other names are proposed."

@@ -1,4 +1,4 @@
-"""Commands about studies: plan, tune, settings."""
+"""Commands about studies: tune, settings."""
 
 from typing import Annotated
 
@@ -24,57 +24,9 @@ from casas_ray.cli.app import (
     study_settings,
     tracking_words,
 )
-from casas_ray.cli.console import listening, out, print_json, say, stepping, waiting
+from casas_ray.cli.console import listening, print_json, say, stepping, waiting
 from casas_ray.cli.given import OutputDir, TestData, TrainData, ValData, Vocab, own_or_none
 from casas_ray.cli.results import show_study
-
-
-@command("tune", "settings")
-def plan(
-    study: StudyName,
-    changes: Changes = None,
-    train_data: TrainData = None,
-    vocab: Vocab = None,
-    val_data: ValData = None,
-    test_data: TestData = None,
-    quick: Quick = False,
-    simulated: Simulated = False,
-    seeds: Seeds = None,
-    arms: Arms = "",
-    as_json: AsJson = False,
-) -> None:
-    """Show a study's arms and trials, and what its seeds can show.
-
-    Nothing is trained.
-
-    Example: casas-ray plan milan_ablation_mlm
-    """
-    from casas_ray.cli import tables
-    from casas_ray.report.can_show import can_show
-    from casas_ray.study import describe_arm
-
-    files = {"train_data": train_data, "val_data": val_data, "test_data": test_data, "vocab": vocab}
-    asked, _, _, given = study_settings(
-        study,
-        changes,
-        files=files,
-        quick=quick,
-        simulated=simulated,
-        seeds=seeds,
-        arms=arms,
-    )
-    caveats = given.caveats if given else asked.caveats
-    shows = can_show(len(asked.seeds), len(asked.arms), asked.rope)
-    if as_json:
-        changed = {"base": {}} | {arm.name: describe_arm(asked, arm) for arm in asked.arms}
-        trials = [[trial.arm, trial.recipe.seed] for trial in asked.trials()]
-        marks: dict[str, object] = {"caveats": list(caveats), "quick": asked.quick}
-        marks["max_steps"] = asked.base.optim.max_steps
-        about = {"arms": changed, "trials": trials, "rope": asked.rope}
-        print_json({"study": asked.name, **marks, **about, "can_show": shows.as_dict()})
-    else:
-        table = tables.plan(asked, caveats)
-        out.print(asked.question, table, " ".join(shows.sentences()), sep="\n")
 
 
 @command("plan", "runs", "table", "plot", "evaluate")

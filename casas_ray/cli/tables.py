@@ -7,7 +7,6 @@ from casas_ray import files
 from casas_ray.cli.fitting import Table
 from casas_ray.cli.screen import lines
 from casas_ray.records.run_record import QUICK, with_quick
-from casas_ray.study import BASE_ARM, Study, as_written, describe_arm
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -23,34 +22,6 @@ def heading(name: str, caveats: Sequence[str], *, quick: bool = False) -> str:
     """A title that says what kind of numbers follow."""
     marks = with_quick(caveats, quick=quick or QUICK in caveats)
     return name + (f" ({', '.join(marks)})" if marks else "")
-
-
-def plan(study: Study, caveats: Sequence[str]) -> Table:
-    """The arms of a study, what each changes, and how many trainings that makes; the caveats are
-    those of its data."""
-    trials = study.trials()
-    shown = Table(
-        title=heading(study.name, caveats, quick=study.quick),
-        caption=f"{len(study.arms) + 1} arms x {len(study.seeds)} seeds = {len(trials)} trials; "
-        f"base: {study.base.name}, home {study.base.data.label}{_at_most(study)}.",
-    )
-    shown.add_column("arm", no_wrap=True)
-    shown.add_column("changes")
-    shown.add_column("seeds")
-    seeds = ", ".join(str(seed) for seed in study.seeds)
-    base = ", ".join(f"{path}={as_written(value)}" for path, value in study.base_values().items())
-    shown.add_row(BASE_ARM, f"nothing ({base})" if base else "nothing", seeds)
-    for arm in study.arms:
-        changes = [
-            f"{path}={as_written(value)}" for path, value in describe_arm(study, arm).items()
-        ]
-        shown.add_row(arm.name, ", ".join(changes), seeds)
-    return shown
-
-
-def _at_most(study: Study) -> str:
-    steps = study.base.optim.max_steps
-    return "" if steps is None else f", at most {steps:,} step{'s' if steps > 1 else ''} a trial"
 
 
 def summary(manifest: Json) -> Table:

@@ -90,6 +90,10 @@ class Machine(Settings):
     """A worker that takes no step for so long is ended, and its training is taken up again; 0 waits
     for ever. To be longer than a look at the validation days takes."""
 
+    price_per_hour: Annotated[float, Field(ge=0.0, le=1e6)] = 0.0
+    """What an hour of the whole machine costs, in your currency, for `casas-ray plan`; 0 where
+    nobody pays."""
+
     keep_checkpoints: Count = 2
     """The newest so many are kept, and always the best."""
 
@@ -104,6 +108,11 @@ class Machine(Settings):
     def most_workers(self) -> int:
         """A training takes so many where there is room."""
         return self.workers if isinstance(self.workers, int) else self.workers[1]
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is another machine than this one."""
+        return bool(self.address or self.dashboard or self.slurm.partition)
 
     @property
     def is_elastic(self) -> bool:

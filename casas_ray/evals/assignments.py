@@ -1,68 +1,42 @@
-"""Clusters of a home's windows, found, scored beside cheaper vectors, and kept on disk.
+"""Clusters of a home's windows, scored beside cheaper vectors, and kept on disk.
 
 clusters/FEATURES-METHOD-K-SPLIT/
   clusters.json     how they were found, their scores, and a row a cluster
-  windows.parquet   the cluster of every window
-  events.parquet    the cluster of every event that lies in a window
+  windows.parquet   the cluster of every window, and the name that a person gave it
+  events.parquet    the same of every event that lies in a window
+clusters/FEATURES-METHOD-K-SPLIT.names.json    the names, which outlive the folder
 """
 
 # N windows, E events
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
-from casas_ray import paths
 from casas_ray.corpus.alignment import PreparedSet
-from casas_ray.errors import DataError, SettingsError
+from casas_ray.evals.cluster_names import Names
 from casas_ray.evals.cluster_scores import scores
-from casas_ray.evals.clusters import Clusters, Method, cluster, require_sense
+from casas_ray.evals.clusters import Clusters, cluster
 from casas_ray.evals.evaluation import Json, Watch
 from casas_ray.evals.features.featurizer import Featurizer
 from casas_ray.evals.features.fold import Fold
-from casas_ray.evals.features.hand import BOTH_SIDES, COUNTS, MIX, PAST, RICH
-from casas_ray.evals.features.learned import encoder, joined
 from casas_ray.evals.features.seen import Ints, SeenWindows
-from casas_ray.evals.protocols import folds
+from casas_ray.evals.grouping import Grouped, Grouping, cheaper_than, group, place_of
+from casas_ray.evals.maps.cluster_facts import cluster_facts, home_facts
+from casas_ray.evals.maps.proposed_names import proposed_names
 from casas_ray.evals.trained_run import TrainedRun
-from casas_ray.files import new_folder_over, shown
-from casas_ray.sealed import write_sealed
+from casas_ray.evals.window_facts import WindowFacts
+from casas_ray.files import new_folder_over
+from casas_ray.sealed import read_sealed, write_sealed
 
-Features = Literal["hand", "counts", "rich", "past", "both", "encoder", "joined"]
-
-_HAND: dict[str, Featurizer] = {
-    "hand": MIX,
-    "counts": COUNTS,
-    "rich": RICH,
-    "past": PAST,
-    "both": BOTH_SIDES,
-}
-_LEARNED = ("encoder", "joined")
-
-
-@dataclass(frozen=True)
-class Grouping:
-    """How windows are to be grouped."""
-
-    features: Features
-    method: Method = "kmeans"
-    k: int | None = 20
-    """None takes the number with the best silhouette; HDBSCAN finds its own."""
-
-    split: str = "val"
-    """The later days that are scored, `val` or `test`."""
-
-    @property
-    def name(self) -> str:
-        """As its folder is called."""
-        k = "" if self.method == "hdbscan" else f"-{self.k or 'auto'}"
-        return f"{self.features}-{self.method}{k}-{self.split}"
+ABOUT, WINDOWS, EVENTS = "clusters.json", "windows.parquet", "events.parquet"
+AGAIN = "`casas-ray cluster` makes it anew."
 
 
 @dataclass(frozen=True)
@@ -75,6 +49,9 @@ class Assigned:
 
     looks: tuple[str, ...]
     """Every grouping of this home or run that was scored on its test days."""
+
+    names: Names
+    """What a person calls the clusters."""
 
 
 def assign(
@@ -89,58 +66,69 @@ def assign(
         SettingsError: the features want a run, or k has no effect.
         SetupError: scikit-learn is not installed.
     """
-    require_sense(grouping.method, grouping.k)
-    if grouping.split not in prepared.manifest["windows"]:
-        raise DataError(f"{shown(prepared.folder)} has no {grouping.split} windows.")
-    featurizer = _featurizer(grouping.features, run)
-    windows = SeenWindows.of(prepared, ("train", grouping.split))
-    if featurizer.level != "window" and not windows.has_context:
-        raise DataError(
-            f"features of {featurizer.level} want events beside the windows, and alignment JSON "
-            "has none.",
-            hint="--features hand, counts or rich read windows alone.",
-        )
-    (fold,) = folds(windows, "day")
-    watch(f"grouping windows, {featurizer.name}")
-    found = cluster(windows, fold, featurizer, method=grouping.method, k=grouping.k)
-    rows = {featurizer.name: _row(windows, fold, featurizer, found, share_of_probe=True)}
-    for other in _beside(featurizer, run):
+    watch(f"grouping windows, {grouping.features}")
+    found = group(prepared, run, grouping)
+    rows = {found.featurizer.name: scored(found, share_of_probe=True)}
+    for other in cheaper_than(found.featurizer, run):
         watch(f"grouping windows, {other.name}")
-        cheaper = cluster(windows, fold, other, method=grouping.method, k=grouping.k)
-        rows[other.name] = _row(windows, fold, other, cheaper, share_of_probe=False)
+        clusters = cluster(found.windows, found.fold, other, method=grouping.method, k=grouping.k)
+        rows[other.name] = _row(found.windows, found.fold, other, clusters, share_of_probe=False)
+    return keep(found, rows)
+
+
+def keep(found: Grouped, rows: Mapping[str, Json]) -> Assigned:
+    """The clusters with these rows of scores, written into their folder."""
+    windows, clusters, grouping = found.windows, found.clusters, found.grouping
+    place = place_of(found.prepared, found.run)
     about = {
-        **_about(prepared, run, grouping),
-        "features": featurizer.name,
+        **_about(found),
+        "features": found.featurizer.name,
         "rows": rows,
-        "silhouettes": {str(k): value for k, value in found.curve.items()},
-        "clusters": _told(windows, fold, found),
+        "silhouettes": {str(k): value for k, value in clusters.curve.items()},
+        "clusters": _told(found),
         "labels": any("nmi" in row for row in rows.values()),
+        "clustering": digest_of(windows.table.column("id").to_pylist(), clusters.cluster_N),
     }
-    place = run.folder / "clusters" if run else paths.clusters() / prepared.folder.name
-    folder = _kept(place / grouping.name, windows, found, about)
-    looks = sorted(path.parent.name for path in place.glob("*-test/clusters.json"))
-    return Assigned(folder, about, tuple(looks))
+    names = Names.of(place / grouping.name, about["clustering"])
+    with new_folder_over(found.folder) as draft:
+        pq.write_table(names.beside(_windows(windows, clusters)), draft / WINDOWS)
+        if windows.has_context:
+            pq.write_table(names.beside(_events(windows, clusters)), draft / EVENTS)
+        write_sealed(draft / ABOUT, about)
+    return Assigned(found.folder, about, looks_in(place), names)
 
 
-def _featurizer(features: Features, run: TrainedRun | None) -> Featurizer:
-    if features not in _LEARNED:
-        return _HAND[features]
-    if run is None:
-        raise SettingsError(
-            f"--features {features} are those of a training, and a home was named.",
-            hint="name a run's folder, or take --features hand.",
-        )
-    trained = encoder("trained", run.model, torch.from_numpy(run.data.vectors_NT))
-    return trained if features == "encoder" else joined("trained + hand mix", [trained, MIX])
+def kept(found: Grouped) -> Assigned | None:
+    """The same clusters, where they were kept before; None where others were, or none."""
+    path = found.folder / ABOUT
+    if not path.is_file():
+        return None
+    about = read_sealed(path, hint=AGAIN)
+    ids = found.windows.table.column("id").to_pylist()
+    if about.get("clustering") != digest_of(ids, found.clusters.cluster_N):
+        return None
+    place = place_of(found.prepared, found.run)
+    names = Names.of(found.folder, about["clustering"])
+    return Assigned(found.folder, about, looks_in(place), names)
 
 
-def _beside(featurizer: Featurizer, run: TrainedRun | None) -> Sequence[Featurizer]:
-    """What is cheaper: counts, the hand mix, and where something was trained the same untrained."""
-    cheaper = [COUNTS, MIX]
-    if run is not None and featurizer.name.startswith("trained"):
-        texts = torch.from_numpy(run.data.vectors_NT)
-        cheaper.append(encoder("untrained", run.untrained(), texts))
-    return [each for each in cheaper if each.name != featurizer.name]
+def looks_in(place: Path) -> tuple[str, ...]:
+    """The groupings below a folder that were scored on test days."""
+    return tuple(sorted(path.parent.name for path in place.glob(f"*-test/{ABOUT}")))
+
+
+def digest_of(ids: Sequence[str], cluster_N: Ints) -> str:
+    """A hash of which window is in which cluster."""
+    content = hashlib.sha256("\n".join(ids).encode())
+    content.update(np.ascontiguousarray(cluster_N, dtype="<i8").tobytes())
+    return content.hexdigest()[:16]
+
+
+def scored(found: Grouped, *, share_of_probe: bool) -> Json:
+    """The row of scores of the clusters."""
+    return _row(
+        found.windows, found.fold, found.featurizer, found.clusters, share_of_probe=share_of_probe
+    )
 
 
 def _row(
@@ -151,45 +139,45 @@ def _row(
     *,
     share_of_probe: bool,
 ) -> Json:
-    found = scores(windows, fold, clusters, share_of_probe=share_of_probe)
-    return {"level": featurizer.level, "k": clusters.k, **found}
+    earned = scores(windows, fold, clusters, share_of_probe=share_of_probe)
+    return {"level": featurizer.level, "k": clusters.k, **earned}
 
 
-def _about(prepared: PreparedSet, run: TrainedRun | None, grouping: Grouping) -> Json:
-    caveats = dict.fromkeys([*prepared.caveats, *(run.caveats if run else ())])
+def _about(found: Grouped) -> Json:
+    grouping = found.grouping
     return {
-        "run": str(run.folder) if run else None,
-        "set": prepared.folder.name,
-        "fingerprint": prepared.fingerprint,
+        "run": str(found.run.folder) if found.run else None,
+        "set": found.prepared.folder.name,
+        "fingerprint": found.prepared.fingerprint,
         "method": grouping.method,
         "asked_k": grouping.k,
         "days": "test days" if grouping.split == "test" else "validation days",
-        "caveats": list(caveats),
+        "caveats": list(found.caveats),
     }
 
 
-def _told(windows: SeenWindows, fold: Fold, clusters: Clusters) -> list[Json]:
-    """A row a cluster: its centre's window and its label, and how many windows it has."""
+def _told(found: Grouped) -> list[Json]:
+    """A row a cluster: the name proposed for it, its middle's window and that one's label, and how
+    many windows it has."""
+    windows, clusters = found.windows, found.clusters
+    facts = WindowFacts.of(found.prepared, windows)
+    sizes = {each.cluster: each for each in cluster_facts(facts, found.fold, clusters)}
+    names = proposed_names(list(sizes.values()), home_facts(facts))
     ids = windows.table.column("id").to_pylist()
     told = []
     for centre in clusters.centre_K.tolist():
-        name = int(clusters.cluster_N[centre])
-        sizes = {
-            side: int((clusters.cluster_N[rows] == name).sum())
-            for side, rows in (("train", fold.train), ("judged", fold.judged))
-        }
-        label = str(windows.labels[centre])
-        told.append({"cluster": name, "centre": ids[centre], "label": label, **sizes})
+        number = int(clusters.cluster_N[centre])
+        told.append(
+            {
+                "cluster": number,
+                "proposed": names[number],
+                "centre": ids[centre],
+                "label": str(windows.labels[centre]),
+                "train": sizes[number].train,
+                "judged": sizes[number].judged,
+            }
+        )
     return told
-
-
-def _kept(folder: Path, windows: SeenWindows, clusters: Clusters, about: Json) -> Path:
-    with new_folder_over(folder) as draft:
-        pq.write_table(_windows(windows, clusters), draft / "windows.parquet")
-        if windows.has_context:
-            pq.write_table(_events(windows, clusters), draft / "events.parquet")
-        write_sealed(draft / "clusters.json", about)
-    return folder
 
 
 def _windows(windows: SeenWindows, clusters: Clusters) -> pa.Table:

@@ -80,8 +80,13 @@ def environment() -> dict[str, object]:
     return {
         "packages": {name: _version(name) for name in _PACKAGES},
         "python": platform.python_version(),
-        "host_kind": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        "host_kind": host_kind(),
     }
+
+
+def host_kind() -> str:
+    """The kind of this machine: system, processor, number of CPUs."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
 
 
 def snapshot(folder: Path) -> Path | None:

@@ -8,10 +8,12 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from casas_ray.names import plain
+from casas_ray.records.forecast import read_forecast
 from casas_ray.records.run_result import RunResult
 from casas_ray.records.study_record import StudyRecord
 from casas_ray.report import svg
 from casas_ray.report.decision import DECIDED, Decision
+from casas_ray.report.forecast_scored import scored
 from casas_ray.report.pairs import Results
 from casas_ray.report.provenance import provenance_of
 from casas_ray.report.said import (
@@ -68,6 +70,7 @@ def page(record: StudyRecord) -> str:
     environment.filters["shown"] = plain
     text = Path(__file__).with_name(_TEMPLATE).read_text(encoding="utf-8")
     strips, axis = _strips(table)
+    expected = read_forecast(record.folder)
     return environment.from_string(text).render(
         record=record,
         table=table,
@@ -84,6 +87,8 @@ def page(record: StudyRecord) -> str:
         legend=list(zip(arms, _colours(arms), strict=True)),
         effects=[(each.name, difference_said(each.mean, each.interval)) for each in table.effects],
         unfinished=_unfinished(results),
+        forecast=expected,
+        scored=scored(expected, results) if expected else [],
         provenance=provenance_of(record, results),
     )
 

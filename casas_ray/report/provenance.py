@@ -33,7 +33,7 @@ def provenance_of(record: StudyRecord, results: Results) -> Provenance:
         ("python", _kinds(infos, "python")),
         ("packages", _packages(infos)),
     ]
-    seconds = sum(_seconds(run) for run in results.values())
+    seconds = sum(seconds_of(run) for run in results.values())
     return Provenance(
         command_of(record), seconds / 3600, [(name, each) for name, each in facts if each]
     )
@@ -66,7 +66,7 @@ def _packages(infos: Sequence[Mapping[str, object]]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _seconds(run: RunResult) -> float:
+def seconds_of(run: RunResult) -> float:
     """The time of a training; of one that was taken up again, of each of its parts."""
     total, began = 0.0, None
     last = 0.0

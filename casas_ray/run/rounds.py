@@ -9,6 +9,7 @@ from casas_ray.config import Machine, Tracking
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.records.extension import take_up
 from casas_ray.records.follow import Listener
+from casas_ray.records.forecast import forecast, keep_forecast
 from casas_ray.records.rule import DECIDES_FROM
 from casas_ray.records.run_record import RunRecord, unsettled
 from casas_ray.records.storage_mirror import bring, send
@@ -66,6 +67,8 @@ class Rounds:
             )
         if open_runs:
             self.watch(f"training {len(open_runs)} trials on machine {self.machine.name}")
+            cells = [(run.arm, run.recipe.seed, run.recipe) for run in open_runs]
+            keep_forecast(record.folder, forecast(cells, self.machine))
         with self.listening(open_runs, study.name) as listeners:
             open_data = [by_arm[run.arm] for run in open_runs]
             run_study(record.folder, open_runs, self.machine, open_data, listeners)

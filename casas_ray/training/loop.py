@@ -127,6 +127,7 @@ def _info(state: TrainState, recorder: RunRecorder) -> dict[str, object]:
         **environment(),
         "recipe": flat(state.recipe),
         "total_steps": state.total_steps,
+        "steps_per_epoch": state.steps_per_epoch,
         "trainable_parameters": sum(weight.numel() for weight in weights),
         "workers": recorder.context.world_size,
         # What the last bits of a number depend on besides the recipe.

@@ -56,7 +56,7 @@ def test_prepare_tells_what_it_found_and_gives_the_same_as_json(run):
             2,
             "a study runs seeds 0, 1, 2, 3, 4, 5 of each arm",
         ),
-        (["tune", "milan_baseline"], 2, "is a starting point, not a study"),
+        (["tune", "milan_tiny"], 2, "is a starting point, not a study"),
         (["train", "milan_ablation_mlm"], 2, "is a study, not a starting point"),
         (["train", "--machine", "moon"], 2, "no machine 'moon'"),
         (["train", "--train-data", "x.json"], 2, "alignment JSON needs --vocab, --val-data too"),
@@ -229,7 +229,7 @@ def with_breakpoint(state, batch, **more):
         breakpoint()
     return step(state, batch, **more)
 loop.train_step = with_breakpoint
-from casas_ray.cli import run as run_words
+from casas_ray.cli.entry import run as run_words
 assert run_words(sys.argv[1:], debug=True) == 0
 assert stopped == [False], stopped
 """

@@ -33,15 +33,15 @@ def offered(line: str, *, folder: Path | None = None) -> list[str]:
     return ended.stdout.split()
 
 
-STUDIES = ["milan_ablation_learning_rate", "milan_ablation_mlm", "milan_ablation_temperature"]
+STUDIES = ["milan_ablation_masking", "milan_ablation_mlm"]
 
 
 @pytest.mark.parametrize(
     ("line", "wanted"),
     [
         ("casas-ray pla", ["plan"]),
-        ("casas-ray plan milan_ablation_m", ["milan_ablation_mlm"]),
-        ("casas-ray tune milan_abl", STUDIES),
+        ("casas-ray plan milan_ablation_t", ["milan_ablation_temperature", "milan_ablation_text"]),
+        ("casas-ray tune milan_ablation_m", STUDIES),
         ("casas-ray train --machine two", ["two-workers"]),
         ("casas-ray train milan_t", ["milan_tiny"]),
         ("casas-ray fetch ca", ["cairo"]),

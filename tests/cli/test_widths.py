@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from casas_ray.catalog import find_study
-from casas_ray.cli import disk_tables, result_tables, tables
+from casas_ray.cli import disk_tables, plan_tables, result_tables, tables
 from casas_ray.cli.fitting import Table
 from casas_ray.cli.screen import Screen
 from casas_ray.corpus.inventory import ReadableWindow, homes_at_hand, read_window
+from casas_ray.records.again import Again, Stale
 from casas_ray.records.on_disk import OnDisk, RunOnDisk
 from casas_ray.records.rule import assumed_rule
 from casas_ray.records.verdict import Verdict
@@ -126,6 +127,12 @@ def window() -> ReadableWindow:
     )
 
 
+def stale() -> Stale:
+    reasons = ("optim.learning_rate was 0.0002, is 0.001", "code was 1a2b3c4d5e6f, is 6f5e4d3c2b1a")
+    trials = [Again(f"{LONG_ARM}-seed0", True, reasons), Again("base-seed0", False, ("finished",))]
+    return Stale(Path("data/runs/a_study-milan-quick-1a2b3c4d"), trials)
+
+
 def made() -> dict[str, Sequence[Table]]:
     """Every table that a function makes, by the function's name; with data in them."""
     finished = [run_on_disk(arm, "not started") for arm in ("base", LONG_ARM)]
@@ -150,7 +157,9 @@ def made() -> dict[str, Sequence[Table]]:
         "metrics": [
             result_tables.metrics({"best": {"val/a": 504.0}, "untrained": {"val/a": 0.1}}, "a run")
         ],
-        "plan": [tables.plan(find_study("default_recipe"), ("SIMULATED home",))],
+        "plan": [plan_tables.plan(find_study("default_recipe"), ("SIMULATED home",))],
+        "can_show_table": [plan_tables.can_show_table(find_study("default_recipe"))],
+        "again": [plan_tables.again(stale())],
         "statistics": [tables.statistics(logs())],
         "window": [tables.window(window())],
         "audit": [tables.audit("a_study", {"settings": ["optim.epochs", "seed"], "rows": []})],
@@ -185,7 +194,7 @@ def test_tables_of_sets_and_homes_fit(width: int, small_set, monkeypatch: pytest
 def test_no_table_is_left_out_here():
     functions = [
         function
-        for module in (tables, result_tables, disk_tables)
+        for module in (tables, result_tables, disk_tables, plan_tables)
         for _, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and not function.__name__.startswith("_")
     ]

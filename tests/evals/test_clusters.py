@@ -13,13 +13,14 @@ from support.seen import seen
 
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.errors import DataError, SettingsError
-from casas_ray.evals.assignments import Grouping, assign, nearest_windows
+from casas_ray.evals.assignments import assign, nearest_windows
 from casas_ray.evals.cluster_scores import against, purity, scores
 from casas_ray.evals.clusters import NOISE, cluster, require_sense
 from casas_ray.evals.features.featurizer import Featurizer
 from casas_ray.evals.features.fold import Fold, fold_of
 from casas_ray.evals.features.hand import MIX
 from casas_ray.evals.features.seen import SeenWindows
+from casas_ray.evals.grouping import Grouping
 
 METHODS = ("kmeans", "agglomerative", "hdbscan", "gmm")
 

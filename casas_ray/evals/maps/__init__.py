@@ -1,0 +1,1 @@
+"""A clustering as a page: what a person is told of clusters, windows and days."""
