@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import captions, corpus, maps, store, tracking
-from benchmarks.step import measure, measure_on_gpu, padding
+from benchmarks.step import measure, measure_on_gpu, measure_recipe, padding
+from casas_ray.catalog import find_base
 from casas_ray.config import DataConfig
 from casas_ray.corpus.bringing import link_log
 from casas_ray.records.run_result import RunResult
@@ -66,6 +67,17 @@ def step_rates() -> list[tuple[str, str]]:
             shown_figures(measure(size, events, batch=batch)),
         )
         for size, events, batch in wanted
+    ]
+
+
+def context_rates() -> list[tuple[str, str]]:
+    """The train step of `context` on one thread, with its windows together and one by one."""
+    torch.set_num_threads(1)
+    recipe = find_base("context", here=False)
+    changes = {"together": {}, "one by one": {"data.context.windows": 1}}
+    return [
+        (f"context, windows {how}", shown_figures(measure_recipe(recipe.replace(change))))
+        for how, change in changes.items()
     ]
 
 
@@ -205,6 +217,7 @@ def main() -> None:
         shown("Commands", command_times())
         shown("Corpus, one core, SIMULATED and generated", corpus.rows(Path(folder)))
         shown("Train step, one thread, fp32, SIMULATED windows", step_rates())
+        shown("Train step with context, one thread, fp32, SIMULATED windows", context_rates())
         shown("Caption vectors, the default text model", caption_rates())
         shown("Padding of windows by time, by batch", padding_shares())
         shown("Train step, GPU", gpu_rates())

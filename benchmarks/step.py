@@ -16,6 +16,7 @@ from casas_ray.config import SIZES as NAMED
 from casas_ray.config import DataConfig, Recipe
 from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare
+from casas_ray.loader.counted import OFFSETS
 from casas_ray.loader.loader import Loader
 from casas_ray.loader.sampler import LengthBucketSampler
 from casas_ray.loader.training_data import TrainingData
@@ -58,19 +59,37 @@ def matmul_rate(*, seconds: float = 1.0) -> float:
 def needed_flops(recipe: Recipe, loader: Loader) -> float:
     """FLOPs that a step cannot do without: forward, twice that backward, on real tokens and masked
     events."""
-    model, batch = recipe.model, recipe.optim.batch_size
-    events = recipe.data.windows.length
+    model, batch, context = recipe.model, recipe.optim.batch_size, recipe.data.context
+    windows, together = recipe.data.windows, recipe.data.context.windows
+    own = windows.length + (together - 1) * windows.stride
+    events = own + context.before + context.after
     tokens = events + 1
-    layer = 8 * model.width**2 + 4 * model.width * model.feed_forward + 4 * tokens * model.width
-    masked = round(recipe.masking.share * events)
-    per_sample = (
+    # A causal encoder needs half of the scores.
+    scores = (2 if context.side == "past" else 4) * tokens * model.width
+    layer = 8 * model.width**2 + 4 * model.width * model.feed_forward + scores
+    masked = round(recipe.masking.share * own)
+    per_run = (
         tokens * model.layers * layer
         + events * 2 * 4 * model.fourier_bands * model.width
         + masked * 2 * model.width * sum(loader.facts.sizes().values())
+    )
+    per_sample = (
+        per_run / together
         + 2 * model.embedding * (model.width + TEXT_SIZE)
         + 2 * 2 * batch * model.embedding
+        + _counting(recipe, loader.facts.about.get("aggregates", 0))
     )
     return 3.0 * batch * per_sample
+
+
+def _counting(recipe: Recipe, aggregates: int) -> float:
+    """FLOPs of the heads for what is counted of a window and of its neighbours, one way."""
+    width, flops = recipe.model.width, 0.0
+    if recipe.loss.aggregates_weight:
+        flops += 2 * width * aggregates
+    if recipe.loss.neighbours_weight:
+        flops += 2 * width * 2 * width + 2 * 2 * width * len(OFFSETS) * aggregates
+    return flops
 
 
 def loader_of(recipe: Recipe, device: torch.device | None = None) -> Loader:
@@ -90,7 +109,7 @@ def fresh_state(recipe: Recipe, loader: Loader) -> TrainState:
         text_size=TEXT_SIZE,
         steps_per_epoch=10**6,
         device=loader.device,
-        about={},
+        about=loader.facts.about,
     )
 
 
@@ -199,6 +218,24 @@ def measure(size: str, events: int, *, batch: int = 128, rounds: int = 6) -> dic
         rows.append((batch / ours, needed / ours / max(before, after), theirs / ours))
     reference.close()
     names = ("samples/s", "share of matmul", "times the reference")
+    return dict(zip(names, np.median(rows, axis=0).tolist(), strict=True))
+
+
+def measure_recipe(recipe: Recipe, *, rounds: int = 6) -> dict[str, float]:
+    """samples/s and the share of the matmul rate of a recipe of which there is no reference."""
+    keep_freed()
+    days = {"data.simulated": True, "data.simulate.days": 10, "data.homes": ("milan",)}
+    recipe = recipe.replace(days)
+    loader = loader_of(recipe)
+    needed, step = needed_flops(recipe, loader), our_step(recipe, loader)
+    step()
+    rows = []
+    for _ in range(rounds):
+        before = matmul_rate(seconds=0.3)
+        ours = seconds_each(step, seconds=1.0, warm_up=0, least=1)
+        rate = max(before, matmul_rate(seconds=0.3))
+        rows.append((recipe.optim.batch_size / ours, needed / ours / rate))
+    names = ("samples/s", "share of matmul")
     return dict(zip(names, np.median(rows, axis=0).tolist(), strict=True))
 
 

@@ -24,6 +24,35 @@ def recommended() -> Recipe:
     )
 
 
+def context() -> Recipe:
+    """For activities and clusters: a small causal encoder that reads the 80 events before a window
+    too, and is asked what is counted there; a minute on one core (docs/findings.md)."""
+    return milan_baseline().replace(
+        {
+            "name": "context",
+            "data.context.side": "past",
+            "data.context.windows": 8,
+            "model.width": 64,
+            "model.layers": 2,
+            "model.heads": 4,
+            "model.feed_forward": 128,
+            "model.embedding": 64,
+            "model.dropout": 0.0,
+            "model.pooling": "mean",
+            "model.time_harmonics": 4,
+            "model.state_token": True,
+            "loss.clip_weight": 1.0,
+            "loss.aggregates_weight": 1.0,
+            "loss.neighbours_weight": 1.0,
+            "masking.share": 0.1,
+            "optim.batch_size": 128,
+            "optim.epochs": 15,
+            "optim.learning_rate": 2e-3,
+            "optim.select_by": "val/total_loss",
+        }
+    )
+
+
 def _of_size(size: str) -> Recipe:
     """The baseline with an encoder of another named size."""
     changes = {f"model.{name}": value for name, value in SIZES[size].items()}

@@ -11,7 +11,9 @@ from casas_ray.errors import SettingsError, did_you_mean
 
 _CAME_LATER: Mapping[str, object] = {
     "max_steps": None,
-    "context": {"side": "none", "events": 80},
+    "max_gap_minutes": 0.0,
+    "clean": {"debounce_seconds": 0.0},
+    "context": {"side": "none", "events": 80, "windows": 1},
     "time_harmonics": 0,
     "state_token": False,
     "aggregates_weight": 0.0,

@@ -25,6 +25,10 @@ class WindowConfig(Settings):
     min_events: CountOrNone = 0
     """A window of fewer events is left out; 0 takes 8 for fixed length and 3 for fixed duration."""
 
+    max_gap_minutes: Annotated[float, Field(ge=0.0, le=10_080.0)] = 0.0
+    """Cut also where nothing happens for longer: in a log of few events, twenty of them span hours
+    and say nothing in common. 0 cuts at no gap."""
+
     presegmented: bool = False
     """Cut within runs of one activity label: an ORACLE variant, which needs what nobody has in a
     home without labels. Every table made from it says so."""
@@ -50,6 +54,15 @@ class WindowConfig(Settings):
     def stride(self) -> int:
         """Events from the start of one window of fixed length to the start of the next."""
         return max(1, round(self.length * (1.0 - self.overlap)))
+
+
+class CleanConfig(Settings):
+    """What is done to events before anything else."""
+
+    debounce_seconds: Annotated[float, Field(ge=0.0, le=3600.0)] = 0.0
+    """Events of one sensor that follow each other within this time are one burst, of which the
+    first stays, and the last where it says something else. The others are set aside as lines that
+    are not used. 0 keeps all."""
 
 
 class SplitConfig(Settings):
@@ -114,10 +127,18 @@ class ContextConfig(Settings):
     events: Annotated[int, Field(ge=1, le=4096)] = 80
     """How many; an odd one is read before the window."""
 
+    windows: Annotated[int, Field(ge=1, le=256)] = 1
+    """Neighbouring windows that are trained on in one pass, which reads `events` around all of
+    them: far cheaper than one by one, and the last of them see more of the past. Days with fewer
+    windows between days of other splits are then not trained on. It must divide
+    optim.batch_size, which still counts windows. Held-out windows are read one by one."""
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.side == "none" and self.events != type(self).model_fields["events"].default:
-            raise ValueError("events has no effect where side is none")
+        for name in ("events", "windows"):
+            default = type(self).model_fields[name].default
+            if self.side == "none" and getattr(self, name) != default:
+                raise ValueError(f"{name} has no effect where side is none")
         return self
 
     @property
@@ -157,6 +178,7 @@ class DataConfig(Settings):
     """Sensor types left out of the windows; by type, never by what a value looks like."""
 
     simulate: SimulateConfig = SimulateConfig()
+    clean: CleanConfig = CleanConfig()
     windows: WindowConfig = WindowConfig()
     split: SplitConfig = SplitConfig()
     captions: CaptionConfig = CaptionConfig()

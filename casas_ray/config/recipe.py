@@ -54,6 +54,11 @@ class Recipe(Settings):
                 f"model.pooling={self.model.pooling} takes the class token, which stands for all "
                 "that is read; data.context wants model.pooling=mean or attention"
             )
+        if self.optim.batch_size % self.data.context.windows:
+            raise ValueError(
+                f"data.context.windows {self.data.context.windows} does not divide "
+                f"optim.batch_size {self.optim.batch_size}"
+            )
         if self.optim.compile == "cuda_graphs" and self.data.context.side != "none":
             raise ValueError(
                 "optim.compile=cuda_graphs wants chunks of one length, and data.context has "

@@ -14,6 +14,7 @@ from casas_ray.corpus.facts import facts_for, faults
 from casas_ray.corpus.homes import Home
 from casas_ray.corpus.labels import alone, named_by_marks
 from casas_ray.corpus.raw_log import RawLog, Rejected
+from casas_ray.corpus.sensor_health import bouncing, remarks
 from casas_ray.corpus.stamps import NO_TIME
 from casas_ray.errors import DataError
 from casas_ray.files import shown
@@ -64,8 +65,16 @@ class _Sorted:
     noticed: Counter[str]
 
 
-def clean(log: RawLog, home: Home | None, *, name: str, drop_types: Sequence[str]) -> Cleaned:
-    """The log as events of a home; unusable lines are moved to `log.rejected`.
+def clean(
+    log: RawLog,
+    home: Home | None,
+    *,
+    name: str,
+    drop_types: Sequence[str],
+    debounce_seconds: float = 0.0,
+) -> Cleaned:
+    """The log as events of a home; unusable lines are moved to `log.rejected`, and with
+    `debounce_seconds` those of sensors that bounce.
 
     Raises:
         DataError: nothing is left.
@@ -73,6 +82,8 @@ def clean(log: RawLog, home: Home | None, *, name: str, drop_types: Sequence[str
     facts, notes = facts_for(log, home, name)
     ordered = _in_time_order(log)
     kept, dropped = _wanted(log, ordered, facts, frozenset(drop_types))
+    if debounce_seconds:
+        kept = _settled(log, ordered, kept, debounce_seconds)
     labels, spans = _labels(log, ordered, kept)
     types = dict(Counter(row.reason.rpartition(" ")[2] for row in dropped))
     if not len(kept):
@@ -91,8 +102,24 @@ def clean(log: RawLog, home: Home | None, *, name: str, drop_types: Sequence[str
     )
     activities = _activities(spans, kept, ordered.time_us)
     noticed = dict(+ordered.noticed)
-    notes += _on_single_lines(log, activities)
+    notes += [*_on_single_lines(log, activities), *remarks(events)]
     return Cleaned(events, facts, activities, dropped, types, noticed, (*log.notes, *notes))
+
+
+def _settled(
+    log: RawLog, ordered: _Sorted, kept: NDArray[np.int64], seconds: float
+) -> NDArray[np.int64]:
+    """The rows of events without those of sensors that bounce, which are set aside."""
+    rows = ordered.rows[kept]
+    said = [log.meanings[code] for code in log.said[rows].tolist()]
+    sensor, state = (
+        Coded.of(values).codes
+        for values in ([each.sensor for each in said], [each.value for each in said])
+    )
+    bounces = bouncing(ordered.time_us[kept], sensor, state, seconds)
+    for row in rows[bounces].tolist():
+        log.reject_row(row, "its sensor bounces")
+    return kept[~bounces]
 
 
 def _on_single_lines(log: RawLog, activities: Sequence[Activity]) -> list[str]:

@@ -14,6 +14,7 @@ from casas_ray.corpus.captions import sensor_words
 from casas_ray.corpus.columns import DescribedEvents, window_columns
 from casas_ray.corpus.events import NO_ACTIVITY, Coded, Events
 from casas_ray.corpus.homes import Home, derived_home, load_home
+from casas_ray.corpus.sensor_health import bouncing
 from casas_ray.corpus.vocab import Vocabulary, field_columns
 from casas_ray.corpus.windows import Windows, cut
 from casas_ray.errors import DataError, did_you_mean
@@ -81,6 +82,8 @@ class KnownHomes:
 
     vocabulary: Vocabulary
     homes: Mapping[str, Home]
+    debounce_seconds: float = 0.0
+    """What the set's events were cleaned with (`data.clean`)."""
 
     @classmethod
     def of(cls, prepared: PreparedSet) -> "KnownHomes":
@@ -90,14 +93,16 @@ class KnownHomes:
             DataError: a file of the set, or of a home's facts, is damaged.
         """
         names = list(prepared.manifest["homes"])
-        return cls(prepared.vocabulary, {home: _home_in(prepared, home) for home in names})
+        homes = {home: _home_in(prepared, home) for home in names}
+        clean = prepared.manifest.get("settings", {}).get("clean", {})
+        return cls(prepared.vocabulary, homes, clean.get("debounce_seconds", 0.0))
 
     @classmethod
     def build(cls, held: Mapping[str, Any]) -> "KnownHomes":  # Any: what JSON holds
         """The homes that `as_dict` turned into JSON."""
         values = {field: tuple(names) for field, names in held["vocabulary"].items()}
         homes = {name: Home.build(facts) for name, facts in held["homes"].items()}
-        return cls(Vocabulary(values), homes)
+        return cls(Vocabulary(values), homes, held.get("debounce_seconds", 0.0))
 
     def as_dict(self) -> dict[str, Any]:
         """The homes as JSON can hold them: the vocabulary, and of each home its sensors."""
@@ -106,7 +111,8 @@ class KnownHomes:
             name: home.model_dump(mode="json", include={"home", "sensors", "derived"})
             for name, home in self.homes.items()
         }
-        return {"vocabulary": values, "homes": homes}
+        cleaned = {"debounce_seconds": self.debounce_seconds} if self.debounce_seconds else {}
+        return {"vocabulary": values, "homes": homes, **cleaned}
 
     def facts(self, home: str) -> Home:
         """The facts of a home; of no name, of the only one.
@@ -135,6 +141,7 @@ def windows_like(
         DataError: the events are no events of that home, or too few for one window.
     """
     facts = known.facts(home)
+    events = _settled(events, known.debounce_seconds)
     strangers = sorted(set(events.sensor.names) - facts.sensors.keys())
     if strangers:
         raise DataError(
@@ -161,6 +168,14 @@ def windows_with_ids(
     described = DescribedEvents(facts.home, events, facts, fields)
     table = window_columns(described, windows, known.vocabulary, captions, ids).table()
     return table, words
+
+
+def _settled(events: Events, seconds: float) -> Events:
+    """The events without bounces, where the set was made without."""
+    if not seconds:
+        return events
+    bounces = bouncing(events.time_us, events.sensor.codes, events.state.codes, seconds)
+    return events.take(np.flatnonzero(~bounces))
 
 
 def _fields_like(known: KnownHomes, events: Events, facts: Home) -> dict[str, Coded]:

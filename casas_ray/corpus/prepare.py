@@ -119,7 +119,13 @@ def _fingerprint(config: DataConfig, logs: Logs, facts: Mapping[str, Home | None
 
 def _read(config: DataConfig, name: str, path: Path, facts: Home | None, first: int) -> HomePart:
     log = read_log(path)
-    cleaned = clean(log, facts, name=name, drop_types=config.drop_types)
+    cleaned = clean(
+        log,
+        facts,
+        name=name,
+        drop_types=config.drop_types,
+        debounce_seconds=config.clean.debounce_seconds,
+    )
     events = cleaned.events
     # Days first, windows after: no window may hold events of two splits.
     days = split_days(events, config.split, name)

@@ -44,9 +44,12 @@ def cut(events: Events, stretches: Stretches, config: WindowConfig) -> Windows:
 
     Fixed length: `length` events every `stride` events. Fixed duration: the events of `seconds`
     from an event on; the next window starts at the first event after `1 - overlap` of them.
+    No window goes on over a gap of more than `max_gap_minutes`.
     A window with fewer than `min_events` is left out, and one that holds no event beyond those of
     the window before.
     """
+    if config.max_gap_minutes:
+        stretches = _without_gaps(events, stretches, config.max_gap_minutes)
     if config.presegmented:
         stretches = _segments(events, stretches)
     parts = [_cut(events, first, after, config) for first, after in stretches]
@@ -58,11 +61,21 @@ def cut(events: Events, stretches: Stretches, config: WindowConfig) -> Windows:
     )
 
 
+def _without_gaps(events: Events, stretches: Stretches, minutes: float) -> Stretches:
+    """The stretches cut where nothing happens for longer."""
+    longest_us = minutes * 60 * US_PER_SECOND
+    gaps = np.flatnonzero(np.diff(events.time_us) > longest_us) + 1
+    return _cut_at(gaps, stretches)
+
+
 def _segments(events: Events, stretches: Stretches) -> Stretches:
     """The stretches cut wherever the label changes."""
-    changes = np.flatnonzero(np.diff(events.label.codes)) + 1
+    return _cut_at(np.flatnonzero(np.diff(events.label.codes)) + 1, stretches)
+
+
+def _cut_at(places: NDArray[np.int64], stretches: Stretches) -> Stretches:
     for first, after in stretches:
-        inside = changes[(changes > first) & (changes < after)].tolist()
+        inside = places[(places > first) & (places < after)].tolist()
         yield from zip([first, *inside], [*inside, after], strict=True)
 
 

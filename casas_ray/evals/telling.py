@@ -76,7 +76,7 @@ class Teller:
         Raises:
             DataError: the clusters are damaged, or other weights made them, the home is not known,
                 or windows were cut by labels.
-            SettingsError: the clusters read what comes after a window.
+            SettingsError: the clusters read what comes after a window, or want events cleaned.
         """
         kept = FittedClusters.read(folder)
         if kept.features == "both":
@@ -88,6 +88,12 @@ class Teller:
             raise DataError(
                 "these clusters are of windows cut where labels change, which a new log has not.",
                 hint="prepare with data.windows.presegmented=false, and group those windows.",
+            )
+        if kept.windows.max_gap_minutes or kept.known.debounce_seconds:
+            raise SettingsError(
+                "these clusters are of windows cut at gaps, or of events without bounces; a log is "
+                "told as it comes, and neither is done there.",
+                hint="prepare without data.windows.max_gap_minutes and data.clean, and group that.",
             )
         if kept.weights and (model is None or model.weights != kept.weights):
             raise DataError(

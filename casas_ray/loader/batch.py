@@ -1,9 +1,10 @@
 """A batch: some windows of a store, as tensors."""
 
-# B windows of the batch on this worker, L events of the longest window (with context, of what is
-# read for it), F fields, G groups of fields that are hidden together, M masked events, R real
-# tokens (CLS and events), K sensors, A aggregates, O neighbours, N texts of the set, T size of a
-# text vector
+# B windows of the batch on this worker; where several are read together, B stands for C, the runs
+# of events that are read, in names of tensors of events, and each run has J windows. L events of
+# the longest window (with context, of what is read for it), F fields, G groups of fields that are
+# hidden together, M masked events, R real tokens (CLS and events), K sensors, A aggregates, O
+# neighbours, N texts of the set, T size of a text vector
 
 import dataclasses
 from dataclasses import dataclass
@@ -33,8 +34,8 @@ class Batch:
     real_BL: Tensor
     """False on padding."""
 
-    own_BL: Tensor | None
-    """The window's own events among those that are read for it; None where they are all."""
+    own_CJL: Tensor | None
+    """Each window's own events among those that are read for it; None where they are all."""
 
     sensor_text_BL: Tensor
     """What the event's sensor is in words, as a row of `vectors_NT`."""
@@ -92,9 +93,19 @@ class Batch:
         return len(self.caption_B)
 
     @property
-    def window_BL(self) -> Tensor:
-        """The window's own events, B x L."""
-        return self.real_BL if self.own_BL is None else self.own_BL
+    def chunks(self) -> int:
+        """C: how many runs of events there are to read."""
+        return len(self.real_BL)
+
+    @property
+    def together(self) -> int:
+        """J: windows that share one run of events."""
+        return len(self) // self.chunks
+
+    @property
+    def window_events(self) -> Tensor:
+        """The windows' own events: B x L, or C x J x L where more is read."""
+        return self.real_BL if self.own_CJL is None else self.own_CJL
 
     @property
     def ids(self) -> dict[str, Tensor]:
@@ -107,10 +118,11 @@ class Batch:
 
     def piece(self, start: int, stop: int) -> "Batch":
         """The windows from `start` to before `stop`, with the masks and dropout they have in the
-        whole."""
-        rows = slice(start, stop)
+        whole; windows that are read together stay so."""
+        first, after = start // self.together, stop // self.together
+        rows = {True: slice(start, stop), False: slice(first, after)}
         tensors = {
-            field.name: value[rows]
+            field.name: value[rows[field.name in _BY_WINDOW]]
             for field in dataclasses.fields(self)
             if isinstance(value := getattr(self, field.name), Tensor)
             and field.name not in _NOT_BY_WINDOW
@@ -119,9 +131,12 @@ class Batch:
             "asked_M": _indices(tensors["masked_BL"]),
             "tokens_R": None if self.tokens_R is None else _indices(with_cls(tensors["real_BL"])),
         }
-        dropout = self.dropout.part(start, stop) if self.dropout else None
+        dropout = self.dropout.part(first, after) if self.dropout else None
         return dataclasses.replace(self, **tensors, **indices, dropout=dropout)
 
+
+# What there is one of for each window, where several share a run of events; all else is by run.
+_BY_WINDOW = ("text_BT", "caption_B", "span_B2", "counted_BA", "neighbours_BOA")
 
 # A new tensor that has no row a window must be named here, or `piece` cuts it without a word.
 _NOT_BY_WINDOW = ("vectors_NT", "asked_M", "tokens_R", "sensor_K", "sensor_text_K")

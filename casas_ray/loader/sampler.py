@@ -40,7 +40,7 @@ class Epoch:
 class LengthBucketSampler:
     """N windows with these numbers of events, dealt to `batch_size` lanes."""
 
-    length_N: NDArray[np.int16]
+    length_N: NDArray[np.integer]
     batch_size: int
     seed: int
 

@@ -71,17 +71,19 @@ class Chunks:
     first_B: Ints
     length_B: Ints
     offset_B: Ints
-    """Where in its chunk the window begins."""
+    """Where in its chunk the window, or the first of its windows, begins."""
 
     longest: int
     """L, on all workers."""
 
-    def own(self, length_B: Ints, longest: int) -> NDArray[np.bool_]:
-        """The windows' own events, B x L; the windows have these lengths."""
-        return self.spread(np.arange(longest) < length_B[:, None], longest, False)
+    def own(self, first_BJ: Ints, length_BJ: Ints) -> NDArray[np.bool_]:
+        """Each window's own events, B x J x L, of windows that begin at these records."""
+        index_L = np.arange(self.longest)
+        start_BJ1 = (first_BJ - self.first_B[:, None])[..., None]
+        return (index_L >= start_BJ1) & (index_L < start_BJ1 + length_BJ[..., None])
 
     def spread(self, values_BL: NDArray[Any], longest: int, empty: Any) -> NDArray[Any]:
-        """What is known of a window's events, put where they are in the chunk."""
+        """What is known of the events of windows, put where they are in the chunk."""
         # Any: of any element type
         shape = (len(self.first_B), self.longest, *values_BL.shape[2:])
         spread = np.full(shape, empty, dtype=values_BL.dtype)

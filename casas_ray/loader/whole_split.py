@@ -14,6 +14,7 @@ from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.loader.counted import Counted, Scale, WindowEvents
 from casas_ray.loader.loader import Loader
+from casas_ray.loader.sampler import LengthBucketSampler
 from casas_ray.loader.set_facts import SetFacts
 from casas_ray.loader.window_store import WindowStore, refuse_alone
 
@@ -47,11 +48,10 @@ def whole_loader(
         stores = [
             counting(store, table, scale) for store, table in zip(stores, (train, val), strict=True)
         ]
-    sampler = facts.sampler(recipe)
     part = facts.val_range(rank, world_size)
+    sampler, train_store = _dealt(stores[0], facts, recipe, rank, world_size)
     return Loader(
-        # Lane by lane, as the sampler numbers the rows of a worker.
-        stores[0].taken(sampler.shard_rows(rank, world_size)),
+        train_store,
         stores[1].taken(np.arange(part.start, part.stop)),
         facts,
         sampler,
@@ -60,6 +60,22 @@ def whole_loader(
         rank,
         world_size,
     )
+
+
+def _dealt(
+    train: WindowStore, facts: SetFacts, recipe: Recipe, rank: int, world_size: int
+) -> tuple[LengthBucketSampler, WindowStore]:
+    """The order of the training windows, or of their blocks, and a worker's part of them: lane by
+    lane, as the sampler numbers its rows."""
+    together = recipe.data.context.windows
+    if together == 1:
+        sampler = facts.sampler(recipe)
+        return sampler, train.taken(sampler.shard_rows(rank, world_size))
+    blocks = train.in_blocks(together)
+    lanes = recipe.optim.batch_size // together
+    sampler = LengthBucketSampler(blocks.length_C, lanes, recipe.seed)
+    own = blocks.taken(sampler.shard_rows(rank, world_size))
+    return sampler, dataclasses.replace(train, blocks=own)
 
 
 def split_store(prepared: PreparedSet, split: str, recipe: Recipe) -> WindowStore:

@@ -21,6 +21,7 @@ from casas_ray.config import MaskingConfig, Recipe
 from casas_ray.corpus.alignment import flat, lengths
 from casas_ray.errors import SettingsError
 from casas_ray.loader.batch import Batch
+from casas_ray.loader.blocks import Blocks
 from casas_ray.loader.counted import Counted
 from casas_ray.loader.event_records import EventsOnce, Ints, fields_of, lengths_of, records_of
 from casas_ray.loader.masking import Masks, draw_masks
@@ -63,6 +64,9 @@ class WindowStore:
     counted: Counted | None = None
     """What is counted of each window, where a loss asks for it."""
 
+    blocks: Blocks | None = None
+    """Windows that are trained on together, where a recipe does so."""
+
     def __len__(self) -> int:
         return len(self.length_N)
 
@@ -86,7 +90,8 @@ class WindowStore:
             return cls.of(table)
         refuse_alone(table)
         context, fields = recipe.data.context, fields_of(table)
-        padding = int(lengths_of(table).max(initial=1)) + context.before + context.after
+        padding = context.windows * int(lengths_of(table).max(initial=1))
+        padding += context.before + context.after
         once = EventsOnce.of(table, fields, padding)
         store = cls._of(table, fields, once.events, once.first_record_N)
         return dataclasses.replace(store, around=Surroundings.of(once, fields, recipe))
@@ -124,9 +129,15 @@ class WindowStore:
             counted=None if self.counted is None else self.counted.taken(rows),
         )
 
+    def in_blocks(self, windows: int) -> Blocks:
+        """All windows of a split, so many together."""
+        assert self.around is not None
+        length_N = self.length_N.astype(np.int64)
+        return Blocks.of(self.first_record_N, length_N, self.around.reach_first_N, windows)
+
     def training_batch(
         self,
-        rows_B: NDArray[np.int64],
+        rows: NDArray[np.int64],
         vectors_NT: Tensor,
         masking: MaskingConfig,
         streams: RandomStreams,
@@ -134,21 +145,31 @@ class WindowStore:
         longest: int,
         progress: float = 1.0,
     ) -> Batch:
-        """The windows at these rows, each with one of its captions and a mask, all drawn by
-        address; padded to `longest` events, the longest of the batch over all workers."""
-        chosen_B = streams.choice(Stream.CAPTION, self.caption_count_N[rows_B])
+        """The windows, or the blocks of windows, at these rows, each with one of its captions and a
+        mask, all drawn by address; padded to `longest` events, the longest window or block of the
+        batch over all workers."""
+        rows_BJ = rows[:, None] if self.blocks is None else self.blocks.windows_CJ[rows]
+        drawn_BJ = streams.uniform(Stream.CAPTION, rows_BJ.shape[1])
+        chosen_BJ = (drawn_BJ * self.caption_count_N[rows_BJ]).astype(np.int64)
+        first_B, length_B = self._events_of(rows_BJ)
         changes_BL = None
         if masking.start == "transitions":
-            changes_BL = self._room_changes(self.records(rows_B, longest))
+            changes_BL = self._room_changes(self._copied(first_B, length_B, longest))
         masks = draw_masks(
-            self.length_N[rows_B],
+            length_B,
             longest,
             masking,
             streams,
             progress=progress,
             changes_BL=changes_BL,
         )
-        return self._batch(rows_B, longest, chosen_B, vectors_NT, masks, streams)
+        return self._batch(rows_BJ, longest, chosen_BJ, vectors_NT, masks, streams)
+
+    def _events_of(self, rows_BJ: Ints) -> tuple[Ints, Ints]:
+        """For each row the first record of its windows, and how many records they span."""
+        first_B = self.first_record_N[rows_BJ[:, 0]]
+        after_BJ = self.first_record_N[rows_BJ] + self.length_N[rows_BJ]
+        return first_B, after_BJ.max(axis=1) - first_B
 
     def _room_changes(self, records_BL: NDArray[np.void]) -> NDArray[np.bool_]:
         room_BL = records_BL["ids"][..., self.fields.index("room")]
@@ -164,7 +185,8 @@ class WindowStore:
         unless `masked_BL` is given."""
         longest = self.longest(rows_B)
         masks = Masks.none(len(rows_B), longest) if masked_BL is None else Masks(masked_BL)
-        return self._batch(rows_B, longest, np.zeros_like(rows_B), vectors_NT, masks, None)
+        rows_B1 = rows_B[:, None]
+        return self._batch(rows_B1, longest, np.zeros_like(rows_B1), vectors_NT, masks, None)
 
     def longest(self, rows_B: NDArray[np.int64]) -> int:
         """The events of the longest of these windows."""
@@ -201,20 +223,23 @@ class WindowStore:
 
     def _batch(
         self,
-        rows_B: NDArray[np.int64],
+        rows_BJ: Ints,
         longest: int,
-        chosen_B: NDArray[np.int64],
+        chosen_BJ: Ints,
         vectors_NT: Tensor,
         masks: Masks,
         dropout: RandomStreams | None,
     ) -> Batch:
         to = functools.partial(_moved, device=vectors_NT.device)
-        caption_B = to(self.captions_K[self.first_caption_N[rows_B] + chosen_B])
-        first_B, length_B = self.first_record_N[rows_B], self.length_N[rows_B].astype(np.int64)
-        own_BL = None
+        rows = rows_BJ.reshape(-1)
+        caption_B = to(self.captions_K[self.first_caption_N[rows] + chosen_BJ.reshape(-1)])
+        first_B, length_B = self._events_of(rows_BJ)
+        own_CJL = None
         if self.around is not None and self.around.reads_further:
-            chunks = self.around.chunks(rows_B, first_B, length_B, longest)
-            own_BL, masks = chunks.own(length_B, longest), chunks.masks(masks, longest)
+            chunks = self.around.chunks(rows_BJ[:, 0], first_B, length_B, longest)
+            length_BJ = self.length_N[rows_BJ].astype(np.int64)
+            own_CJL = chunks.own(self.first_record_N[rows_BJ], length_BJ)
+            masks = chunks.masks(masks, longest)
             first_B, length_B, longest = chunks.first_B, chunks.length_B, chunks.longest
         records_BL = self._copied(first_B, length_B, longest)
         real_BL = np.arange(longest) < length_B[:, None]
@@ -226,30 +251,30 @@ class WindowStore:
             day_seconds_BL=to(records_BL["day_seconds"]),
             xy_BL2=to(records_BL["xy"]),
             real_BL=to(real_BL),
-            own_BL=None if own_BL is None else to(own_BL),
+            own_CJL=None if own_CJL is None else to(own_CJL),
             sensor_text_BL=to(records_BL["sensor_text"]),
             vectors_NT=vectors_NT,
             text_BT=vectors_NT[caption_B],
             caption_B=caption_B,
-            span_B2=to(self._spans(rows_B)),
+            span_B2=to(self._spans(rows)),
             masked_BL=to(masks.masked_BL),
             asked_M=to(np.flatnonzero(masks.masked_BL)),
             tokens_R=None if real_BL.all() else to(np.flatnonzero(tokens)),
             hidden_BLG=None if masks.hidden_BLG is None else to(masks.hidden_BLG),
             shown_BL=None if masks.shown_BL is None else to(masks.shown_BL),
             dropout=dropout,
-            **self._further(rows_B, first_B, vectors_NT.device),
+            **self._further(rows, first_B, vectors_NT.device),
         )
 
-    def _further(self, rows_B: Ints, first_B: Ints, device: torch.device) -> dict[str, Tensor]:
+    def _further(self, rows: Ints, first_B: Ints, device: torch.device) -> dict[str, Tensor]:
         """What was said before the first record of each chunk, and what is counted of windows."""
         arrays: dict[str, NDArray[Any]] = {}  # Any: of any element type
         if self.around is not None and (memory := self.around.memory) is not None:
             arrays["since_BK"], arrays["said_BK"] = memory.before(first_B)
             arrays |= {"sensor_K": memory.sensor_id_K, "sensor_text_K": memory.sensor_text_K}
         if self.counted is not None:
-            arrays["counted_BA"] = self.counted.of_windows(rows_B)
-            arrays["neighbours_BOA"] = self.counted.of_neighbours(rows_B)
+            arrays["counted_BA"] = self.counted.of_windows(rows)
+            arrays["neighbours_BOA"] = self.counted.of_neighbours(rows)
         return {name: _moved(values, device=device) for name, values in arrays.items()}
 
 

@@ -54,7 +54,10 @@ class Pooling(nn.Module):
             self.score = nn.Linear(config.width, 1)
 
     def forward(self, x_BSW: Tensor, own_BL: Tensor) -> Tensor:
-        """The window vectors, B x W; what is not the window's own counts for nothing."""
+        """The window vectors, B x W; what is not the window's own counts for nothing. `own_BL` has
+        one more axis, C x J x L, where a run of events has several windows or more than them."""
+        if own_BL.ndim == 3:
+            return self._of_runs(x_BSW, own_BL).flatten(0, 1)
         if self.kind == "cls":
             return x_BSW[:, 0]
         weight_BL1 = own_BL.unsqueeze(-1).to(x_BSW.dtype)
@@ -63,6 +66,16 @@ class Pooling(nn.Module):
             return (x_BSW[:, 1:] * scores_BL1.softmax(1)).sum(1)
         mean_BW = (x_BSW[:, 1:] * weight_BL1).sum(1) / weight_BL1.sum(1)
         return mean_BW if self.kind == "mean" else 0.5 * (x_BSW[:, 0] + mean_BW)
+
+    def _of_runs(self, x_CSW: Tensor, own_CJL: Tensor) -> Tensor:
+        """The vectors of J windows a run, C x J x W; by their own events alone."""
+        if self.kind == "attention":
+            scores_C1L = self.score(x_CSW[:, 1:]).transpose(1, 2)
+            share_CJL = scores_C1L.masked_fill(~own_CJL, float("-inf")).softmax(-1)
+        else:
+            weight_CJL = own_CJL.to(x_CSW.dtype)
+            share_CJL = weight_CJL / weight_CJL.sum(-1, keepdim=True)
+        return share_CJL @ x_CSW[:, 1:]
 
 
 def projection(config: ModelConfig, inside: int) -> nn.Module:
@@ -147,7 +160,7 @@ class DualEncoder(nn.Module):
     def _vectors(self, batch: Batch, dropout: Dropout) -> _Vectors:
         """The tokens, B x S x W, the windows, B x W, and both sides of every pair, B x D."""
         x_BSW = self.encoder(batch, dropout)
-        pooled_BW = self.pooling(x_BSW, batch.window_BL)
+        pooled_BW = self.pooling(x_BSW, batch.window_events)
         return x_BSW, pooled_BW, self._embed_pooled(pooled_BW), self.embed_text(batch.text_BT)
 
     def embed_windows(self, batch: Batch) -> Tensor:
@@ -164,7 +177,7 @@ class DualEncoder(nn.Module):
     def pooled(self, batch: Batch) -> Tensor:
         """The window vectors before the projection, B x W: what probes are fitted on."""
         x_BSW = self.encoder(batch, self.encoder.dropout_of(batch))
-        return self.pooling(x_BSW, batch.window_BL)
+        return self.pooling(x_BSW, batch.window_events)
 
     @property
     def temperature(self) -> Tensor:

@@ -145,7 +145,7 @@ class EventEncoder(nn.Module):
         events_BLW = self.embedding(batch)
         if self.config.positions == "learned":
             events_BLW = events_BLW + self._learned_positions(events_BLW.shape[1])
-        cls_B1W = self.cls.expand(len(batch), 1, -1).to(events_BLW.dtype)
+        cls_B1W = self.cls.expand(batch.chunks, 1, -1).to(events_BLW.dtype)
         if self.config.state_token:
             cls_B1W = cls_B1W + self.state(batch).unsqueeze(1).to(events_BLW.dtype)
         x_BSW = torch.cat([cls_B1W, events_BLW], dim=1)
@@ -188,7 +188,7 @@ class EventEncoder(nn.Module):
             bias = ahead if bias is None else bias + ahead
         if self.config.positions == "rotary":
             angle = time_angles(batch, self.config.width // self.config.heads)
-        return Layout(len(batch), events + 1, batch.tokens_R, bias, angle)
+        return Layout(batch.chunks, events + 1, batch.tokens_R, bias, angle)
 
 
 def attention_bias(events: int, heads: int, device: torch.device) -> Tensor:

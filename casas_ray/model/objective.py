@@ -176,7 +176,7 @@ class Objective:
 
 
 def _parts(batch: Batch, pieces: int) -> Iterator[Batch]:
-    size = -(-len(batch) // pieces)
+    size = -(-batch.chunks // pieces) * batch.together
     for start in range(0, len(batch), size):
         yield batch.piece(start, min(start + size, len(batch)))
 

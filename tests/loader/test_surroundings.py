@@ -7,13 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from support.context import BOTH, CONTEXT, loader_of
+from support.context import BOTH, CONTEXT, TOGETHER, loader_of
 
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.fetch import logs_for
 from casas_ray.corpus.prepare import prepare
 from casas_ray.errors import SettingsError
+from casas_ray.loader.blocks import Blocks
 from casas_ray.loader.event_records import EventsOnce, fields_of
 from casas_ray.loader.window_store import WindowStore
 
@@ -69,8 +70,8 @@ def test_a_chunk_has_the_events_that_the_set_has_around_the_window(
         assert sensors == [events.column("sensor")[index].as_py() for index in wanted]
         passed = np.array([events.column("time_us")[index].as_py() for index in wanted]) % DAY_US
         np.testing.assert_allclose(batch.day_seconds_BL[0].numpy()[real], passed / 1e6, atol=0.02)
-        assert batch.own_BL is not None
-        own = np.flatnonzero(batch.own_BL[0].numpy())
+        assert batch.own_CJL is not None
+        own = np.flatnonzero(batch.own_CJL[0, 0].numpy())
         assert own.tolist() == [*range(first - wanted[0], first - wanted[0] + length)]
 
 
@@ -127,19 +128,21 @@ def test_masks_lie_on_the_windows_own_events_as_without_context(
     around = loader_of(small_recipe.replace(changes | BOTH), small_set, small_vectors)
     pairs = zip(alone.batches(start=0), around.batches(start=0), strict=False)
     for plain, wide in itertools.islice(pairs, 3):
-        assert wide.own_BL is not None and not (wide.masked_BL & ~wide.own_BL).any()
+        assert wide.own_CJL is not None
+        own_BL = wide.own_CJL[:, 0]
+        assert not (wide.masked_BL & ~own_BL).any()
         assert wide.caption_B.tolist() == plain.caption_B.tolist()
-        assert torch.equal(wide.ids_BLF[wide.own_BL], plain.ids_BLF[plain.real_BL])
-        assert torch.equal(wide.masked_BL[wide.own_BL], plain.masked_BL[plain.real_BL])
-        assert torch.equal(wide.hidden_BLG[wide.own_BL], plain.hidden_BLG[plain.real_BL])
-        offset_B = wide.own_BL.int().argmax(1)
+        assert torch.equal(wide.ids_BLF[own_BL], plain.ids_BLF[plain.real_BL])
+        assert torch.equal(wide.masked_BL[own_BL], plain.masked_BL[plain.real_BL])
+        assert torch.equal(wide.hidden_BLG[own_BL], plain.hidden_BLG[plain.real_BL])
+        offset_B = own_BL.int().argmax(1)
         shown = wide.shown_BL - offset_B[:, None]
-        found, wanted = shown[wide.own_BL], plain.shown_BL[plain.real_BL]
+        found, wanted = shown[own_BL], plain.shown_BL[plain.real_BL]
         assert torch.equal(found[wanted >= 0], wanted[wanted >= 0])
-        assert (wide.shown_BL[wide.own_BL][wanted < 0] == -1).all()
+        assert (wide.shown_BL[own_BL][wanted < 0] == -1).all()
 
 
-@pytest.mark.parametrize("changes", [CONTEXT, BOTH])
+@pytest.mark.parametrize("changes", [CONTEXT, BOTH, TOGETHER])
 def test_two_workers_draw_what_one_draws(
     changes: dict, small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray
 ):
@@ -149,11 +152,20 @@ def test_two_workers_draw_what_one_draws(
         next(loader_of(recipe, small_set, small_vectors, rank, 2).batches(start=5))
         for rank in (0, 1)
     ]
-    names = ("ids_BLF", "own_BL", "masked_BL", "caption_B", "span_B2", "since_BK", "said_BK")
+    names = (
+        "ids_BLF",
+        "own_CJL",
+        "masked_BL",
+        "real_BL",
+        "caption_B",
+        "span_B2",
+        "since_BK",
+        "said_BK",
+    )
     for name in (*names, "counted_BA", "neighbours_BOA", "day_seconds_BL"):
         found = torch.cat([getattr(part, name) for part in parts])
         torch.testing.assert_close(found, getattr(whole, name), rtol=0, atol=0, equal_nan=True)
-    assert parts[1].dropout == whole.dropout.part(16, 32)
+    assert parts[1].dropout == whole.dropout.part(whole.chunks // 2, whole.chunks)
 
 
 def test_without_anything_around_a_split_is_read_as_ever(
@@ -181,3 +193,44 @@ def test_windows_of_alignment_json_stand_alone(small_recipe: Recipe, small_set: 
     )
     with pytest.raises(SettingsError, match="alignment JSON has windows alone"):
         WindowStore.of_split(nowhere, small_recipe.replace(CONTEXT))
+
+
+def test_windows_read_together_share_their_events_and_each_has_its_own(
+    small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray
+):
+    recipe = small_recipe.replace(TOGETHER)
+    loader = loader_of(recipe, small_set, small_vectors)
+    table, blocks = small_set.windows("train"), loader.train.blocks
+    assert blocks is not None
+    # Each training window is in a block, and few are in two.
+    counts = np.bincount(blocks.windows_CJ.ravel(), minlength=len(table))
+    assert counts.min() == 1 and counts.max() <= 2 and (counts == 2).mean() < 0.05
+    batch = next(loader.batches(start=0))
+    assert (len(batch), batch.chunks, batch.together) == (32, 8, 4)
+    assert batch.own_CJL is not None
+    # Four windows of twenty that share ten with the next span fifty events, thirty stand before.
+    assert batch.own_CJL.shape == (8, 4, 80)
+    first = np.array(table.column("first_event").to_pylist())
+    for run in range(8):
+        start_B2 = batch.span_B2.view(8, 4, 2)[run].numpy()
+        assert set(start_B2[:, 0].tolist()) <= set(first.tolist())
+        for window in range(4):
+            own = np.flatnonzero(batch.own_CJL[run, window].numpy())
+            offset = start_B2[window, 0] - start_B2[0, 0]
+            before = int(batch.own_CJL[run, 0].int().argmax())
+            length = start_B2[window, 1] - start_B2[window, 0]
+            assert own.tolist() == [*range(before + offset, before + offset + length)]
+    # Of a run's own events, so many are masked as of a window's.
+    own_CL = batch.own_CJL.any(1)
+    wanted = torch.round(0.3 * own_CL.sum(1))
+    assert torch.equal(batch.masked_BL.sum(1).float(), wanted)
+    assert not (batch.masked_BL & ~own_CL).any()
+
+
+def test_blocks_stay_in_their_stretch_and_the_last_one_overlaps_the_one_before():
+    first = np.array([0, 10, 20, 30, 40, 50, 60])
+    stretch = np.array([0, 0, 0, 0, 0, 50, 50])
+    blocks = Blocks.of(first, np.full(7, 20), stretch, 3)
+    assert blocks.windows_CJ.tolist() == [[0, 1, 2], [2, 3, 4]]
+    assert blocks.length_C.tolist() == [40, 40]
+    assert Blocks.of(first, np.full(7, 20), stretch, 6).windows_CJ.shape == (0, 6)

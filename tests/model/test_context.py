@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from support.context import BOTH, CONTEXT, loader_of
+from support.context import BOTH, CONTEXT, TOGETHER, loader_of
 from support.training import saved, state_of
 
 from casas_ray.config import Recipe
@@ -150,6 +150,30 @@ def test_the_hour_and_the_gap_of_a_masked_event_are_hidden_from_harmonics(
     torch.testing.assert_close(embedding._timed(six)[0, 0], wanted, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("pooling", ["mean", "attention"])
+def test_one_pass_gives_the_vectors_that_windows_have_with_the_same_past(
+    pooling: str, small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray
+):
+    """With all of the past in reach, a causal encoder reads the same for a window alone and for the
+    windows of a block together."""
+    far = {"data.context.events": 4096, "model.dropout": 0.0, "model.pooling": pooling}
+    recipe = small_recipe.replace(TOGETHER | far)
+    loader = loader_of(recipe, small_set, small_vectors)
+    model = state_of(recipe, loader).model.eval()
+    blocks = loader.train.blocks
+    assert blocks is not None
+    batch = next(loader.batches(start=0))
+    seen = batch.seen_as(masked_BL=torch.zeros_like(batch.masked_BL))
+    _, rows, _ = next(loader.sampler.steps(0, 1, start=0))
+    windows = blocks.windows_CJ[rows].ravel()
+    with torch.inference_mode():
+        together = model.pooled(seen)
+        alone = model.pooled(loader.train.fixed_batch(windows, torch.from_numpy(small_vectors)))
+    near = torch.from_numpy(loader.train.first_record_N[windows] < 4000)
+    assert near.sum() > 8
+    torch.testing.assert_close(together[near], alone[near], atol=2e-5, rtol=1e-4)
+
+
 def test_the_total_is_the_weighted_sum_and_counted_losses_fall(
     small_recipe: Recipe, small_set: PreparedSet, small_vectors: np.ndarray
 ):
@@ -190,7 +214,7 @@ def test_the_aggregates_loss_by_hand(
     assert float(found["neighbours_loss"]) == pytest.approx(float(there.square().mean()), rel=1e-5)
 
 
-@pytest.mark.parametrize("changes", [CONTEXT, BOTH])
+@pytest.mark.parametrize("changes", [CONTEXT, BOTH, TOGETHER])
 @pytest.mark.parametrize("pieces", [2, 3])
 def test_pieces_give_the_terms_and_gradients_of_the_whole_batch(
     pieces: int,
@@ -272,15 +296,16 @@ def one_worker(rank: int, size: int, port: int, folder: str, given: Given, piece
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize("pieces", [1, 2])
+@pytest.mark.parametrize(("pieces", "changes"), [(1, CONTEXT), (2, CONTEXT), (2, TOGETHER)])
 def test_two_workers_have_the_gradients_and_losses_of_one(
     pieces: int,
+    changes: dict,
     small_recipe: Recipe,
     small_set: PreparedSet,
     small_vectors: np.ndarray,
     tmp_path: Path,
 ):
-    given = (small_recipe.replace(CONTEXT), small_set, small_vectors)
+    given = (small_recipe.replace(changes), small_set, small_vectors)
     wanted, seen = told(given, 0, 1, 1), looked(given, 0, 1)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -298,6 +323,11 @@ def test_two_workers_have_the_gradients_and_losses_of_one(
     ("changes", "said"),
     [
         ({"data.context.side": "past"}, "wants model.pooling=mean or attention"),
+        (
+            {"data.context.side": "past", "model.pooling": "mean", "data.context.windows": 5},
+            "data.context.windows 5 does not divide optim.batch_size 64",
+        ),
+        ({"data.context.windows": 2}, "windows has no effect where side is none"),
         ({"data.context.events": 40}, "events has no effect where side is none"),
         (
             {"model.time_harmonics": 2, "model.fields": ("sensor", "state")},

@@ -19,6 +19,7 @@ CONTEXT = {
     "loss.neighbours_weight": 0.6,
 }
 BOTH = {**CONTEXT, "data.context.side": "both"}
+TOGETHER = {**CONTEXT, "data.context.windows": 4}
 
 
 def loader_of(
