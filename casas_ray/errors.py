@@ -3,6 +3,7 @@
 CasasError
 ├── SettingsError   2  a setting, an argument or a study that does not resolve
 ├── DataError       3  a log, a JSON file or a prepared set that cannot be used
+│   └── MissingData    it is not at hand
 ├── SetupError      4  something this machine lacks
 ├── SomeFailed      5  some trials of a study failed or diverged
 ├── AllFailed       6  all of them did, or the one run did
@@ -49,6 +50,10 @@ class DataError(CasasError):
     """A log, a JSON file or a prepared set that cannot be used."""
 
     exit_code = 3
+
+
+class MissingData(DataError):
+    """A log or a prepared set that is not at hand."""
 
 
 class SetupError(CasasError):

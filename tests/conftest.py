@@ -5,12 +5,13 @@ import secrets
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 # Of pytest's own processes: tables are as wide as in a log. Read when the package is imported.
 os.environ.pop("COLUMNS", None)
 
+from support import one_ray
 from support.gate import Gates, new_gates
 from support.recipes import SMALL
 
@@ -30,7 +31,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from casas_ray.cli import run as run_words
+from casas_ray.cli.entry import run as run_words
 from casas_ray.config import Recipe
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.fetch import logs_for
@@ -48,6 +49,20 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 # Where the suite runs in the background, shells ignore SIGINT, and what it starts would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Outermost: to wait for another session is no part of a test's time.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    if item.get_closest_marker("slow"):
+        one_ray.hold()
+    try:
+        return (yield)
+    finally:
+        if nextitem is None or nextitem.path != item.path:  # a module's fixtures are gone by then
+            one_ray.let_go()
 
 
 @pytest.fixture(scope="session", autouse=True)

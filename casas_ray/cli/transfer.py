@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from casas_ray import paths
 from casas_ray.cli import completion
 from casas_ray.cli.app import AsJson, command
-from casas_ray.cli.console import out, print_json, say, stepping
+from casas_ray.cli.console import out, print_json, say, stepping, waiting
 from casas_ray.cli.jobs import AtDashboard, OnCluster, machine_at, reaching
 from casas_ray.files import shown
 from casas_ray.records.own_folder import STUDY_FILE
@@ -39,11 +40,14 @@ def pull(
 
     Example: casas-ray pull milan_ablation_mlm --machine local-head
     """
+    parts = [paths.safe_name(part, what="the study or run") for part in name.split("/")]
     on = machine_at(machine, dashboard)
     if address := storage or on.storage:
-        from casas_ray.records.from_storage import pull as bring_from
+        from casas_ray.records.storage_mirror import copy_here
 
-        _show_pulled(bring_from(address, name), {}, as_json=as_json)
+        with waiting(f"reading {address}"):
+            folder = copy_here(address, parts, checkpoints=weights)
+        _show_pulled(folder, {}, as_json=as_json)
         return
     with reaching(on) as there, stepping() as steps:
         from casas_ray.run.cluster.pull import pull as bring

@@ -22,6 +22,8 @@ STATE_OF = {
     "ABSENT": "ABSENT",
     "TRUE": "ON",
     "FALSE": "OFF",
+    "ACTIVE": "ON",
+    "INACTIVE": "OFF",
 }
 """Every way in which logs write a state, in capitals, and the one in which it is kept."""
 

@@ -6,7 +6,7 @@ from casas_ray.config import DataConfig
 from casas_ray.corpus.bringing import LINK, refuse_simulated, remembered_hash
 from casas_ray.corpus.homes import home_or_error, known_homes, load_home, logged_homes
 from casas_ray.corpus.simulate.simulator import simulated_log
-from casas_ray.errors import DataError, did_you_mean
+from casas_ray.errors import MissingData, did_you_mean
 from casas_ray.files import shown
 from casas_ray.paths import raw, safe_name
 
@@ -17,7 +17,7 @@ def logs_for(config: DataConfig) -> dict[str, Path]:
     """The logs that the settings ask for, by home: simulated ones only when they say so.
 
     Raises:
-        DataError: one is not at hand.
+        MissingData: one is not at hand.
         RefusedError: one was simulated, and the settings do not say so.
     """
     return {home: _log_for(home, config) for home in config.homes}
@@ -50,20 +50,20 @@ def place_before(home: str) -> Path | None:
     return link.readlink() if link.is_symlink() and not link.exists() else None
 
 
-def _missing(home: str) -> DataError:
+def _missing(home: str) -> MissingData:
     facts, folder = load_home(home), raw() / home
     if place := place_before(home):
-        return DataError(
+        return MissingData(
             f"the log of home '{home}' was {shown(place)}, and nothing lies there now.",
             hint=f"put it back, or `casas-ray prepare {home} --log PATH` with its new place.",
         )
     if facts is None:
-        return DataError(
+        return MissingData(
             f"no log of home '{home}' is at hand.",
             hint=f"{did_you_mean(home, {*known_homes(), *logged_homes()})} "
             f"`casas-ray prepare {home} --log PATH` brings a new one.",
         )
-    return DataError(
+    return MissingData(
         f"no log of home '{home}' is at hand: there is none in {shown(folder)}.",
         hint=f"`casas-ray fetch {home}`, or download {facts.archive} and unpack it there (the log "
         f"is {facts.log_in_archive}); or try a simulated home with --simulated.",

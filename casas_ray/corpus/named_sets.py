@@ -13,7 +13,7 @@ from casas_ray.corpus.fetch import log_at_hand, logs_for
 from casas_ray.corpus.homes import known_homes
 from casas_ray.corpus.prepare import Watch, prepare
 from casas_ray.corpus.set_checks import AGAIN
-from casas_ray.errors import DataError, SettingsError, did_you_mean
+from casas_ray.errors import DataError, MissingData, SettingsError, SetupError, did_you_mean
 from casas_ray.files import shown
 
 _JSON_HOME = re.compile(r"json-[0-9a-f]{8}")
@@ -26,8 +26,22 @@ def set_for(config: DataConfig, *, watch: Watch = lambda _: None) -> PreparedSet
 
     Raises:
         DataError: there is no such set, or a log is missing or cannot be used.
+        SetupError: a cluster's job misses what may lie where it was sent from.
         SettingsError: other settings of data stand beside a set's name.
     """
+    try:
+        return _set_at_hand(config, watch)
+    except MissingData as error:
+        if not paths.in_job_copy():
+            raise
+        names = ", ".join(f"`casas-ray push {name}`" for name in config.homes)
+        raise SetupError(
+            f"on this cluster {error.problem}",
+            hint=f"{names} sends what lies on your machine. Else: {error.hint}",
+        ) from None
+
+
+def _set_at_hand(config: DataConfig, watch: Watch) -> PreparedSet:
     if name := set_named(config.homes):
         prepared = find_set(name)
         if settings_of(prepared) != config:
@@ -107,7 +121,7 @@ def _folder_of(name: str) -> Path:
     begun = [folder for folder in sets.values() if folder.name[:-4] == name]
     folder = sets.get(name) or (begun[0] if _JSON_HOME.fullmatch(name) and begun else None)
     if folder is None:
-        raise DataError(
+        raise MissingData(
             f"no prepared set '{name}' is in {shown(paths.aligned())}.",
             hint=did_you_mean(name, sets) if sets else "`casas-ray prepare` makes one.",
         )
@@ -151,7 +165,7 @@ def _with_others_named(missing: DataError, homes: Sequence[str]) -> DataError:
     if not held:
         return missing
     more = f" (or {', '.join(held[:-1])})" if held[:-1] else ""
-    return DataError(
+    return type(missing)(
         missing.problem,
         hint=f"{missing.hint}; or take a set that was made of it with other settings: "
         f"data.homes={held[-1]}{more}",

@@ -120,9 +120,9 @@ def copied(machine: Machine, folders: Sequence[Path]) -> Iterator[list[Listener]
     send(machine, folders)
 
 
-def copy_here(address: str, *, checkpoints: Which = "all") -> Path:
+def copy_here(address: str, parts: Sequence[str] = (), *, checkpoints: Which = "all") -> Path:
     """The folder below `data/runs` with what a storage has of a study and its runs, or of a run;
-    brought up to it now.
+    brought up to it now. `parts` lead on from the address.
 
     Raises:
         SettingsError: it is no address of a storage.
@@ -132,7 +132,10 @@ def copy_here(address: str, *, checkpoints: Which = "all") -> Path:
     """
     storage = Storage(address)
     with _told(storage):
-        return _copied_here(storage, checkpoints)
+        there = storage.at(*parts)
+        if parts and not _holds_any(there.names()):
+            raise _holds_nothing(storage, storage.names(), "/".join(parts))
+        return _copied_here(there, checkpoints)
 
 
 def copies_here(address: str, *, checkpoints: Which) -> list[Path]:
@@ -149,7 +152,7 @@ def copies_here(address: str, *, checkpoints: Which) -> list[Path]:
         within = [storage.at(name) for name in storage.names() if paths.is_safe_name(name)]
         held = [each for each in within if _holds_any(each.names())]
         if not held:
-            raise _holds_nothing(storage)
+            raise _holds_nothing(storage, storage.names())
         return [_copied_here(each, checkpoints) for each in held]
 
 
@@ -176,7 +179,7 @@ def keep_verdicts(address: str, folder: Path) -> None:
 def _copied_here(storage: Storage, checkpoints: Which) -> Path:
     held = storage.names()
     if not _holds_any(held):
-        raise _holds_nothing(storage)
+        raise _holds_nothing(storage, held)
     above = storage.at("..")
     is_trial = STUDY_FILE not in held and STUDY_FILE in above.names()
     study = above if is_trial else storage
@@ -196,10 +199,10 @@ def _holds_any(names: Sequence[str]) -> bool:
     return any(name in (STUDY_FILE, RUN_FILE, LEDGER) for name in names)
 
 
-def _holds_nothing(storage: Storage) -> DataError:
-    within = ", ".join(storage.names()[:8])
+def _holds_nothing(storage: Storage, names: Sequence[str], wanted: str = "") -> DataError:
+    within = ", ".join(names[:8])
     return DataError(
-        f"{storage.address} holds no run and no study.",
+        f"{storage.address} holds no run and no study{f' {wanted!r}' if wanted else ''}.",
         hint=f"it holds {within}." if within else "is it written as the machine's storage is?",
     )
 

@@ -229,7 +229,7 @@ def with_breakpoint(state, batch, **more):
         breakpoint()
     return step(state, batch, **more)
 loop.train_step = with_breakpoint
-from casas_ray.cli import run as run_words
+from casas_ray.cli.entry import run as run_words
 assert run_words(sys.argv[1:], debug=True) == 0
 assert stopped == [False], stopped
 """

@@ -8,7 +8,7 @@ import pytest
 from support.alignment_json import files
 from support.recipes import WORDS
 
-from casas_ray.cli.main import _tags_together
+from casas_ray.cli.entry import _tags_together
 from casas_ray.config import Recipe, TextConfig, Tracking
 from casas_ray.config.flat_json import flat_config, read_flat, written
 from casas_ray.errors import DataError, SettingsError

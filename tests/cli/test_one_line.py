@@ -228,6 +228,31 @@ def test_q_in_a_debugger_ends_a_command_with_130(tmp_path: Path):
     assert "Traceback" not in ended.stderr
 
 
+_INTERRUPTED_WHILE_LOADING = """
+import os, signal, sys
+
+MODULE = sys.argv[1]
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == MODULE:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+from casas_ray.cli import main
+sys.argv[:] = ["casas-ray", "studies"]
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "casas_ray.cli.data", "casas_ray.catalog"])
+def test_ctrl_c_while_a_command_is_still_loading_is_one_line(module: str):
+    command = [sys.executable, "-c", _INTERRUPTED_WHILE_LOADING, module]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 130, ended.stderr
+    assert ended.stderr == "casas-ray: interrupted; nothing had begun.\n"
+
+
 def test_values_of_another_kind_in_a_configuration_are_one_line(run, tmp_path: Path):
     path = tmp_path / "flat.json"
     for text in (

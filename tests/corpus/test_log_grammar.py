@@ -60,6 +60,7 @@ STATES = {
     "small": {"ON": "on", "OFF": "off", "OPEN": "open", "CLOSE": "closed"},
     "Opened": {"OPEN": "Opened", "CLOSE": "CLOSED"},
     "present": {"ON": "PRESENT", "OFF": "ABSENT"},
+    "Active": {"ON": "Active", "OFF": "inactive"},
 }
 STRAY = ("maybe", "(approx.)", "0.93", "?", "note: see diary", "12", "XXX", "# checked", '""')
 BAD = (

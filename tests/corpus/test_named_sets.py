@@ -13,7 +13,7 @@ from casas_ray.corpus.bringing import Named, brought
 from casas_ray.corpus.exchange.reading import JsonFiles, prepare_json
 from casas_ray.corpus.inventory import homes_at_hand
 from casas_ray.corpus.named_sets import find_set, set_for, set_named, settings_of
-from casas_ray.errors import DataError, SettingsError
+from casas_ray.errors import DataError, SettingsError, SetupError
 from casas_ray.paths import aligned, raw
 
 
@@ -46,6 +46,18 @@ def test_a_set_is_named_by_its_folder_its_path_or_what_stands_for_its_home(json_
         assert set_named([name]) == name
         assert find_set(name).folder.samefile(folder)
     assert set_named(["milan"]) == set_named(["milan", "aruba"]) == ""
+
+
+@pytest.mark.parametrize("name", ["cairo", "nowhere", "milan-000000000000"])
+def test_what_a_cluster_has_not_is_to_be_pushed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    job = tmp_path / "working_dir_files" / "_ray_pkg"
+    job.mkdir(parents=True)
+    monkeypatch.chdir(job)
+    with pytest.raises(SetupError, match=f"on this cluster no .*{name}") as told:
+        set_for(DataConfig(homes=(name,)))
+    assert f"`casas-ray push {name}`" in told.value.hint
 
 
 def test_a_set_stands_alone(json_set: PreparedSet):

@@ -9,7 +9,7 @@ import pytest
 from support.commands import Commands, commands
 from support.gate import Gates, new_gates
 from support.nodes import Nodes, apart
-from support.recipes import SMALL
+from support.studies import write_study
 
 
 @pytest.fixture(scope="session")
@@ -28,16 +28,7 @@ def words(tmp_path: Path, fault_gates: Gates) -> Iterator[Commands]:
 @pytest.fixture(scope="session")
 def small_study(tmp_path_factory: pytest.TempPathFactory, text_model: str) -> Path:
     """Two trials of two epochs, of 18 steps each; both are `small-seed0` to the gates."""
-    path = tmp_path_factory.mktemp("studies") / "disturbed.py"
-    changes = {**SMALL, "text.model": text_model}
-    path.write_text(
-        "from casas_ray.config import Recipe\n"
-        "from casas_ray.study import Study, each\n"
-        f"BASE = Recipe(name='small').replace({changes!r})\n"
-        "STUDY = Study(question='Less?', base=BASE, seeds=(0,),\n"
-        "    arms=each('model.dropout', [0.0]))\n"
-    )
-    return path
+    return write_study(tmp_path_factory.mktemp("studies") / "disturbed.py", text_model, seeds=(0,))
 
 
 @pytest.fixture(scope="session")

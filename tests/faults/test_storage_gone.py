@@ -1,16 +1,19 @@
-"""A storage that goes away while a run is trained, comes back or does not, or never answers: the
-training goes on, and the command says how its copy stands."""
+"""A storage that goes away while a run is trained, comes back or does not, is slow or never
+answers: the training goes on, and the command says how its copy stands."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pyarrow import fs
 from support.commands import Commands
 from support.gate import Gates
+from support.proxy import proxy_to
 from support.recipes import WORDS
 from support.s3_server import KEYS, server
 from support.waiting import wait_until
@@ -86,6 +89,29 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, subprocess.Popen]
         monkeypatch.setenv(name, value)
     with server() as made:
         yield made
+
+
+def test_a_bucket_behind_a_slow_line_has_all_of_the_run_in_the_end(
+    words: Commands, line: list[object], tmp_path: Path, s3: tuple[str, subprocess.Popen]
+):
+    address, _ = s3
+    port = re.search(r"127\.0\.0\.1:(\d+)", address)
+    assert port
+    with proxy_to(int(port[1])) as between:
+        between.slow_down(0.25)
+        slow = address.replace(port[1], str(between.port))
+        assert words.run(*line, f"machine.storage={slow}") == 0, words.err
+        assert between.connections > 0
+    assert json.loads(words.out)["status"] == "finished"
+    assert "Traceback" not in words.err
+    files, root = fs.FileSystem.from_uri(address)
+    kept = files.get_file_info(fs.FileSelector(f"{root}/run/checkpoints", recursive=True))
+    assert {info.base_name for info in kept if not info.is_file} == {
+        "step-00000018",
+        "step-00000036",
+    }
+    with files.open_input_stream(f"{root}/run/ledger.jsonl") as ledger:
+        assert ledger.read() == (tmp_path / "run" / "ledger.jsonl").read_bytes()
 
 
 @pytest.mark.skipif(

@@ -17,7 +17,7 @@ WORDS = ("--machine", "debug", "--no-wandb", "--json")
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, data_root: Path, text_model: str) -> tuple[Path, Path]:
     """A data folder with a study of two seeds that has ended, and the study's file."""
-    from casas_ray.cli import run as run_words
+    from casas_ray.cli.entry import run as run_words
 
     root = tmp_path_factory.mktemp("extension")
     study = root / "grown.py"

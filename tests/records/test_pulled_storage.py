@@ -23,7 +23,7 @@ def kept(whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 
 def test_a_run_comes_whole_from_a_storage_and_asks_no_cluster(run, kept: Path, whole_run: Path):
-    code, out, err = run("pull", "mine-1a2b3c", "--storage", kept)
+    code, out, err = run("pull", "mine-1a2b3c", "--storage", kept, "--weights", "all")
     assert code == 0, err
     assert "casas-ray runs" in out
     here = paths.runs() / "mine-1a2b3c"
@@ -35,6 +35,14 @@ def test_a_run_comes_whole_from_a_storage_and_asks_no_cluster(run, kept: Path, w
 
 def test_what_a_storage_has_not_leaves_nothing_here(run, kept: Path):
     code, _, err = run("pull", "other", "--storage", kept)
-    assert (code, "has no study or run 'other'" in err) == (3, True)
+    assert (code, "holds no run and no study 'other'" in err) == (3, True)
+    assert "it holds mine-1a2b3c" in err
     assert not (paths.runs() / "other").exists()
-    assert run("pull", "../x", "--storage", kept)[0] == 8
+
+
+@pytest.mark.parametrize("name", ["../x", "study/../x", "/x", ""])
+def test_a_name_that_leaves_is_refused_before_anybody_is_asked(run, kept: Path, name: str):
+    code, _, err = run("pull", name, "--storage", kept)
+    assert (code, "would leave its folder" in err) == (8, True)
+    code, _, err = run("pull", name, "--dashboard", "http://127.0.0.1:9")
+    assert (code, "asking" in err) == (8, False)

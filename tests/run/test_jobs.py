@@ -13,7 +13,7 @@ from support.gate import Gates, new_gates
 from support.ledgers import assert_same_run
 from support.nodes import Nodes, apart
 from support.proxy import proxy_to
-from support.recipes import SMALL
+from support.studies import write_study
 from support.waiting import LONG, wait_until
 
 from casas_ray.records.run_result import RunResult
@@ -57,16 +57,7 @@ def started(*words: object) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory, text_model: str) -> Path:
-    path = tmp_path_factory.mktemp("study") / "sent.py"
-    changes = {**SMALL, "text.model": text_model}
-    path.write_text(
-        "from casas_ray.config import Recipe\n"
-        "from casas_ray.study import Study, each\n"
-        f"BASE = Recipe(name='small').replace({changes!r})\n"
-        "STUDY = Study(question='Less?', base=BASE, seeds=(0, 1),\n"
-        "    arms=each('model.dropout', [0.0]))\n"
-    )
-    return path
+    return write_study(tmp_path_factory.mktemp("study") / "sent.py", text_model, seeds=(0, 1))
 
 
 def submit(nodes: Nodes, *words: object) -> subprocess.CompletedProcess[str]:
@@ -112,18 +103,19 @@ def test_a_study_is_checked_sent_followed_and_pulled(
 
 def test_exit_codes_are_the_commands_own_and_attach_gives_them_again(nodes: Nodes):
     missing = submit(nodes, "tune", "milan_ablation_mlm", "data.homes=cairo")
-    assert missing.returncode == 3, missing.stdout
-    assert "no log of home 'cairo' is at hand" in missing.stdout
+    assert missing.returncode == 4, missing.stdout
+    assert "on this cluster no log of home 'cairo' is at hand" in missing.stdout
+    assert "`casas-ray push cairo`" in missing.stdout
     job = names_of(nodes)[-1]
     assert job.startswith("tune-milan_ablation_mlm-")
     again = casas_ray("attach", job, "--dashboard", nodes.dashboard)
-    assert (again.returncode, again.stdout) == (3, missing.stdout)
+    assert (again.returncode, again.stdout) == (4, missing.stdout)
     for words in (("logs", job), ("logs", job, "--follow")):
         told = casas_ray(*words, "--dashboard", nodes.dashboard)
         assert told.returncode == 0
         assert "no log of home 'cairo' is at hand" in told.stdout
     table = casas_ray("jobs", "--dashboard", nodes.dashboard)
-    assert "failed, exit 3" in table.stdout
+    assert "failed, exit 4" in table.stdout
     nobody = casas_ray("attach", "nobody", "--dashboard", nodes.dashboard)
     assert (nobody.returncode, "knows of no job nobody" in nobody.stderr) == (7, True)
 

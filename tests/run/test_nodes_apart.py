@@ -12,7 +12,8 @@ import pytest
 from support.gate import Gates, new_gates
 from support.ledgers import assert_same_run
 from support.nodes import Nodes, apart, mounts_of
-from support.recipes import SMALL, WORDS
+from support.recipes import WORDS
+from support.studies import write_study
 from support.waiting import LONG, wait_until
 from support.wandb_server import KEY, WandbServer, serving
 
@@ -44,16 +45,7 @@ def server() -> Iterator[WandbServer]:
 @pytest.fixture
 def study(tmp_path: Path, text_model: str) -> Path:
     """Four trials, each of which ends well."""
-    path = tmp_path / "apart.py"
-    changes = {**SMALL, "text.model": text_model}
-    path.write_text(
-        "from casas_ray.config import Recipe\n"
-        "from casas_ray.study import Study, each\n"
-        f"BASE = Recipe(name='small').replace({changes!r})\n"
-        "STUDY = Study(question='Less?', base=BASE, seeds=(0, 1),\n"
-        "    arms=each('model.dropout', [0.0]))\n"
-    )
-    return path
+    return write_study(tmp_path / "apart.py", text_model, seeds=(0, 1))
 
 
 def environment(server: WandbServer) -> dict[str, str]:

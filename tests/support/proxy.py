@@ -1,9 +1,10 @@
 """A network between a command and a server of this machine: connections through it can be cut, or
-fall silent, while both ends live."""
+fall silent, or be slow, while both ends live."""
 
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 _SECONDS = 0.1
@@ -14,6 +15,7 @@ class Proxy:
 
     def __init__(self, target: int) -> None:
         self.connections = 0
+        self._seconds = 0.0
         self._target = target
         self._passes = threading.Event()
         self._passes.set()
@@ -33,6 +35,10 @@ class Proxy:
         for each in list(self._open):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+
+    def slow_down(self, seconds: float) -> None:
+        """Let each piece of bytes take so long."""
+        self._seconds = seconds
 
     def fall_silent(self) -> None:
         """Take connections and pass nothing on."""
@@ -67,6 +73,7 @@ class Proxy:
         try:
             while piece := one.recv(1 << 16):
                 self._passes.wait()
+                time.sleep(self._seconds)
                 other.sendall(piece)
         except OSError:
             pass

@@ -8,6 +8,20 @@ from casas_ray.records.ledger import Ledger
 from casas_ray.records.rule import new_rule
 from casas_ray.records.study_record import STUDY_FILE, StudyRecord, read_study
 from casas_ray.sealed import write_sealed
+from support.recipes import SMALL
+
+
+def write_study(path: Path, text_model: str, seeds: Sequence[int]) -> Path:
+    """A study file of two arms, each of which ends well after two epochs of 18 steps."""
+    path.write_text(
+        "from casas_ray.config import Recipe\n"
+        "from casas_ray.study import Study, each\n"
+        f"BASE = Recipe(name='small').replace({ ({**SMALL, 'text.model': text_model})!r})\n"
+        f"STUDY = Study(question='Less?', base=BASE, seeds={tuple(seeds)!r},\n"
+        "    arms=each('model.dropout', [0.0]))\n"
+    )
+    return path
+
 
 FAILED = None
 """Where a value is wanted: this training diverged."""

@@ -491,7 +491,7 @@ def canary_run(tmp_path_factory: pytest.TempPathFactory, text_model: str) -> Pat
     prepare = [*command, "prepare", "canary", "--log", str(log)]
     subprocess.run(prepare, check=True, env=environment, capture_output=True)
     launcher = "import sys; sys.argv.append('argv-canary'); sys.argv.pop(); "
-    launcher += "from casas_ray.cli import run; sys.exit(run(sys.argv[2:], debug=True))"
+    launcher += "from casas_ray.cli.entry import run; sys.exit(run(sys.argv[2:], debug=True))"
     subprocess.run(
         [sys.executable, "-c", launcher, "argv-canary", *words],
         check=True,

@@ -17,7 +17,7 @@ from support.waiting import LONG, wait_until
 from support.wandb_file import history, run_file
 from support.wandb_server import ENTITY, KEY, TEAM, WandbServer, serving
 
-from casas_ray.cli.main import run as run_words
+from casas_ray.cli.entry import run as run_words
 from casas_ray.config import Recipe, Tracking
 from casas_ray.files import mark
 from casas_ray.records.lock import locked
