@@ -12,8 +12,8 @@ class AlertsConfig(Settings):
 
     to: Names = ()
     """`terminal`, `file` (alerts.jsonl beside the runs), `webhook` (posted as JSON to the address
-    in CASAS_RAY_WEBHOOK); empty is nowhere. Losses that are no numbers, failures and the end are told
-    of always."""
+    in CASAS_RAY_WEBHOOK); empty is nowhere. Losses that are no numbers, failures and the end are
+    told of always."""
 
     stall_seconds: CountOrNone = 600
     """No row for so long is a stall; 0 never is. To be longer than a look at validation days."""
