@@ -1,20 +1,37 @@
 """An ablation as a base and its arms; seeds are an axis."""
 
 import itertools
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 
 from casas_ray import paths
+from casas_ray.arms import Arm, as_written, cross, each, former_arm_name, named_by
 from casas_ray.config import DataConfig, Recipe, Tracking
 from casas_ray.config.base import differences, flat
+from casas_ray.config.ranges import Range, choice, loguniform, randint, uniform
 from casas_ray.errors import SettingsError, did_you_mean
 
-BASE_ARM = "base"
+__all__ = [
+    "BASE_ARM",
+    "Arm",
+    "Range",
+    "Study",
+    "Trial",
+    "as_written",
+    "choice",
+    "cross",
+    "describe_arm",
+    "each",
+    "former_arm_name",
+    "loguniform",
+    "named_by",
+    "quickened",
+    "randint",
+    "uniform",
+    "usual_tracking",
+]
 
-_LEAST_WRITTEN_OUT = 1e-3
-"""Smaller numbers are written with an exponent."""
+BASE_ARM = "base"
 
 QUICK = {
     "model.width": 192,
@@ -29,14 +46,6 @@ QUICK = {
 QUICK_SIMULATED_DAYS = 6
 QUICK_LOG_EVERY = 5
 """Steps between rows of training metrics: a quick run has few steps, and would have no row."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A named difference from the base."""
-
-    name: str
-    changes: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,9 @@ class Study:
     rope: float = field(default=0.01, kw_only=True)
     """A difference of recall_mean that does not matter; written down before the first trial."""
 
+    ranges: Mapping[str, Range] = field(default_factory=dict, kw_only=True)
+    """Settings by path that a search draws (`casas-ray tune --search`), each from its range."""
+
     changes: Mapping[str, object] = field(default_factory=dict, kw_only=True)
     """What was changed in the base of the study's file."""
 
@@ -105,6 +117,18 @@ class Study:
                     f"{self._called}: arm '{arm.name}' changes the seed, which is an axis.",
                     hint="give the study other `seeds`; every arm runs with each.",
                 )
+        for path, values in self.ranges.items():
+            self._refuse_range(path, values)
+
+    def _refuse_range(self, path: str, values: Range) -> None:
+        if path == "seed" or path.startswith(("data.", "text.")):
+            why = "an axis" if path == "seed" else "what all trials of a search share"
+            raise SettingsError(
+                f"{self._called}: {path} cannot be searched over, for it is {why}.",
+                hint="a search sees the mean over `seeds`; arms may have data of their own.",
+            )
+        for value in values.ends:
+            self.base.replace({path: value})  # whatever lies between fits too
 
     def _refuse_no_home(self, recipe: Recipe) -> None:
         for home in recipe.data.homes:
@@ -161,6 +185,8 @@ class Study:
                     f"'{path}' is what this study varies.",
                     hint="copy the study file and give it other values, or use train for one run.",
                 )
+        for path in set(self.ranges) & set(changes):
+            raise SettingsError(f"'{path}' is what this study searches over.")
         return replace(self, base=self.base.replace(changes), changes={**self.changes, **changes})
 
     def with_seeds(self, count: int) -> "Study":
@@ -247,47 +273,6 @@ def usual_tracking(*, quick: bool) -> Tracking:
 def _trial_folder(arm: str, seed: str) -> str:
     end = f"-seed{seed}"  # stays readable however long the arm's name is
     return paths.folder_name(arm, most=paths.LONGEST_NAME - len(end)) + end
-
-
-def as_written(value: object) -> str:
-    """A value as a person writes it: `3e-4` for 0.00030000000000000003, `1e30` for 1e+30."""
-    if isinstance(value, list | tuple):
-        return ",".join(as_written(each) for each in value) or "none"
-    if not isinstance(value, float) or not math.isfinite(value):
-        return str(value)
-    # Twelve digits are more than anybody writes, and fewer than a sum of floats gets wrong.
-    text = repr(float(f"{value:.12g}"))
-    mantissa, e, exponent = text.partition("e")
-    if e:
-        return f"{mantissa}e{int(exponent)}"
-    if not 0.0 < abs(value) < _LEAST_WRITTEN_OUT:
-        return text
-    sign, digits, last = Decimal(text).as_tuple()
-    first, *rest = map(str, digits)
-    return f"{'-' * sign}{first}{'.' if rest else ''}{''.join(rest)}e{int(last) + len(rest)}"
-
-
-def each(path: str, values: Iterable[object]) -> list[Arm]:
-    """One arm for each value of one setting."""
-    return [Arm(named_by({path: value}), {path: value}) for value in values]
-
-
-def cross(axes: Mapping[str, Iterable[object]]) -> list[Arm]:
-    """One arm for each combination of values of several settings."""
-    combinations = itertools.product(*axes.values())
-    changes = [dict(zip(axes, values, strict=True)) for values in combinations]
-    return [Arm(named_by(change), change) for change in changes]
-
-
-def named_by(changes: Mapping[str, object], write: Callable[[object], str] = as_written) -> str:
-    """The name of an arm that makes these changes: `dropout=0.1+layers=2`."""
-    return "+".join(f"{path.rsplit('.', 1)[-1]}={write(value)}" for path, value in changes.items())
-
-
-def former_arm_name(arm: Arm) -> str | None:
-    """The name that earlier versions gave an arm of `each` or `cross`, where it was another."""
-    former = named_by(arm.changes, str)
-    return former if arm.name == named_by(arm.changes) and arm.name != former else None
 
 
 def describe_arm(study: Study, arm: Arm) -> dict[str, object]:

@@ -70,7 +70,7 @@ def keep_results(record: StudyRecord) -> None:
 
 
 def _fail_if_any(statuses: Sequence[str], folder: Path) -> None:
-    bad = [status for status in statuses if status != "finished"]
+    bad = [status for status in statuses if status not in ("finished", "pruned")]
     if not bad:
         return
     counts = ", ".join(f"{bad.count(status)} {status}" for status in sorted(set(bad)))

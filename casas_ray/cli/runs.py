@@ -1,6 +1,7 @@
 """Commands about studies: tune, settings."""
 
-from typing import Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,6 +28,24 @@ from casas_ray.cli.app import (
 from casas_ray.cli.console import listening, print_json, say, stepping, waiting
 from casas_ray.cli.given import OutputDir, TestData, TrainData, ValData, Vocab, own_or_none
 from casas_ray.cli.results import show_study
+from casas_ray.errors import SettingsError
+from casas_ray.study import Study
+
+if TYPE_CHECKING:
+    from casas_ray.records.study_record import StudyRecord
+    from casas_ray.run.rounds import Rounds
+
+
+class Algorithm(StrEnum):
+    """Who draws the arms of a search."""
+
+    OPTUNA = "optuna"
+
+
+class Scheduler(StrEnum):
+    """Who ends trials early."""
+
+    ASHA = "asha"
 
 
 @command("plan", "runs", "table", "plot", "evaluate")
@@ -50,6 +69,13 @@ def tune(
         bool, typer.Option("--until-decided", help="Add seeds until each arm has a verdict.")
     ] = False,
     most: Annotated[int, typer.Option(min=6, help="Seeds at most, with --until-decided.")] = 12,
+    search: Annotated[
+        Algorithm | None, typer.Option("--search", help="Draw arms from the study's ranges.")
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Arms to draw, with --search.")] = 20,
+    scheduler: Annotated[
+        Scheduler | None, typer.Option("--scheduler", help="Stop trials early that do worse.")
+    ] = None,
     fresh: Fresh = False,
     no_wandb: NoWandb = False,
     wandb_project: WandbProject = None,
@@ -81,17 +107,33 @@ def tune(
         seeds=seeds,
         arms=arms,
     )
+    if asked.ranges and not search:
+        left_out = ", ".join(asked.ranges)
+        say(f"the ranges of {left_out} are left out; --search optuna draws from them.")
+    if scheduler and until_decided:
+        raise SettingsError("--until-decided wants whole trials, and --scheduler ends them early.")
     if no_wandb:
         tracking = tracking.replace({"mode": "disabled"})
     with waiting("loading torch"):
         from casas_ray.run.rounds import Rounds
 
-    rounds = Rounds(on, tracking, say, stepping, listening, given, folder)
-    if until_decided:
+    rounds = Rounds(on, tracking, say, stepping, listening, given, folder, bool(scheduler))
+    if search:
+        record = _searched(asked, rounds, trials, fresh=fresh)
+    elif until_decided:
         record = rounds.until_decided(asked, most, fresh=fresh)
     else:
         record = rounds.train(asked, fresh=fresh, extend=extend)
     show_study(record, as_json=as_json)
+
+
+def _searched(study: Study, rounds: "Rounds", trials: int, *, fresh: bool) -> "StudyRecord":
+    from casas_ray.records.forecast import trials_at_a_time
+    from casas_ray.run.search import Search
+
+    # Two turns of the machine: each batch of arms starts Ray anew.
+    at_a_time, _ = trials_at_a_time(rounds.machine)
+    return Search(study, rounds, trials, max(2, 2 * at_a_time // len(study.seeds))).run(fresh=fresh)
 
 
 @command("config", "plan", name="settings")

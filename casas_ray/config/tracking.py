@@ -4,7 +4,29 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from casas_ray.config.base import Count, Names, Settings
+from casas_ray.config.base import Count, CountOrNone, Names, Settings
+
+
+class AlertsConfig(Settings):
+    """When somebody is told that a training wants a look, and where."""
+
+    to: Names = ()
+    """`terminal`, `file` (alerts.jsonl beside the runs), `webhook` (posted as JSON to the address
+    in CASAS_RAY_WEBHOOK); empty is nowhere. Losses that are no numbers, failures and the end are
+    told of always."""
+
+    stall_seconds: CountOrNone = 600
+    """No row for so long is a stall; 0 never is. To be longer than a look at validation days."""
+
+    plateau_looks: CountOrNone = 0
+    """So many looks in a row without a better one are a plateau; 0 never are."""
+
+    @model_validator(mode="after")
+    def _known_places(self) -> Self:
+        unknown = sorted(set(self.to) - {"terminal", "file", "webhook"})
+        if unknown:
+            raise ValueError(f"to knows terminal, file and webhook, not {', '.join(unknown)}")
+        return self
 
 
 class Tracking(Settings):
@@ -57,6 +79,8 @@ class Tracking(Settings):
     code_snapshot: bool = True
     """Keep with the run the code that git tracks, and its difference from the commit; never data.
     It goes to W&B with the run."""
+
+    alerts: AlertsConfig = AlertsConfig()
 
     @model_validator(mode="after")
     def _known_backends(self) -> Self:

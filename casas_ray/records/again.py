@@ -14,7 +14,7 @@ from casas_ray.errors import DataError
 from casas_ray.records.own_folder import STUDY_FILE
 from casas_ray.records.provenance import UNKNOWN, Code
 from casas_ray.records.run_record import RunRecord
-from casas_ray.records.run_result import RunResult
+from casas_ray.records.run_result import SETTLED, RunResult
 from casas_ray.records.study_record import StudyRecord, read_study
 from casas_ray.study import Study, Trial
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from casas_ray.corpus.alignment import PreparedSet
 
 log = logging.getLogger(__name__)
-
-_SETTLED = ("finished", "diverged")
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def _again(trial: Trial, held: StudyRecord, prepared: "PreparedSet", code: Code)
     of_code = _code_changed(run, code)
     if changed:
         return Again(trial.name, True, [*changed, *of_code])
-    if run.status in _SETTLED:
+    if run.status in SETTLED:
         return Again(trial.name, False, [run.status, *of_code])
     return Again(trial.name, True, [f"{run.status} at step {run.step}", *of_code])
 

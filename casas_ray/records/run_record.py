@@ -14,16 +14,13 @@ from casas_ray.errors import DataError, RefusedError
 from casas_ray.files import shown
 from casas_ray.records.own_folder import RUN_FILE, hint_for_run, own
 from casas_ray.records.provenance import UNKNOWN_CODE, Code
-from casas_ray.records.run_result import RunResult
+from casas_ray.records.run_result import SETTLED, RunResult
 from casas_ray.sealed import fitted, read_sealed, write_sealed
 
 log = logging.getLogger(__name__)
 
 QUICK = "quick"
 """The caveat of the tiny model and few epochs."""
-
-# A diverged run diverges again: the same recipe gives the same numbers.
-_SETTLED = ("finished", "diverged")
 
 
 class _About(BaseModel):
@@ -198,5 +195,5 @@ def unsettled(records: Sequence[RunRecord]) -> list[int]:
     return [
         index
         for index, record in enumerate(records)
-        if RunResult.read(record.folder).status not in _SETTLED
+        if RunResult.read(record.folder).status not in SETTLED
     ]

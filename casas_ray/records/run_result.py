@@ -9,6 +9,12 @@ from casas_ray.records.rows import Row, Status
 
 CHECKPOINTS = "checkpoints"
 
+PRUNED = "the scheduler stopped it, for others did better"
+"""The reason in the ledger of a trial that is not to be taken up again."""
+
+SETTLED = ("finished", "diverged", "pruned")
+"""A diverged run diverges again, and a pruned one is pruned: the same recipe, the same numbers."""
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -33,9 +39,10 @@ class RunResult:
         return self.infos[-1] if self.infos else {}
 
     @property
-    def status(self) -> Status | Literal["not started", "missing"]:
+    def status(self) -> Status | Literal["not started", "missing", "pruned"]:
         """How it ended: finished, diverged, failed or stopped; running while nobody wrote an end;
-        missing where there was a training and its ledger, or what counts of it, is gone.
+        missing where there was a training and its ledger, or what counts of it, is gone; pruned
+        where a scheduler stopped it for good.
 
         A process that was killed writes none, so its run reads as running.
         """
@@ -44,6 +51,8 @@ class RunResult:
         last = self.rows[-1]
         if last["event"] != "end":
             return "running"
+        if last["status"] == "stopped" and last.get("error") == PRUNED:
+            return "pruned"
         return "missing" if last["status"] == "finished" and not self.best() else last["status"]
 
     @property

@@ -18,7 +18,7 @@ from ray.tune.logger import LoggerCallback
 from casas_ray.errors import SettingsError
 from casas_ray.records.follow import Follower
 from casas_ray.records.run_record import RunRecord
-from casas_ray.records.run_result import RunResult, Status, checkpoint_folder
+from casas_ray.records.run_result import PRUNED, RunResult, Status, checkpoint_folder
 from casas_ray.tracking.views import views_of
 
 log = logging.getLogger(__name__)
@@ -41,8 +41,15 @@ class LedgerLoggerCallback(LoggerCallback):
     Tune's thread never waits for W&B: rows are passed on by the follower's.
     """
 
-    def __init__(self, record_of: RecordOf, follower: Follower, recorder: Any) -> None:
+    def __init__(
+        self,
+        record_of: RecordOf,
+        follower: Follower,
+        recorder: Any,
+        was_pruned: Callable[[str], bool] = lambda trial_id: False,
+    ) -> None:
         # Any: Ray's handle of an actor has no type of its own.
+        self._was_pruned = was_pruned
         self._record_of = record_of
         self._follower = follower
         self._recorder = recorder
@@ -66,7 +73,7 @@ class LedgerLoggerCallback(LoggerCallback):
         end: tuple[Status, str] = (
             ("failed", "its worker died, more often than is allowed")
             if failed
-            else ("stopped", "Tune stopped it")
+            else ("stopped", PRUNED if self._was_pruned(trial.trial_id) else "Tune stopped it")
         )
         try:
             ray.get(self._recorder.settle.remote(record.folder, *end))

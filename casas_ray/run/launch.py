@@ -29,10 +29,13 @@ def run_study(
     machine: Machine,
     data: Sequence[TrainingData],
     listeners: Sequence[Listener],
+    *,
+    first_look: int = 0,
 ) -> None:
     """Train these trials of the study in a folder; `data` has one entry a record.
 
-    A trial that fails or diverges raises nothing: its ledger says so.
+    A trial that fails or diverges raises nothing: its ledger says so. With a `first_look` ASHA
+    stops trials from that step on.
 
     Raises:
         RefusedError: another process is at work in the folder.
@@ -55,7 +58,7 @@ def run_study(
         if machine.seat == "debug":
             _one_by_one(records, machine, data)
         else:
-            _through_tune(records, machine, data, folder, follower)
+            _through_tune(records, machine, data, folder, follower, first_look)
 
 
 def _one_by_one(
@@ -72,6 +75,7 @@ def _through_tune(
     data: Sequence[TrainingData],
     folder: Path,
     follower: Follower,
+    first_look: int,
 ) -> None:
     prepare_environment(machine)
     from casas_ray.run.attend import Bell, attended  # ray takes seconds to import
@@ -83,7 +87,7 @@ def _through_tune(
 
         wires = wired(bell, machine, folder)
         shared = shared_by_trials(data, [record.recipe for record in records], machine)
-        run_trials(records, machine, shared, folder, wires, follower)
+        run_trials(records, machine, shared, folder, wires, follower, first_look)
 
     with _ends_told(records):
         attended(machine, work)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from casas_ray.config import Machine, Tracking
 from casas_ray.corpus.alignment import PreparedSet
+from casas_ray.errors import SettingsError
+from casas_ray.loader.set_facts import SetFacts
+from casas_ray.loader.training_data import TrainingData
 from casas_ray.records.extension import take_up
 from casas_ray.records.follow import Listener
 from casas_ray.records.forecast import forecast, keep_forecast
@@ -41,6 +44,17 @@ class Rounds:
     folder: Path | None = None
     """That of the study; None for the one that it has by its name."""
 
+    halves: bool = False
+    """Whether ASHA stops trials that do worse than others."""
+
+    def __post_init__(self) -> None:
+        if self.halves and (self.machine.seat == "debug" or self.machine.most_workers > 1):
+            raise SettingsError(
+                "--scheduler asha stops trials of one worker that run through Ray Tune; machine "
+                f"{self.machine.name} has no such.",
+                hint="--machine laptop, or leave --scheduler out.",
+            )
+
     def train(
         self, study: Study, *, fresh: bool = False, extend: bool = False, most: int | None = None
     ) -> StudyRecord:
@@ -71,7 +85,8 @@ class Rounds:
             keep_forecast(record.folder, forecast(cells, self.machine))
         with self.listening(open_runs, study.name) as listeners:
             open_data = [by_arm[run.arm] for run in open_runs]
-            run_study(record.folder, open_runs, self.machine, open_data, listeners)
+            look = _first_look(open_runs, open_data) if self.halves and open_runs else 0
+            run_study(record.folder, open_runs, self.machine, open_data, listeners, first_look=look)
         # Before an error for trials that failed: the results stand whatever follows.
         conclude(record, self.tracking, self.watch, is_news=bool(open_runs))
         # Those that ended before may have done so while the storage was away.
@@ -104,3 +119,12 @@ class Rounds:
             )
             part = replace(study.with_arms(undecided), seeds=further)
             record = self.train(part, extend=True)
+
+
+def _first_look(runs: Sequence[RunRecord], data: Sequence[TrainingData]) -> int:
+    """The step at which the first of these trials looks at its validation days."""
+    epochs = [
+        SetFacts.of(each.prepared).sampler(run.recipe).steps_per_epoch
+        for run, each in zip(runs, data, strict=True)
+    ]
+    return min([*epochs, *(run.recipe.optim.validate_every for run in runs)])

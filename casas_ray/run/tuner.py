@@ -13,6 +13,7 @@ from casas_ray.records.follow import Follower
 from casas_ray.records.run_record import RunRecord
 from casas_ray.run.bell import listener
 from casas_ray.run.callbacks import LedgerLoggerCallback
+from casas_ray.run.halving import halving
 from casas_ray.run.room import slots
 from casas_ray.run.shared_data import SharedData
 from casas_ray.run.trainer import Wires, report_result, run_in_trainer, run_in_trial
@@ -28,15 +29,19 @@ def run_trials(
     folder: Path,
     wires: Wires,
     follower: Follower,
+    first_look: int = 0,
 ) -> None:
     """Train every record; a failed or diverged one leaves its status in its ledger and the others
-    go on. `shared` has one entry a record, the follower their ledgers. When the bell rings, all
-    stop."""
+    go on. `shared` has one entry a record, the follower their ledgers. With a `first_look` ASHA
+    stops trials from that step on. When the bell rings, all stop."""
 
     def record_of(trial: str, config: Mapping[str, Any]) -> RunRecord:  # Any: Tune's parameters
         return records[config["index"]]
 
     storage = scratch_folder(folder / RAY_FOLDER)
+    own = [record.folder for record in records]
+    asha = halving(first_look, folder, own) if first_look else None
+    was_pruned = asha.was_pruned if asha else lambda trial_id: False
     trainable = tune.with_parameters(
         _trial_driver, records=list(records), shared=list(shared), machine=machine, wires=wires
     )
@@ -46,6 +51,7 @@ def run_trials(
         param_space={"index": tune.grid_search(list(range(len(records))))},
         tune_config=tune.TuneConfig(
             max_concurrent_trials=concurrent(machine),
+            scheduler=asha,
             reuse_actors=True,  # torch and Ray Data are imported once a slot, not once a trial
             trial_name_creator=_name,
             trial_dirname_creator=_name,
@@ -53,7 +59,7 @@ def run_trials(
         run_config=tune.RunConfig(
             name="ray",
             storage_path=str(storage),
-            callbacks=[LedgerLoggerCallback(record_of, follower, wires.recorder)],
+            callbacks=[LedgerLoggerCallback(record_of, follower, wires.recorder, was_pruned)],
             # A trainer of its own counts the deaths of its workers itself.
             failure_config=tune.FailureConfig(
                 max_failures=machine.max_failures if machine.most_workers == 1 else 0

@@ -32,6 +32,10 @@ FACTS = (
     "threads",
     "device",
 )
+ALERT_FACTS = ("event", "of", "run", "step", "text")
+"""Names as W&B has them, and sentences of the code: never what an error said, which may hold a
+path."""
+
 MODEL_FACTS = (
     "step",
     "val_loss",
@@ -49,6 +53,11 @@ def sent_config(info: Mapping[str, Any]) -> dict[str, Any]:  # Any: what JSON ho
     recipe = {f"recipe.{path}": value for path, value in info.get("recipe", {}).items()}
     allowed = {path: value for path, value in recipe.items() if path not in PRIVATE_SETTINGS}
     return allowed | {name: info[name] for name in FACTS if name in info}
+
+
+def sent_alert(alert: Mapping[str, str | int | float]) -> dict[str, str | int | float]:
+    """What a webhook learns of an alert."""
+    return {name: alert[name] for name in ALERT_FACTS if name in alert}
 
 
 def sent_model(row: Row) -> dict[str, Any]:  # Any: what JSON holds

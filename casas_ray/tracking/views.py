@@ -28,4 +28,8 @@ def views_as(tracking: Tracking, records: Sequence[RunRecord]) -> list[Listener]
         from casas_ray.tracking.tensorboard import TensorBoardMirror
 
         views.append(TensorBoardMirror(records))
+    if tracking.alerts.to:
+        from casas_ray.tracking.alerts import Alerts
+
+        views.append(Alerts(records, tracking))
     return views
