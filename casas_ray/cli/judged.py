@@ -105,13 +105,13 @@ def _judge(
             "--few-labels draws labels on training days, and wants --protocol day.",
             hint="leave --protocol out.",
         )
-    if home and protocol == "leakage":
-        from casas_ray.cli.leakage import show_leakage
-
-        show_leakage(home, set_of(home), split, as_json=as_json)
-        return
     if home:
-        _show_home(home, split, protocol, few=few, as_json=as_json)
+        if protocol == "leakage":
+            from casas_ray.cli.leakage import show_leakage
+
+            show_leakage(home, set_of(home), split, as_json=as_json)
+        else:
+            _show_home(home, split, protocol, few=few, as_json=as_json)
         return
     if protocol != "day":
         raise SettingsError(
