@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from casas_ray.cli.judged_tables import Looks
     from casas_ray.corpus.alignment import PreparedSet
     from casas_ray.evals.judge import Baselines, Look
+    from casas_ray.evals.protocols import Protocol
     from casas_ray.evals.together import Groups
     from casas_ray.records.verdict import Verdict
     from casas_ray.report.verdicts import ArmVerdict
@@ -40,11 +41,11 @@ Judged = Annotated[
     ),
 ]
 HowDealt = Annotated[
-    Literal["day", "random-days", "rolling", "random-windows"],
+    Literal["day", "random-days", "rolling", "random-windows", "leakage"],
     typer.Option(
         "--protocol",
         help="Of a home: its split by day, blocks of days in turn, random days, or windows at "
-        "random, which leaks.",
+        "random, which leaks; `leakage` shows all of them side by side.",
     ),
 ]
 
@@ -105,7 +106,12 @@ def _judge(
             hint="leave --protocol out.",
         )
     if home:
-        _show_home(home, split, protocol, few=few, as_json=as_json)
+        if protocol == "leakage":
+            from casas_ray.cli.leakage import show_leakage
+
+            show_leakage(home, set_of(home), split, as_json=as_json)
+        else:
+            _show_home(home, split, protocol, few=few, as_json=as_json)
         return
     if protocol != "day":
         raise SettingsError(
@@ -268,7 +274,7 @@ def _show_few(looks: "Looks", days: str) -> None:
         out.print(few_labels(looks, f"With few labels, {days}"))
 
 
-def _show_home(home: str, split: Split, protocol: HowDealt, *, few: bool, as_json: bool) -> None:
+def _show_home(home: str, split: Split, protocol: "Protocol", *, few: bool, as_json: bool) -> None:
     from casas_ray.cli import judged_tables, tables
     from casas_ray.evals.judge import evaluate_set
 
