@@ -1,10 +1,12 @@
 """Commands about studies: tune, settings."""
 
+import glob
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from casas_ray import paths
 from casas_ray.cli.app import (
     Arms,
     AsJson,
@@ -27,11 +29,12 @@ from casas_ray.cli.app import (
 )
 from casas_ray.cli.console import listening, print_json, say, stepping, waiting
 from casas_ray.cli.given import OutputDir, TestData, TrainData, ValData, Vocab, own_or_none
-from casas_ray.cli.results import show_study
+from casas_ray.cli.results import keep_results, show_study
 from casas_ray.errors import SettingsError
 from casas_ray.study import Study
 
 if TYPE_CHECKING:
+    from casas_ray.corpus.alignment import PreparedSet
     from casas_ray.records.study_record import StudyRecord
     from casas_ray.run.rounds import Rounds
 
@@ -114,6 +117,13 @@ def tune(
         raise SettingsError("--until-decided wants whole trials, and --scheduler ends them early.")
     if no_wandb:
         tracking = tracking.replace({"mode": "disabled"})
+    is_plain = not (fresh or extend or until_decided or search or folder or on.storage)
+    if is_plain and (ended := _ended(asked, given)) is not None:
+        count = len(asked.trials())
+        say(f"{count} of {count} trials ended before; they stand (--fresh runs all again).")
+        keep_results(ended)
+        show_study(ended, as_json=as_json)
+        return
     with waiting("loading torch"):
         from casas_ray.run.rounds import Rounds
 
@@ -125,6 +135,23 @@ def tune(
     else:
         record = rounds.train(asked, fresh=fresh, extend=extend)
     show_study(record, as_json=as_json)
+
+
+def _ended(study: Study, given: "PreparedSet | None") -> "StudyRecord | None":
+    """The study's record where nothing is left to train: then torch is not waited for."""
+    from casas_ray.corpus.named_sets import set_for
+    from casas_ray.records.settled import settled_study
+    from casas_ray.records.study_record import STUDY_FILE
+
+    # Data is prepared for a study that ran before, and not here for one that did not.
+    if not any(paths.runs().glob(f"{glob.escape(study.name)}-*/{STUDY_FILE}")):
+        return None
+    sets: dict[str, PreparedSet] = {}
+    trials = study.trials()
+    for trial in trials:
+        if (key := trial.recipe.data.digest()) not in sets:
+            sets[key] = given or set_for(trial.recipe.data, watch=say)
+    return settled_study(study, [sets[trial.recipe.data.digest()] for trial in trials])
 
 
 def _searched(study: Study, rounds: "Rounds", trials: int, *, fresh: bool) -> "StudyRecord":

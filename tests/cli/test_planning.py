@@ -34,7 +34,7 @@ def text_of(text_model: str, **changes: object) -> str:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, data_root: Path, text_model: str) -> tuple[Path, Path]:
     """A data folder with a study that has ended, all but one arm, and the study's file."""
-    from casas_ray.cli import run as run_words
+    from casas_ray.cli.entry import run as run_words
 
     root = tmp_path_factory.mktemp("planning")
     study = root / "planned.py"
