@@ -211,7 +211,11 @@ def test_a_runs_clusters_are_told_by_its_encoder(
     assert run("export", folder, tmp_path / "model")[0] == 0
     assert run("apply", tmp_path / "model", "--log", log)[:2] == (0, out)
     # A model that reads around windows wants more than the windows that are whole by now.
-    further = {"data.context.events": 8, "data.context.side": "past"}
+    further = {
+        "data.context.events": 8,
+        "data.context.side": "past",
+        "model.pooling": "mean",
+    }
     opened = TrainedRun.open(folder)
     reads_further = dataclasses.replace(opened, recipe=opened.recipe.replace(further))
     with pytest.raises(SettingsError, match="of a model that reads around a window"):

@@ -25,7 +25,7 @@ EVIL = "[bold]\x1b[31mx\u202e\x9b\n[/nope]:skull:"
         (["train", "loss.mlm_wieght=3"], "did you mean loss.mlm_weight=3?"),
         (["train", "d_model=64"], "did you mean model.width=64?"),
         (["train", "--quik"], "did you mean '--quick'?"),
-        (["tabel"], "did you mean 'table'?"),
+        (["tabel"], "did you mean 'table', 'label'?"),
         (["table", "--epochs", "3"], "`casas-ray table --help` lists the options"),
     ],
 )

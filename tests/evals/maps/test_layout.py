@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from casas_ray.errors import SetupError
+from casas_ray.evals.cluster_rules import Reduction, Rule
 from casas_ray.evals.clusters import Clusters
 from casas_ray.evals.maps.layout import layouts
 
@@ -16,7 +17,11 @@ def apart(rows: int, width: int = 4) -> Clusters:
     group = np.arange(rows) % 3
     vectors = rng.normal(size=(rows, width))
     vectors[:, 0] += 40.0 * group
-    return Clusters("kmeans", 3, group, np.arange(3), vectors, {})
+    reduction = Reduction({"middle": np.zeros(vectors.shape[1]), "axes": np.eye(vectors.shape[1])})
+    rule = Rule(
+        "centres", {"centres": np.stack([vectors[group == name].mean(0) for name in range(3)])}
+    )
+    return Clusters("kmeans", 3, group, np.arange(3), vectors, {}, reduction, rule)
 
 
 def test_principal_axes_lie_on_a_square_and_say_what_they_leave_out():
