@@ -279,8 +279,8 @@ def test_a_job_is_followed_and_its_exit_code_comes_back(dashboard: str):
     missing = casas_ray(
         "submit", "--dashboard", dashboard, "--", "tune", "milan_ablation_mlm", "data.homes=cairo"
     )
-    assert missing.returncode == 3, missing.stdout
-    assert "no log of home 'cairo' is at hand" in missing.stdout
+    assert missing.returncode == 4, missing.stdout
+    assert "on this cluster no log of home 'cairo' is at hand" in missing.stdout
 
 
 def test_workers_and_jobs_know_the_commit_of_the_folder_where_the_command_ran(
