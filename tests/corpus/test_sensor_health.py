@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from casas_ray.config import DataConfig, Recipe, WindowConfig
 from casas_ray.corpus.events import Coded, Events
 from casas_ray.corpus.fetch import logs_for
-from casas_ray.corpus.new_events import windows_like
+from casas_ray.corpus.new_events import KnownHomes, events_of, windows_like
 from casas_ray.corpus.prepare import prepare
 from casas_ray.corpus.sensor_health import bouncing, remarks
 from casas_ray.corpus.windows import cut
@@ -136,7 +136,8 @@ def test_a_set_is_made_without_bounces_where_asked_and_new_events_are_read_alike
         "sensor": table.column("sensor").to_pylist(),
         "state": table.column("state").to_pylist(),
     }
-    windows, _ = windows_like(sets[1], columns, settled.windows, bouncing_home)
+    known = KnownHomes.build(KnownHomes.of(sets[1]).as_dict())
+    windows, _ = windows_like(known, events_of(columns), settled.windows, bouncing_home)
     first = sets[1].windows("train")
     assert windows.column("id_state").to_pylist()[:3] == first.column("id_state").to_pylist()[:3]
 

@@ -131,7 +131,7 @@ def test_a_dry_run_shows_to_the_byte_what_is_sent_and_asks_nobody(run, checkout:
     code, out, err = run(*words)
     assert code == 0, err
     told = json.loads(out)
-    assert told["entrypoint"] == "casas-ray plan 'a b'"
+    assert told["entrypoint"] == "casas-ray plan 'a b' machine.name=local-head"
     assert told["environment"] == {"RAY_JOB_STOP_WAIT_TIME_S": "30"}
     sent = {name: len(text.encode()) for name, text in packed(checkout, tmp_path).items()}
     assert told["files"] == sent
@@ -154,7 +154,7 @@ def test_the_machine_that_is_named_becomes_words_of_the_command(run, checkout: P
         "machine.gpus_per_worker=1.0"
     )
     assert entrypoint("--", "tune", "x", "--machine", "debug") == "casas-ray tune x --machine debug"
-    assert entrypoint("--machine", "one-gpu", "--", "plan", "x") == "casas-ray plan x"
+    assert entrypoint("--machine", "one-gpu", "--", "table", "x") == "casas-ray table x"
     code, _, err = run("submit", "--dry-run", "--", "tune", "x", "machine.workers=no")
     assert (code, "workers" in err) == (2, True)
     code, _, err = run("submit", "--dry-run", "--", "tuen", "x")
