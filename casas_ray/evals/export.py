@@ -11,6 +11,7 @@ from casas_ray.evals.fitted_clusters import ARRAYS, MODEL, FittedClusters
 from casas_ray.evals.model_card import model_card
 from casas_ray.evals.trained_run import TrainedRun
 from casas_ray.files import MARK, is_marked, mark, new_folder_over, sha256_of, shown, write_json
+from casas_ray.paths import require_writable
 from casas_ray.records.checkpoint_files import WEIGHTS
 from casas_ray.sealed import write_sealed
 
@@ -24,8 +25,10 @@ def export(run: TrainedRun, folder: Path, *, clusters: Path | None = None) -> Pa
     Raises:
         DataError: the run's set or the clusters are damaged, or gone.
         RefusedError: something lies in the folder that is no export.
+        SetupError: nothing can be written there.
     """
     _refuse_strangers(folder)
+    require_writable(folder.parent, what="the folder")
     prepared = run.data.prepared
     known = KnownHomes.of(prepared).as_dict()
     # What is damaged is refused before anything is written.

@@ -16,6 +16,7 @@ from typing import Any
 from casas_ray.errors import DataError
 from casas_ray.files import shown
 from casas_ray.records.checkpoint_files import META, NAME, OPTIMIZER, WEIGHTS, read_meta
+from casas_ray.records.own_folder import STUDY_FILE, hint_for_run
 from casas_ray.records.run_result import CHECKPOINTS, RunResult, checkpoint_folder
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,15 @@ def _newest(run: Path, candidates: list[int]) -> Path | None:
     return None
 
 
+def _without(run: Path) -> DataError:
+    problem, hint = "", "did the run reach its first validation?"
+    if not run.is_dir():
+        problem, hint = ": there is no such folder", hint_for_run(run)
+    elif (run / STUDY_FILE).is_file():
+        problem, hint = ": it is a study", f"name one of its runs: `casas-ray runs {shown(run)}`."
+    return DataError(f"{shown(run)} has no best checkpoint{problem}.", hint=hint)
+
+
 def best(run: Path) -> Path:
     """The checkpoint that validation chose, as the run's ledger says.
 
@@ -98,9 +108,7 @@ def best(run: Path) -> Path:
         )
     step = _best_step(run)
     if step is None:
-        raise DataError(
-            f"{shown(run)} has no best checkpoint.", hint="did the run reach its first validation?"
-        )
+        raise _without(run)
     folder = checkpoint_folder(run, step)
     if not folder.is_dir():
         # Killed between the ledger's row and the checkpoint: going on writes it.

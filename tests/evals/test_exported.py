@@ -12,7 +12,7 @@ import pytest
 import casas_ray as cr
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.fetch import logs_for
-from casas_ray.errors import CasasError, DataError, RefusedError, SettingsError
+from casas_ray.errors import CasasError, DataError, RefusedError, SettingsError, SetupError
 from casas_ray.evals.exported import ExportedModel
 from casas_ray.evals.trained_run import TrainedRun
 
@@ -67,6 +67,20 @@ def test_vectors_are_the_runs_own_bit_for_bit(
     whole = len(training) // 256 * 256
     assert whole > 0
     assert np.array_equal(of_log[:whole], training[:whole])
+
+
+def test_where_nothing_can_be_written_is_one_line_that_names_it(trained: TrainedRun):
+    from casas_ray.evals.export import export
+
+    with pytest.raises(SetupError, match="the folder /proc cannot be written to"):
+        export(trained, Path("/proc/model"))
+
+
+def test_a_study_in_place_of_a_run_is_told_from_one_that_never_validated(tmp_path: Path):
+    for problem in (r"has no best checkpoint\.", "it is a study"):
+        with pytest.raises(DataError, match=problem):
+            TrainedRun.open(tmp_path)
+        (tmp_path / "study.json").write_text("{}")
 
 
 def logs_in(small_set: PreparedSet, recipe: cr.Recipe) -> Path:
