@@ -143,8 +143,7 @@ def run(words: Sequence[str], *, debug: bool) -> int:
         _show_trace(error, debug=debug)
         if _NO_ROOM in str(error):
             return _told(_full_disk())
-        where = f"{shown(Path(str(error.filename)))}: " if error.filename else ""
-        return _told(SetupError(f"{where}{why(error)}.", hint="--debug shows what wanted it."))
+        return _told(_refused_by_system(error))
     except BdbQuit:  # `q` in a debugger
         return _told_signal(_INTERRUPTED)
     # Heavy imports stand inside the commands, so one that is not installed shows only here.
@@ -177,6 +176,16 @@ def _told_signal(code: int) -> int:
 def _show_trace(error: BaseException, *, debug: bool) -> None:
     if debug:
         _tell_bug(type(error), error, error.__traceback__)
+
+
+def _refused_by_system(error: OSError) -> SetupError:
+    hint = "--debug shows what wanted it."
+    if not error.filename:
+        return SetupError(f"{why(error)}.", hint=hint)
+    path = Path(str(error.filename))
+    if isinstance(error, FileNotFoundError) and not path.parent.exists():
+        hint = f"{shown(path.parent)} is gone: was it moved or deleted meanwhile? {hint}"
+    return SetupError(f"{shown(path)}: {why(error)}.", hint=hint)
 
 
 def _full_disk() -> SetupError:

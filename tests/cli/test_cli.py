@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,6 +177,28 @@ def test_a_torn_json_file_leaves_no_run_behind(run, tmp_path: Path):
     code, _, err = run(*words, "--output-dir", tmp_path / "out")
     assert code == 3
     assert "is not whole JSON" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_deleted_while_it_is_trained_into_is_named(
+    tmp_path: Path, text_model: str, gates: Gates
+):
+    words = ["train", "milan_baseline", *WORDS, f"text.model={text_model}", "optim.epochs=12"]
+    words += ["--machine", "debug", "--no-wandb", "--output-dir", str(tmp_path / "out")]
+    gates.hold("milan_baseline-seed0", step=36)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "casas_ray", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **gates.environment()},
+    )
+    gates.wait_for("milan_baseline-seed0", driver=process)
+    shutil.rmtree(tmp_path / "out")
+    gates.let_go("milan_baseline-seed0")
+    _, err = process.communicate(timeout=LONG)
+    assert process.returncode == 4, err
+    assert "out is gone: was it moved or deleted meanwhile?" in err
+    assert "Traceback" not in err
     assert not (tmp_path / "out").exists()
 
 
