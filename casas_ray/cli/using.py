@@ -17,6 +17,7 @@ from casas_ray.cli.app import AsJson, command
 from casas_ray.cli.console import out, print_json, say, waiting
 from casas_ray.cli.judged import home_named, set_of
 from casas_ray.cli.typed_path import Place, a_path, a_place, path_option
+from casas_ray.errors import SettingsError
 from casas_ray.files import shown, whole_file
 from casas_ray.names import cell, json_line
 
@@ -46,8 +47,8 @@ def export(
     clusters: Annotated[
         str,
         typer.Option(
-            help="Which of the run's groupings goes with it, by its folder's name; `none` leaves "
-            "them out. By default the only one there is."
+            help="The folder, or its name, of the run's clusters that go with it; `none` leaves "
+            "them out. By default the only ones there are."
         ),
     ] = "",
     as_json: AsJson = False,
@@ -83,7 +84,16 @@ def _grouping_of(run: Path, named: str) -> Path | None:
 
     if named == "none" or (not named and not (run / "clusters").is_dir()):
         return None
-    return clusters_in(run / "clusters" / named if named else run)
+    if not named:
+        return clusters_in(run)
+    beside = run / "clusters" / named
+    chosen = clusters_in(beside if beside.is_dir() else Path(named))
+    if not chosen.resolve().is_relative_to(run.resolve()):
+        raise SettingsError(
+            f"--clusters {named}: {shown(chosen)} is of another run.",
+            hint=f"those of this run lie in {shown(run / 'clusters')}",
+        )
+    return chosen
 
 
 @command("cluster", "export", "query")

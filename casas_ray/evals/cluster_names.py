@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from casas_ray.errors import SettingsError
-from casas_ray.files import private_folder
+from casas_ray.files import private_folder, shown
 from casas_ray.names import plain
 from casas_ray.sealed import fitted, read_sealed, write_sealed
 
@@ -115,3 +115,12 @@ def _ranges(clusters: Sequence[int]) -> str:
     ordered = sorted(clusters)
     whole = ordered == list(range(ordered[0], ordered[-1] + 1))
     return f"{ordered[0]} to {ordered[-1]}" if whole else ", ".join(map(str, ordered))
+
+
+def several(found: Sequence[Path]) -> SettingsError:
+    """The error that one of several clusterings must be named."""
+    names = ", ".join(folder.name for folder in found)
+    return SettingsError(
+        f"{len(found)} clusterings are kept in {shown(found[0].parent)}: {names}.",
+        hint=f"name one by its folder, such as {shown(found[0])}",
+    )

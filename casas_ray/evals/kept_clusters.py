@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from casas_ray.errors import DataError
 from casas_ray.evals.assignments import ABOUT, AGAIN, EVENTS, WINDOWS, Assigned, digest_of, looks_in
-from casas_ray.evals.cluster_names import Names
+from casas_ray.evals.cluster_names import Names, several
 from casas_ray.evals.evaluation import Json
 from casas_ray.files import mended_folder, shown, why
 from casas_ray.sealed import damaged, read_sealed
@@ -84,7 +84,8 @@ def kept_in(place: Path) -> KeptClusters:
     """The clustering in a folder, or the only one below it.
 
     Raises:
-        DataError: there is none, there are several, or it is damaged.
+        DataError: there is none, or it is damaged.
+        SettingsError: there are several.
     """
     if (place / ABOUT).is_file():
         return KeptClusters.open(place)
@@ -94,11 +95,7 @@ def kept_in(place: Path) -> KeptClusters:
             f"no clusters are kept in {shown(place)}.", hint="`casas-ray cluster` finds them."
         )
     if len(found) > 1:
-        names = ", ".join(folder.name for folder in found)
-        raise DataError(
-            f"{len(found)} clusterings are kept in {shown(place)}: {names}.",
-            hint=f"name one by its folder, such as {shown(found[0])}",
-        )
+        raise several(found)
     return KeptClusters.open(found[0])
 
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from casas_ray.errors import DataError, SettingsError
+from casas_ray.errors import DataError
+from casas_ray.evals.cluster_names import several
 from casas_ray.evals.exported import EXPORT, ExportedModel
 from casas_ray.evals.telling import Teller
 from casas_ray.evals.trained_run import TrainedRun
@@ -39,10 +40,7 @@ def clusters_in(folder: Path) -> Path:
             hint="`casas-ray cluster` finds them, and says where they lie.",
         )
     if len(found) > 1:
-        raise SettingsError(
-            f"{shown(folder)} has {len(found)} groupings.",
-            hint=f"name one of them: {', '.join(shown(path) for path in found)}",
-        )
+        raise several(found)
     return found[0]
 
 

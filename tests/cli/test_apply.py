@@ -193,7 +193,7 @@ def test_clusters_that_cannot_be_told_say_why(run, small_set: PreparedSet, log: 
     kept(small_set, "rich")
     code, _, err = run("apply", several, "--log", log)
     assert code == 2
-    assert "groupings" in err
+    assert "clusterings are kept" in err
     damaged = kept(small_set, "hand") / "model.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-8])
     code, _, err = run("apply", damaged.parent, "--log", log)
@@ -210,6 +210,18 @@ def test_a_runs_clusters_are_told_by_its_encoder(
     assert code == 0
     assert run("export", folder, tmp_path / "model")[0] == 0
     assert run("apply", tmp_path / "model", "--log", log)[:2] == (0, out)
+    # Of several, one is named: by its folder, as the hint has it, or by the folder's name.
+    assert run("cluster", folder, "--k", "4")[0] == 0
+    code, _, err = run("export", folder, tmp_path / "model")
+    assert (code, "2 clusterings are kept" in err) == (2, True)
+    chosen = folder / "clusters" / "encoder-kmeans-5-val"
+    for named in (chosen.name, chosen):
+        assert run("export", folder, tmp_path / "model", "--clusters", named)[0] == 0
+        assert run("apply", tmp_path / "model", "--log", log)[:2] == (0, out)
+    strangers = kept(small_set, "hand")
+    code, _, err = run("export", folder, tmp_path / "model", "--clusters", strangers)
+    assert (code, "is of another run" in err) == (2, True)
+    shutil.rmtree(folder / "clusters" / "encoder-kmeans-4-val")
     # A model that reads around windows wants more than the windows that are whole by now.
     further = {
         "data.context.events": 8,
