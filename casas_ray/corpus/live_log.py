@@ -1,7 +1,7 @@
 """A log as it comes: its events piece by piece, in the order of time, without what came before.
 
-What needs a whole log is not done here: lines are not sorted, activities are not read, and a clock
-that was put back is not understood.
+What needs a whole log is not done here: lines are sorted within seconds alone, activities are not
+read, and a clock that was put back is not understood.
 """
 
 from collections import Counter
@@ -27,6 +27,9 @@ from casas_ray.files import shown
 
 _LEAST_JUDGED = 200
 """Lines that are waited for, to see how the log is written."""
+
+_LATE_SECONDS = 10
+"""Loggers write events some milliseconds late; who is later than this is no matter of writing."""
 
 _FEW_UNFIT, _MOST_UNFIT = 10, 0.2
 _MOST_MEANINGS = 100_000
@@ -62,6 +65,27 @@ class _Meant(NamedTuple):
     """The sensor, where the home does not know it."""
 
 
+class _Rows(NamedTuple):
+    """Lines that are events of the home."""
+
+    time_us: NDArray[np.int64]
+    said: NDArray[np.int32]
+    line: NDArray[np.int64]
+
+    def at(self, rows: NDArray[np.integer] | NDArray[np.bool_] | slice) -> "_Rows":
+        return _Rows(self.time_us[rows], self.said[rows], self.line[rows])
+
+    def and_then(self, other: "_Rows") -> "_Rows":
+        return _Rows(
+            np.concatenate([self.time_us, other.time_us]),
+            np.concatenate([self.said, other.said]),
+            np.concatenate([self.line, other.line]),
+        )
+
+
+_NO_ROWS = _Rows(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int64))
+
+
 class LiveLog:
     """A log of a known home, read once from its first line on."""
 
@@ -82,7 +106,10 @@ class LiveLog:
         """By meaning of the log."""
 
         self._unfit = 0
-        self._last_us, self._last_line = -(1 << 62), 0
+        self._last_us, self._newest_us, self._newest_line = -(1 << 62), -(1 << 62), 0
+        self._waiting = _NO_ROWS
+        """Events that an earlier one may still come before."""
+
         self._said_last: NDArray[np.int32] = np.empty(0, np.int32)
         """What was said at the last moment."""
 
@@ -104,8 +131,10 @@ class LiveLog:
         for piece in coming:
             yield self._events(reader, piece)
             if len(self._meant) > _MOST_MEANINGS:  # numbers, of which a log may have any
+                yield self._released(len(self._waiting.time_us))
                 reader = LogReader(RawLog(self._path, dialect))
                 self._meant, self._said_last = [], np.empty(0, np.int32)
+        yield self._released(len(self._waiting.time_us))
 
     def _events(self, reader: LogReader, piece: Lines) -> Events:
         log = reader.log
@@ -121,9 +150,11 @@ class LiveLog:
         self._meant += [self._meaning(said) for said in log.meanings[len(self._meant) :]]
         rows = reader.taken()
         return self._in_order(
-            *(
-                np.concatenate([getattr(each, name)[each.is_event] for each in rows])
-                for name in _ROW
+            _Rows(
+                *(
+                    np.concatenate([getattr(each, name)[each.is_event] for each in rows])
+                    for name in _ROW
+                )
             )
         )
 
@@ -137,20 +168,25 @@ class LiveLog:
         is_known = said.sensor in self._index or bool(fault.dropped_type)
         return _Meant(-1, value, fault.reason, "" if is_known else said.sensor)
 
-    def _in_order(
-        self, time_us: NDArray[np.int64], said: NDArray[np.int32], line: NDArray[np.int64]
-    ) -> Events:
+    def _in_order(self, rows: _Rows) -> Events:
+        self._count(rows.said)
         sensor_K = np.array([each.sensor for each in self._meant], dtype=np.int32)
-        state = Coded.of([each.state for each in self._meant])
-        self._count(said)
-        kept = sensor_K[said] >= 0
-        time_us, said, line = time_us[kept], said[kept], line[kept]
-        self._refuse_disorder(time_us, line)
-        kept = self._said_once(time_us, said)
-        time_us, said, line = time_us[kept], said[kept], line[kept]
+        rows = rows.at(sensor_K[rows.said] >= 0)
+        self._refuse_disorder(rows.time_us, rows.line)
+        waiting = self._waiting.and_then(rows)
+        self._waiting = waiting.at(np.argsort(waiting.time_us, kind="stable"))
+        until_us = self._newest_us - _LATE_SECONDS * US_PER_SECOND
+        return self._released(int(np.searchsorted(self._waiting.time_us, until_us, side="right")))
+
+    def _released(self, count: int) -> Events:
+        """The first of those that wait, for nothing comes before them any more."""
+        rows, self._waiting = self._waiting.at(slice(count)), self._waiting.at(slice(count, None))
+        time_us, said, line = rows.at(self._said_once(rows.time_us, rows.said))
         self.counts.events += len(time_us)
         if len(time_us):
-            self._last_us, self._last_line = int(time_us[-1]), int(line[-1])
+            self._last_us = int(time_us[-1])
+        sensor_K = np.array([each.sensor for each in self._meant], dtype=np.int32)
+        state = Coded.of([each.state for each in self._meant])
         return Events(
             time_us,
             line,
@@ -168,17 +204,24 @@ class LiveLog:
                 self.counts.left_out[meant.reason] += count
 
     def _refuse_disorder(self, time_us: NDArray[np.int64], line: NDArray[np.int64]) -> None:
-        back = np.flatnonzero(np.diff(time_us, prepend=self._last_us) < 0)
-        if not len(back):
+        """Refuse a line that is long before an earlier one, and remember the newest."""
+        if not len(time_us):
             return
-        row = int(back[0])
-        before_us = int(time_us[row - 1]) if row else self._last_us
-        before = int(line[row - 1]) if row else self._last_line
-        raise DataError(
-            f"{shown(self._path)}, line {line[row]}: {_moment(int(time_us[row]))} is before "
-            f"{_moment(before_us)} of line {before}.",
-            hint="lines are read once, in order of time: sort them by it first.",
-        )
+        newest_us = np.maximum.accumulate(np.concatenate([[self._newest_us], time_us]))
+        late = np.flatnonzero(time_us < newest_us[:-1] - _LATE_SECONDS * US_PER_SECOND)
+        if len(late):
+            row = int(late[0])
+            before_us = int(newest_us[row])
+            earlier = np.flatnonzero(time_us[:row] == before_us)
+            before = int(line[earlier[0]]) if len(earlier) else self._newest_line
+            raise DataError(
+                f"{shown(self._path)}, line {line[row]}: {_moment(int(time_us[row]))} is before "
+                f"{_moment(before_us)} of line {before}.",
+                hint="lines are read once, in order of time: sort them by it first.",
+            )
+        if newest_us[-1] > self._newest_us:
+            self._newest_us = int(newest_us[-1])
+            self._newest_line = int(line[np.argmax(time_us)])
 
     def _said_once(self, time_us: NDArray[np.int64], said: NDArray[np.int32]) -> NDArray[np.bool_]:
         """The events that do not say again what was said at that very moment; of whole seconds all
