@@ -1,12 +1,11 @@
 """The page of a study: whole, offline, escaped, and opened in a browser where there is one."""
 
 import re
-import shutil
 import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from support.browser import CHROMIUM, Seen
 from support.studies import FAILED, study_on_disk
 
 from casas_ray.report.exports import as_csv, as_latex, as_markdown
@@ -16,7 +15,6 @@ from casas_ray.report.table import study_table
 BASE = [0.27, 0.25, 0.29, 0.26, 0.28, 0.27, 0.24, 0.28]
 BETTER = [0.05, 0.06, 0.04, 0.05, 0.06, 0.05, 0.05, 0.04]
 HOSTILE = "<script>alert(1)</script>[red]x[/red]\x1b[31m&_%$|"
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def plus(differences: list[float]) -> list[float]:
@@ -35,26 +33,6 @@ ARMS = {
 def made(tmp_path: Path):
     changes = {"faster": {"optim.learning_rate": 0.001}, "same": {"loss.mlm_weight": 0.0}}
     return study_on_disk(tmp_path / "question-1", ARMS, question=HOSTILE, changes=changes)
-
-
-class Seen(HTMLParser):
-    """What a reader without scripts sees, and what would be fetched."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-        self.tags: list[str] = []
-        self.fetched: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs) -> None:
-        self.tags.append(tag)
-        names = ("src", "href", "srcset", "action")
-        self.fetched += [value or "" for name, value in attrs if name in names]
-
-    def handle_data(self, data: str) -> None:
-        if self.tags[-1:] not in (["style"], ["script"]) and data.strip():
-            self.texts.append(" ".join(data.split()))
 
 
 def test_the_page_says_question_verdicts_and_smallest_p_before_all_else(made):

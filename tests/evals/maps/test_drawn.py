@@ -5,13 +5,12 @@ import json
 import re
 import shutil
 import zlib
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from support.browser import CHROMIUM, NARROWEST, opened
+from support.browser import CHROMIUM, NARROWEST, Seen, opened
 
 from casas_ray.corpus.alignment import PreparedSet
 from casas_ray.corpus.exchange.reading import JsonFiles, prepare_json
@@ -41,26 +40,6 @@ HOVER = """
 })();
 </script>
 """
-
-
-class Seen(HTMLParser):
-    """What a reader without scripts sees, and what would be fetched."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-        self.tags: list[str] = []
-        self.fetched: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs) -> None:
-        self.tags.append(tag)
-        names = ("src", "href", "srcset", "action")
-        self.fetched += [value or "" for name, value in attrs if name in names]
-
-    def handle_data(self, data: str) -> None:
-        if self.tags[-1:] not in (["style"], ["script"]) and data.strip():
-            self.texts.append(" ".join(data.split()))
 
 
 def data_of(page: str) -> dict:
