@@ -46,7 +46,7 @@ def rerun(
     data folder of here. It is refused with what is missing: a commit, changes, versions. The result
     is compared with the first, bit by bit.
 
-    Example: casas-ray rerun data/runs/STUDY/base-seed0 --to /tmp/again
+    Example: casas-ray rerun data/runs/STUDY/base-seed0 --to again
     """
     from casas_ray.records.rerun import rerun_of
 
